@@ -1,0 +1,106 @@
+"""Private keys: the kinds we make, where a key comes from, and reading one that somebody else made."""
+
+from enum import StrEnum
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+    load_pem_private_key,
+)
+
+from certwright.domain.errors import InvalidMaterial
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+_RSA_SIZES = (2048, 3072, 4096)
+
+
+class KeyType(StrEnum):
+    """Kinds of certificate key. Exchange needs RSA; authorities take all of these."""
+
+    RSA_2048 = "rsa-2048"
+    RSA_3072 = "rsa-3072"
+    RSA_4096 = "rsa-4096"
+    ECDSA_P256 = "ecdsa-p256"
+    ECDSA_P384 = "ecdsa-p384"
+
+    @property
+    def is_rsa(self) -> bool:
+        """Whether this is an RSA key."""
+        return self.value.startswith("rsa")
+
+
+class KeySource(StrEnum):
+    """Where the key of the next version comes from."""
+
+    GENERATED = "generated"
+    REUSED = "reused"
+    OWN_KEY = "own-key"
+    OWN_CSR = "own-csr"
+    ON_TARGET = "on-target"
+
+
+def generate(kind: KeyType) -> PrivateKey:
+    """A new private key of this kind."""
+    match kind:
+        case KeyType.ECDSA_P256:
+            return ec.generate_private_key(ec.SECP256R1())
+        case KeyType.ECDSA_P384:
+            return ec.generate_private_key(ec.SECP384R1())
+        case _:
+            return rsa.generate_private_key(public_exponent=65537, key_size=int(kind.value.removeprefix("rsa-")))
+
+
+def key_type(key: PrivateKey | PublicKey) -> KeyType:
+    """The kind of `key`.
+
+    Raises:
+        InvalidMaterial: for a size or curve that authorities do not sign.
+    """
+    if isinstance(key, rsa.RSAPrivateKey | rsa.RSAPublicKey):
+        if key.key_size in _RSA_SIZES:
+            return KeyType(f"rsa-{key.key_size}")
+        raise InvalidMaterial(f"The RSA key has {key.key_size} bits.", hint="Use a key of 2048, 3072 or 4096 bits.")
+    for curve, kind in ((ec.SECP256R1, KeyType.ECDSA_P256), (ec.SECP384R1, KeyType.ECDSA_P384)):
+        if isinstance(key.curve, curve):
+            return kind
+    raise InvalidMaterial(f"The key is on the curve {key.curve.name}.", hint="Use P-256 or P-384.")
+
+
+def load_private_key(data: bytes, password: bytes | None = None) -> PrivateKey:
+    """Read a private key in PEM or DER (PKCS#1, PKCS#8 or SEC 1), checked for consistency.
+
+    Raises:
+        InvalidMaterial: if it is no key, needs a (different) password, or is of a kind that authorities do not sign.
+    """
+    load = load_pem_private_key if b"-----BEGIN" in data else load_der_private_key
+    try:
+        key = load(data, password)
+    except TypeError as error:
+        reason = "is encrypted and no password was given" if password is None else "is not encrypted"
+        raise InvalidMaterial(f"The private key {reason}.") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise InvalidMaterial(
+            "The private key cannot be read: it is no PEM or DER key, it is damaged, or the password is wrong."
+        ) from error
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise InvalidMaterial("The private key is neither RSA nor ECDSA.", hint="Use RSA-2048 for Exchange.")
+    key_type(key)
+    return key
+
+
+def load_own_key(pem: bytes) -> PrivateKey:
+    """Read a key that we wrote ourselves; its consistency check (40 ms for RSA) is left out."""
+    key = load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise InvalidMaterial("The stored private key is neither RSA nor ECDSA.")
+    return key
+
+
+def private_key_pem(key: PrivateKey) -> bytes:
+    """The key as unencrypted PKCS#8 PEM."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -1,0 +1,95 @@
+"""Issuers turn a signing request into a certificate."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Generic
+
+from cryptography import x509
+
+from certwright.domain.identifiers import Identifier
+from certwright.domain.managed import IssuerCapabilities
+from certwright.sdk.journal import Journal
+from certwright.sdk.params import P
+from certwright.sdk.solver import Challenge
+
+Solve = Callable[[Sequence[Challenge]], AbstractContextManager[None]]
+"""Given all challenges of an order (for each identifier every type that it may be proved by), a context in which
+the chosen ones are answered and checked; the answers are taken away when it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssueRequest:
+    """What is asked of an issuer. `order_url` resumes an order that an earlier run began with the same `csr` (DER)."""
+
+    identifiers: tuple[Identifier, ...]
+    csr: bytes
+    profile: str | None = None
+    preferred_chain: str | None = None
+    replaces: x509.Certificate | None = None
+    order_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalWindow:
+    """When the authority wishes the renewal (RFC 9773), and until when its answer holds."""
+
+    start: datetime
+    end: datetime
+    explanation_url: str | None
+    check_again: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What the authority said to our registration: to be stored in `Issuer.account` and `Issuer.capabilities`."""
+
+    account: dict[str, Any]
+    capabilities: IssuerCapabilities
+
+
+class IssuerPlugin(ABC, Generic[P]):
+    """An account at an authority. `account_key` is PEM; `account` is what `register` gave."""
+
+    Params: ClassVar[type]
+
+    def __init__(self, params: P, account_key: bytes, account: dict[str, Any], journal: Journal) -> None:
+        self.params = params
+        self.account_key = account_key
+        self.account = account
+        self.journal = journal
+
+    @classmethod
+    @abstractmethod
+    def new_account_key(cls) -> bytes:
+        """A fresh account key in PEM; stored before it is registered."""
+
+    @abstractmethod
+    def register(self, eab: tuple[str, bytes] | None) -> Registration:
+        """Make or find the account of this key. `eab` is key id and MAC key of an external account binding.
+
+        Raises:
+            IssuanceError, Unreachable: with the authority's words.
+        """
+
+    @abstractmethod
+    def obtain(
+        self, request: IssueRequest, solve: Solve, on_order: Callable[[str], None]
+    ) -> tuple[x509.Certificate, ...]:
+        """The chain, leaf first. `on_order` gets the order's URL before anything else is done with it.
+
+        Raises:
+            IssuanceError: with the authority's words, the identifier, and a hint. `OrderGone` in its causes never
+                happens silently: a stored order that the authority no longer knows is reported through `OrderDead`.
+            Unreachable: if the authority does not answer.
+        """
+
+    @abstractmethod
+    def revoke(self, certificate: x509.Certificate, reason: int) -> None:
+        """Revoke by the account; `reason` is a CRLReason of RFC 5280 section 5.3.1."""
+
+    @abstractmethod
+    def renewal_window(self, certificate: x509.Certificate) -> RenewalWindow | None:
+        """When the authority wishes the renewal, or None if it does not say."""

@@ -1,0 +1,42 @@
+"""Parameters of plugins: one pydantic model each, from which everything else is derived."""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from certwright.domain.errors import ConfigurationError
+
+
+class Params(BaseModel):
+    """Base of every plugin's parameters; frozen, and a parameter that does not exist is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+P = TypeVar("P", bound=BaseModel)
+
+
+def credential_field(kind: str, description: str, default: Any = None) -> Any:
+    """A parameter that holds the name of a stored credential of this kind, never the secret itself."""
+    return Field(default=default, description=description, json_schema_extra={"credential": kind})
+
+
+def read_params(model: type[P], values: dict[str, Any], what: str) -> P:
+    """`values` as `model`.
+
+    Raises:
+        ConfigurationError: with one cause for each wrong parameter, in words, naming `what`; values are not repeated,
+            so that nothing secret typed in the wrong place is shown.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        causes = [_sentence(dict(item)) for item in error.errors(include_url=False, include_input=False)]
+        plural = "parameter is" if len(causes) == 1 else "parameters are"
+        raise ConfigurationError(f"{len(causes)} {plural} wrong for {what}.", causes=causes) from None
+
+
+def _sentence(item: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in item["loc"]) or "all together"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message}"
