@@ -7,6 +7,7 @@ CertwrightError
 │   ├── InvalidMaterial     a key, CSR, certificate or PFX that cannot be read or does not fit
 │   └── NotFound            nothing of that name is in the store
 ├── IssuanceError           the authority did not issue
+│   └── OrderDead           an order that was begun earlier cannot be resumed
 ├── SolverError             control of a name could not be proved
 ├── DeploymentError         a target did not take the certificate; what was done is undone
 │   └── NeedsPerson         it could not be undone now; it goes on when the target is back
@@ -79,6 +80,12 @@ class NotFound(ConfigurationError):
 
 class IssuanceError(CertwrightError):
     """The authority did not issue."""
+
+
+class OrderDead(IssuanceError):
+    """An order that was begun earlier cannot be resumed: the authority forgot it, or it failed or expired."""
+
+    retryable = True
 
 
 class SolverError(CertwrightError):

@@ -86,7 +86,7 @@ class Material:
 class TaskContext:
     """What a deployment task works with.
 
-    `predecessors` are the earlier versions of the same managed certificate, newest first: what the target may still hold.
+    `predecessors` are the earlier versions of the same managed certificate, newest first: the target may hold them.
     `guard` raises LeaseLost when another run has taken over; a task calls it before every change it makes.
     """
 

@@ -81,8 +81,8 @@ class IssuerPlugin(ABC, Generic[P]):
         """The chain, leaf first. `on_order` gets the order's URL before anything else is done with it.
 
         Raises:
-            IssuanceError: with the authority's words, the identifier, and a hint. `OrderGone` in its causes never
-                happens silently: a stored order that the authority no longer knows is reported through `OrderDead`.
+            OrderDead: if the order of `order_url` cannot be resumed: a new one, with a new key, is needed.
+            IssuanceError: with the authority's words, the identifier, and a hint.
             Unreachable: if the authority does not answer.
         """
 
