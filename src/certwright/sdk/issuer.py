@@ -15,9 +15,9 @@ from certwright.sdk.journal import Journal
 from certwright.sdk.params import P
 from certwright.sdk.solver import Challenge
 
-Solve = Callable[[Sequence[Challenge]], AbstractContextManager[None]]
-"""Given all challenges of an order (for each identifier every type that it may be proved by), a context in which
-the chosen ones are answered and checked; the answers are taken away when it ends."""
+Solve = Callable[[Sequence[Challenge]], AbstractContextManager[Sequence[Challenge]]]
+"""Given all challenges of an order (for each identifier every type that may prove it), a context that gives the chosen
+ones, one for each identifier, answered and checked; the answers are taken away when it ends."""
 
 
 @dataclass(frozen=True, slots=True)

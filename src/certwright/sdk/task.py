@@ -10,7 +10,7 @@ from certwright.sdk.params import P
 
 
 class Task(ABC, Generic[P]):
-    """One use of a certificate. The engine calls baseline, plan, apply, verify; then undo if one of the last two failed.
+    """One use of a certificate. The engine calls baseline, plan, apply, verify; then undo if one of these two failed.
 
     A task keeps what undo will need in `context.memory`, before it makes the change.
     """
