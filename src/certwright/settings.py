@@ -1,0 +1,67 @@
+"""Where Certwright keeps its things: decided from `--data`, the environment and who runs it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+DATABASE = "certwright.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The places of one installation; nothing here says that they exist.
+
+    `key_folder` holds a master key file for each store, outside the data folder, so that a copy of that opens nothing.
+    `master_key_file` names another file and `master_key` (base64) gives the key itself.
+    """
+
+    data_folder: Path
+    key_folder: Path
+    master_key_file: Path | None = None
+    master_key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def locate(cls, data: Path | None, environ: Mapping[str, str], *, is_root: bool | None = None) -> Self:
+        """The places for this user and this environment.
+
+        Args:
+            data: the data folder that was asked for; otherwise `CERTWRIGHT_DATA`, otherwise the user's default.
+            environ: the environment's variables.
+            is_root: whether the defaults are those of the machine rather than of a user; None asks the system.
+        """
+        home = Path(environ.get("HOME") or Path.home())
+        if is_root is None:
+            is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+        default_data = (
+            Path("/var/lib/certwright") if is_root else _base(environ, "XDG_DATA_HOME", home / ".local/share")
+        )
+        config = Path("/etc/certwright") if is_root else _base(environ, "XDG_CONFIG_HOME", home / ".config")
+        wanted = data or _path(environ, "CERTWRIGHT_DATA") or default_data
+        return cls(
+            data_folder=wanted.expanduser().absolute(),
+            key_folder=config / "keys",
+            master_key_file=_path(environ, "CERTWRIGHT_MASTER_KEY_FILE"),
+            master_key=environ.get("CERTWRIGHT_MASTER_KEY") or None,
+        )
+
+    @property
+    def database(self) -> Path:
+        """The store's SQLite file."""
+        return self.data_folder / DATABASE
+
+    def key_file(self, store_id: str) -> Path:
+        """The file with the master key of this store."""
+        return self.master_key_file or self.key_folder / f"{store_id}.key"
+
+
+def _path(environ: Mapping[str, str], name: str) -> Path | None:
+    text = environ.get(name)
+    return Path(text).expanduser().absolute() if text else None
+
+
+def _base(environ: Mapping[str, str], name: str, default: Path) -> Path:
+    """A folder of the XDG base directory specification, which says that relative values are to be ignored."""
+    text = environ.get(name, "")
+    return (Path(text) if Path(text).is_absolute() else default) / "certwright"

@@ -1,0 +1,34 @@
+"""Challenge answers: served by whichever process owns the port."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from certwright.store.schema import answers
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Key authorizations by token (RFC 8555 section 8.1); every solver publishes them, so they are no secret."""
+
+    connection: Connection
+
+    def put(self, token: str, key_authorization: str, at: datetime) -> None:
+        """Keep an answer, in place of an earlier one."""
+        values = {"key_authorization": key_authorization, "put_at": at}
+        statement = insert(answers).values(token=token, **values)
+        self.connection.execute(statement.on_conflict_do_update(index_elements=["token"], set_=values))
+
+    def get(self, token: str) -> str | None:
+        """The answer to `token`, whoever put it."""
+        return self.connection.scalar(select(answers.c.key_authorization).where(answers.c.token == token))
+
+    def remove(self, token: str) -> None:
+        """Forget an answer; that it is not there is fine."""
+        self.connection.execute(delete(answers).where(answers.c.token == token))
+
+    def expire(self, older_than: datetime) -> int:
+        """Forget the answers that were put before this moment, which crashed runs left; how many there were."""
+        return self.connection.execute(delete(answers).where(answers.c.put_at < older_than)).rowcount

@@ -1,0 +1,57 @@
+"""Column types: moments in UTC, and values of the domain as JSON."""
+
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import DateTime, Dialect, String, TypeDecorator
+
+from certwright.domain.errors import StoreError
+
+T = TypeVar("T")
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment, kept in UTC: SQLite keeps no zones, and text in one zone sorts by time."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the interface
+        """To UTC."""
+        if value is not None and value.tzinfo is None:
+            raise TypeError("A moment needs a time zone.")
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the interface
+        """From UTC."""
+        return value and value.replace(tzinfo=UTC)
+
+
+class Stored(TypeDecorator[T]):
+    """A value of a type that pydantic knows, kept as JSON text."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__()
+        self.kind = kind
+        self._adapter: TypeAdapter[T] = TypeAdapter(kind)
+
+    def process_bind_param(self, value: T | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the interface
+        """To JSON."""
+        return None if value is None else self._adapter.dump_json(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> T | None:  # noqa: ARG002 - the interface
+        """From JSON."""
+        if value is None:
+            return None
+        try:
+            return self._adapter.validate_json(value)
+        except ValidationError as error:
+            raise StoreError(
+                "The store holds a value that this version of Certwright cannot read.",
+                causes=[f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)],
+                hint="Restore the data folder from a backup, or use the version of Certwright that wrote it.",
+            ) from None

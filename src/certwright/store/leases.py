@@ -1,0 +1,137 @@
+"""Leases: who works on what, with a fencing epoch that every write of a run checks.
+
+A lease is a row. Its epoch grows with every holder and for ever, so that a holder who was frozen and overtaken is known
+by the epoch it brings. A heartbeat renews it; it may be taken over when it has expired, or at once when the process
+that holds it is gone from this host.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, insert, select, update
+
+from certwright.domain.errors import LeaseHeld, LeaseLost, StoreError
+from certwright.store import schema
+from certwright.store.database import Database
+from certwright.store.processes import Holder
+
+TTL = timedelta(seconds=60)
+_BEATS_PER_TTL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    epoch: int
+    holder: Holder
+    since: datetime
+    expires_at: datetime | None
+
+
+class Lease:
+    """The right to work on `name`, for as long as `check` does not raise."""
+
+    def __init__(self, database: Database, name: str, holder: Holder, ttl: timedelta) -> None:
+        self.name = name
+        self.holder = holder
+        self._database = database
+        self._ttl = ttl
+        with database.write() as connection:
+            self.epoch = self._acquire(connection)
+
+    def check(self) -> None:
+        """Return if the lease is still ours.
+
+        Raises:
+            LeaseLost: if another took it over.
+        """
+        with self._database.read() as connection:
+            self.verify(connection)
+
+    def verify(self, connection: Connection) -> None:
+        """As `check`, within the transaction of `connection`.
+
+        Raises:
+            LeaseLost: if another took it over.
+        """
+        row = _read(connection, self.name)
+        if row is None or row.epoch != self.epoch or row.expires_at is None:
+            taker = f"taken over by {row.holder}" if row and row.epoch != self.epoch else "given back"
+            raise LeaseLost(
+                f"This run has lost its hold on {self.name}: it was {taker}.",
+                hint="Nothing more is done here; `certwright certificate log` shows the run that goes on with it.",
+            )
+
+    def renew(self) -> bool:
+        """Put off the expiry; False if the lease is ours no more."""
+        table = schema.leases
+        mine = (table.c.name == self.name) & (table.c.epoch == self.epoch) & table.c.expires_at.is_not(None)
+        with self._database.write() as connection:
+            changed = connection.execute(update(table).where(mine).values(expires_at=datetime.now(UTC) + self._ttl))
+            return changed.rowcount == 1
+
+    def release(self) -> None:
+        """Give it back; the epoch stays."""
+        table = schema.leases
+        mine = (table.c.name == self.name) & (table.c.epoch == self.epoch)
+        with self._database.write() as connection:
+            connection.execute(update(table).where(mine).values(expires_at=None))
+
+    def _acquire(self, connection: Connection) -> int:
+        now = datetime.now(UTC)
+        row = _read(connection, self.name)
+        if row and row.expires_at and row.expires_at > now and not row.holder.is_gone:
+            raise LeaseHeld(
+                f"{self.name} is being worked on by {row.holder} since {row.since:%H:%M} UTC.",
+                hint="Wait for it to finish; if that process hangs, end it: the next run resumes what it began.",
+            )
+        epoch = row.epoch + 1 if row else 1
+        values = {
+            "epoch": epoch,
+            "host": self.holder.host,
+            "pid": self.holder.pid,
+            "started": self.holder.started,
+            "since": now,
+            "expires_at": now + self._ttl,
+        }
+        if row:
+            connection.execute(update(schema.leases).where(schema.leases.c.name == self.name).values(values))
+        else:
+            connection.execute(insert(schema.leases).values(name=self.name, **values))
+        return epoch
+
+
+@contextmanager
+def hold(database: Database, name: str, holder: Holder, ttl: timedelta) -> Iterator[Lease]:
+    """A lease with a heartbeat, given back when the block ends.
+
+    Raises:
+        LeaseHeld: if another holds it.
+    """
+    lease = Lease(database, name, holder, ttl)
+    done = threading.Event()
+    beat = threading.Thread(target=_beat, args=(lease, ttl / _BEATS_PER_TTL, done), name=f"lease {name}", daemon=True)
+    beat.start()
+    try:
+        yield lease
+    finally:
+        done.set()
+        beat.join()
+        with suppress(StoreError):  # it expires by itself, and this process will be seen to be gone
+            lease.release()
+
+
+def _beat(lease: Lease, interval: timedelta, done: threading.Event) -> None:
+    held = True
+    while held and not done.wait(interval.total_seconds()):
+        with suppress(StoreError):  # a store that is away for a while is no reason to give up
+            held = lease.renew()
+
+
+def _read(connection: Connection, name: str) -> _Row | None:
+    row = connection.execute(select(schema.leases).where(schema.leases.c.name == name)).one_or_none()
+    if row is None:
+        return None
+    return _Row(row.epoch, Holder(row.host, row.pid, row.started), row.since, row.expires_at)

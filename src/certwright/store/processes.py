@@ -1,0 +1,76 @@
+"""Which process holds something, and whether it still lives."""
+
+import os
+import socket
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+_PROC = Path("/proc")
+_STATE, _START_TIME = 0, 19
+_ENDED = ("Z", "X")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process: `started` tells it from another of the same number, and is empty where the system does not say."""
+
+    host: str
+    pid: int
+    started: str
+
+    @classmethod
+    def here(cls) -> Self:
+        """This process."""
+        return cls(socket.gethostname(), os.getpid(), _started(os.getpid()) or "")
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it belongs to this host."""
+        return self.host == socket.gethostname()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it certainly lives no more; what cannot be known from here is not gone."""
+        if not self.is_here:
+            return False
+        if not self.started:
+            return os.name == "posix" and not _exists(self.pid)
+        boot, namespace, _ = self.started.split("/")
+        if boot != _boot():
+            return True
+        return namespace == _namespace() and _started(self.pid) != self.started
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+def _started(pid: int) -> str | None:
+    """Boot, process namespace and start time of a living process; None when there is none, or no `/proc`."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()  # proc_pid_stat(5): the name before may hold anything
+    return None if fields[_STATE] in _ENDED else f"{_boot()}/{_namespace()}/{fields[_START_TIME]}"
+
+
+@cache
+def _boot() -> str:
+    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+
+
+@cache
+def _namespace() -> str:
+    return str((_PROC / "self/ns/pid").readlink())
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,76 @@
+"""Runs and their journal, whose sequence number over all runs lets views tail it whoever writes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, insert, select, update
+
+from certwright.domain.errors import NotFound
+from certwright.domain.runs import Entry, Outcome, Run
+from certwright.store.schema import entries, runs
+
+_RUN = [runs.c[name] for name in Run.model_fields]
+_ENTRY = [entries.c[name] for name in Entry.model_fields]
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """All runs; they stay when their managed certificate is removed."""
+
+    connection: Connection
+
+    def start(self, run: Run) -> None:
+        """Keep that a run began."""
+        self.connection.execute(insert(runs).values(run.model_dump()))
+
+    def append(self, run_id: str, entry: Entry, at: datetime) -> Entry:
+        """Add a line to the journal; what is returned has its run, moment and sequence number."""
+        told = {**entry.model_dump(exclude={"sequence"}), "run_id": run_id, "at": at}
+        sequence = self.connection.scalars(insert(entries).values(told).returning(entries.c.sequence)).one()
+        return entry.model_copy(update={"sequence": sequence, "run_id": run_id, "at": at})
+
+    def entries(self, run_id: str) -> Sequence[Entry]:
+        """The whole journal of a run."""
+        return self._entries(select(*_ENTRY).where(entries.c.run_id == run_id))
+
+    def entries_after(self, sequence: int, run_id: str | None = None, limit: int = 1000) -> Sequence[Entry]:
+        """The lines after this sequence number, oldest first: of one run, or of all."""
+        later = select(*_ENTRY).where(entries.c.sequence > sequence).limit(limit)
+        return self._entries(later if run_id is None else later.where(entries.c.run_id == run_id))
+
+    def finish(self, run_id: str, outcome: Outcome, message: str, at: datetime) -> None:
+        """Keep how a run ended, in one sentence."""
+        values = {"outcome": outcome, "message": message, "ended_at": at}
+        self.connection.execute(update(runs).where(runs.c.id == run_id).values(values))
+
+    def interrupt_dead(self, managed_id: str, at: datetime) -> None:
+        """Close what earlier runs of a managed certificate left open.
+
+        The caller holds the certificate's lease, under which each of them wrote: they died, or can write no more.
+        """
+        left = (runs.c.managed_id == managed_id) & runs.c.ended_at.is_(None)
+        values = {"outcome": Outcome.INTERRUPTED, "message": "Its process ended before the run did.", "ended_at": at}
+        self.connection.execute(update(runs).where(left).values(values))
+
+    def get(self, run_id: str) -> Run:
+        """The run with this id.
+
+        Raises:
+            NotFound: if there is none.
+        """
+        row = self.connection.execute(select(*_RUN).where(runs.c.id == run_id)).mappings().one_or_none()
+        if row is None:
+            raise NotFound(f"There is no run {run_id!r}.")
+        return Run.model_validate(row)
+
+    def list(self, managed_id: str | None = None, limit: int = 50) -> list[Run]:
+        """The runs of a managed certificate, or all; newest first."""
+        newest = select(*_RUN).order_by(runs.c.sequence.desc()).limit(limit)
+        if managed_id is not None:
+            newest = newest.where(runs.c.managed_id == managed_id)
+        return [Run.model_validate(row) for row in self.connection.execute(newest).mappings()]
+
+    def _entries(self, query: Select[*tuple[object, ...]]) -> Sequence[Entry]:
+        rows = self.connection.execute(query.order_by(entries.c.sequence)).mappings()
+        return [Entry.model_validate(row) for row in rows]
