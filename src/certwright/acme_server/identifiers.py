@@ -60,7 +60,8 @@ def parse_identifier(raw: object) -> Identifier:
         return _address(value, named)
     if kind != "dns":
         raise Problem(ErrorType.UNSUPPORTED_IDENTIFIER, "This server knows dns and ip identifiers.", identifier=named)
-    name = value.lower()
+    # Outside ASCII are letters that become ASCII ones in lower case (U+212A).
+    name = value.lower() if value.isascii() else ""
     labels = name.removeprefix("*.").split(".")
     if len(name) > MAX_NAME or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
         raise Problem(ErrorType.MALFORMED, "The value is not a DNS name.", identifier=named)
