@@ -1,0 +1,251 @@
+"""The ExchangeCertificate cmdlets (exchange.md sections 1 and 3)."""
+
+from collections.abc import Iterable
+
+from certwright.exchange_simulator import nrbf
+from certwright.exchange_simulator.certificates import (
+    Services,
+    StoredCertificate,
+    distinguished_name,
+    read_bundle,
+)
+from certwright.exchange_simulator.cmdlet import (
+    Cmdlet,
+    Invocation,
+    boolean,
+    octets,
+    secure_string,
+    services,
+    switch,
+    text,
+    texts,
+)
+from certwright.exchange_simulator.errors import Refused
+from certwright.exchange_simulator.faults import HalfDone, KeyLost
+from certwright.exchange_simulator.records import (
+    AllowedServices,
+    CertificateAuthorityType,
+    CertificateStatus,
+    DomainList,
+    IisServiceList,
+    Record,
+    ps_object,
+    rpc_error,
+)
+from certwright.exchange_simulator.state import status_of
+from certwright.exchange_simulator.world import Node, WireForm
+
+_TASKS = "Microsoft.Exchange.Management.SystemConfigurationTasks."
+_TYPES = (
+    _TASKS + "ExchangeCertificate",
+    "System.Security.Cryptography.X509Certificates.X509Certificate2",
+    "System.Security.Cryptography.X509Certificates.X509Certificate",
+    "System.Object",
+)
+_FRIENDLY_NAME_LIMIT = 64
+
+
+def certificate_record(node: Node, stored: StoredCertificate, *, management_shell: bool) -> Record:
+    """`stored` as ``Get-ExchangeCertificate`` outputs it on `node`."""
+    own = stored.certificate
+    identity = f"{node.state.fqdn}\\{stored.thumbprint}"
+    sites = [f"IIS://{node.state.name}/W3SVC/{site}" for site in node.state.iis_sites(stored)]
+    subject, issuer = distinguished_name(own.subject), distinguished_name(own.issuer)
+    serial = f"{own.serial_number:X}"
+    properties = {
+        "AccessRules": None,
+        "CertificateDomains": DomainList(stored.names),
+        "EnhancedKeyUsageList": None,
+        "FriendlyName": stored.friendly_name,
+        "HasPrivateKey": stored.key is not None,
+        "IISServices": IisServiceList(sites),
+        "Identity": identity,
+        "IsSelfSigned": stored.self_signed,
+        "Issuer": issuer,
+        "NotAfter": own.not_valid_after_utc,
+        "NotBefore": own.not_valid_before_utc,
+        "PrivateKeyExportable": stored.exportable,
+        "PublicKeySize": getattr(own.public_key(), "key_size", 0),
+        "RawData": stored.der,
+        "RootCAType": _root_ca_type(stored),
+        "SerialNumber": serial if len(serial) % 2 == 0 else f"0{serial}",
+        "Services": AllowedServices(int(stored.services)),
+        "ServicesStringForm": stored.services.letters,
+        "Status": CertificateStatus(int(status_of(stored))),
+        "Subject": subject,
+        "Thumbprint": stored.thumbprint,
+    }
+    display = f"[Subject]\r\n  {subject}\r\n\r\n[Issuer]\r\n  {issuer}\r\n\r\n[Thumbprint]\r\n  {stored.thumbprint}\r\n"
+    payload = nrbf.serialize(
+        nrbf.ExchangeCertificate(
+            der=stored.der,
+            friendly_name=stored.friendly_name,
+            self_signed=stored.self_signed,
+            status=int(status_of(stored)),
+            root_ca_type=int(_root_ca_type(stored)),
+            services=int(stored.services),
+            iis_services=sites,
+            private_key_exportable=stored.exportable,
+            identity=identity,
+        )
+    )
+    extended = {}
+    if management_shell and node.wire_form is not WireForm.RAW_DATA:
+        signed = node.wire_form is WireForm.SIGNED
+        extended["SerializationData"] = nrbf.sign(payload, node.signing_key) if signed else payload
+
+    seen = properties if node.select_sees_properties else {"RawData": stored.der}
+    return Record(
+        _TYPES,
+        seen,
+        display,
+        wire=lambda: ps_object(_TYPES, adapted={"RawData": stored.der}, extended=extended, text=display),
+    )
+
+
+def _root_ca_type(stored: StoredCertificate) -> CertificateAuthorityType:
+    return CertificateAuthorityType.none if stored.self_signed else CertificateAuthorityType.ThirdParty
+
+
+def _get(call: Invocation) -> Iterable[Record]:
+    state, wanted = call.node.state, _thumbprint(call)
+    domain_names = call.get("DomainName", ())
+    with state.lock:
+        found = list(state.certificates.values())
+        # A -Thumbprint that is not there is an error; an -Identity that is not there gives all.
+        if call.get("Thumbprint") or wanted in state.certificates:
+            found = [state.certificate(wanted)]
+        if domain_names:
+            found = [c for c in found if any(c.covers(name) for name in domain_names)]
+        return [_output(call, c) for c in found]
+
+
+def _thumbprint(call: Invocation) -> str:
+    """From ``-Thumbprint`` or ``-Identity``, which may start with the server's name."""
+    named: str = call.get("Thumbprint") or call.get("Identity") or ""
+    return named.rpartition("\\")[2].replace(" ", "").upper()
+
+
+def _output(call: Invocation, stored: StoredCertificate) -> Record:
+    return certificate_record(call.node, stored, management_shell=call.session.management_shell)
+
+
+def _import(call: Invocation) -> Iterable[Record]:
+    friendly_name = call.get("FriendlyName")
+    if friendly_name is not None and len(friendly_name) >= _FRIENDLY_NAME_LIMIT:
+        raise Refused("The friendly name must be shorter than 64 characters.")
+    stored = call.node.state.import_certificate(
+        read_bundle(call.get("FileData"), call.get("Password")),
+        exportable=call.get("PrivateKeyExportable", False),
+        friendly_name=friendly_name,
+        lose_key=isinstance(call.effect, KeyLost),
+    )
+    call.changed()
+    return [_output(call, stored)]
+
+
+def _enable(call: Invocation) -> Iterable[Record]:
+    wanted: Services = call.get("Services")
+    half_done = call.effect if isinstance(call.effect, HalfDone) else None
+    warnings = call.node.state.enable(
+        _thumbprint(call),
+        wanted,
+        replace_internal_transport=Services.SMTP in wanted and _replaces_default(call),
+        skip_iis=half_done is not None,
+    )
+    call.changed()
+    for warning in warnings:
+        call.streams.warning(warning)
+    if half_done is not None:
+        raise rpc_error(call.node.state.name, half_done.message, call.cmdlet.task, terminating=half_done.terminating)
+    return []
+
+
+def _replaces_default(call: Invocation) -> bool:
+    """Whether SMTP also takes over the default certificate: -Force, or the answer to the prompt."""
+    state = call.node.state
+    new, current = state.certificate(_thumbprint(call)), state.certificate(state.internal_transport)
+    if call.get("Force", False) or current is new:
+        return True
+    message = (
+        "Overwrite the existing default SMTP certificate?\r\n\r\n"
+        f"Current certificate: '{current.thumbprint}' (expires {_short_date(current)})\r\n"
+        f"Replace it with certificate: '{new.thumbprint}' (expires {_short_date(new)})"
+    )
+    return _confirmed(call, message)
+
+
+def _confirmed(call: Invocation, message: str) -> bool:
+    answers = ("&Yes", "Yes to &All", "&No", "No to A&ll")
+    return call.streams.choose("Confirm", message, answers, 0) in {0, 1}
+
+
+def _short_date(stored: StoredCertificate) -> str:
+    return stored.certificate.not_valid_after_utc.strftime("%m/%d/%Y %I:%M:%S %p")
+
+
+def _remove(call: Invocation) -> Iterable[Record]:
+    thumbprint = _thumbprint(call)
+    question = (
+        "Are you sure you want to perform this action?\r\n"
+        f"Remove certificate with thumbprint {thumbprint} from the computer's certificate store?"
+    )
+    if call.get("Confirm", True) and not _confirmed(call, question):
+        return []
+    call.node.state.remove(thumbprint)
+    call.changed()
+    return []
+
+
+CERTIFICATE_CMDLETS = (
+    Cmdlet(
+        "Get-ExchangeCertificate",
+        _TASKS + "GetExchangeCertificate",
+        _get,
+        {"Thumbprint": text, "Identity": text, "Server": text, "DomainName": texts, "DomainController": text},
+        positional=("Thumbprint",),
+        refusal=rpc_error,
+    ),
+    Cmdlet(
+        "Import-ExchangeCertificate",
+        _TASKS + "ImportExchangeCertificate",
+        _import,
+        {
+            "FileData": octets,
+            "Password": secure_string,
+            "PrivateKeyExportable": boolean,
+            "FriendlyName": text,
+            "Server": text,
+        },
+        mandatory=frozenset({"FileData"}),
+        mutates=True,
+        refusal=rpc_error,
+    ),
+    Cmdlet(
+        "Enable-ExchangeCertificate",
+        _TASKS + "EnableExchangeCertificate",
+        _enable,
+        {
+            "Thumbprint": text,
+            "Identity": text,
+            "Services": services,
+            "Server": text,
+            "Force": switch,
+            "DoNotRequireSsl": switch,
+            "NetworkServiceAllowed": switch,
+        },
+        positional=("Thumbprint",),
+        mandatory=frozenset({"Services"}),
+        mutates=True,
+        refusal=rpc_error,
+    ),
+    Cmdlet(
+        "Remove-ExchangeCertificate",
+        _TASKS + "RemoveExchangeCertificate",
+        _remove,
+        {"Thumbprint": text, "Identity": text, "Server": text},
+        positional=("Thumbprint",),
+        mutates=True,
+        refusal=rpc_error,
+    ),
+)

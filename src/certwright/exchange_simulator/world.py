@@ -1,0 +1,75 @@
+"""The servers of an organisation as cmdlets see them, and the log of what was asked of them."""
+
+import enum
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from certwright.exchange_simulator.faults import Faults
+from certwright.exchange_simulator.state import OrganisationState, ServerState
+
+
+class WireForm(enum.Enum):
+    """What a raw ExchangeCertificate carries for the management shell (other clients see RawData alone)."""
+
+    SIGNED = "signed"
+    """RawData and a signed SerializationData: the default since the November 2023 security update."""
+    UNSIGNED = "unsigned"
+    """RawData and SerializationData."""
+    RAW_DATA = "raw data"
+    """RawData alone, as with a broken Auth certificate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One cmdlet call.
+
+    Attributes:
+        server: The server it was aimed at.
+        cmdlet: Its name.
+        parameters: As bound; secrets hidden, files shortened.
+    """
+
+    server: str
+    cmdlet: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Node:
+    """One server.
+
+    Attributes:
+        select_sees_properties: Whether ``Select-Object`` in the endpoint still sees a certificate's properties.
+    """
+
+    state: ServerState
+    faults: Faults
+    wire_form: WireForm = WireForm.SIGNED
+    select_sees_properties: bool = True
+    signing_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+
+
+@dataclass(slots=True)
+class World:
+    """All servers, and what the account may see of the cmdlets."""
+
+    organisation: OrganisationState
+    nodes: dict[str, Node] = field(default_factory=dict)
+    hidden_cmdlets: frozenset[str] = frozenset()
+    hidden_parameters: frozenset[str] = frozenset()
+    calls: list[Call] = field(default_factory=list)
+    mutations: list[Call] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def find(self, name: str) -> Node | None:
+        """The server called `name`: NetBIOS name or FQDN, in any case."""
+        wanted = name.lower()
+        return next((n for n in self.nodes.values() if wanted in {n.state.name.lower(), n.state.fqdn.lower()}), None)
+
+    def log(self, call: Call, *, changed: bool) -> None:
+        """Note `call`, or that it changed something."""
+        with self.lock:
+            (self.mutations if changed else self.calls).append(call)

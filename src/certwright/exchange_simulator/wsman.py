@@ -1,0 +1,352 @@
+"""WS-Management shells ([MS-WSMV]): Create, Command, Send, Receive, Signal, Delete, Get, Identify."""
+
+import base64
+import binascii
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from xml.etree import ElementTree as ET
+
+from certwright.exchange_simulator import soap
+from certwright.exchange_simulator.faults import HttpStatus, WsmanFault
+from certwright.exchange_simulator.pipeline import Interrupted
+from certwright.exchange_simulator.runspace import Runspace
+from certwright.exchange_simulator.soap import ADDRESSING, CONFIG, SHELL, TRANSFER, WSMAN, Fault, Request
+
+TIMED_OUT = 2150858793
+SHELL_LOST = 2150858843
+UNKNOWN_RESOURCE = 2150858811
+SHELL_QUOTA = 2150859174
+
+_MAX_ENVELOPE_KB = 500
+_LONGEST_POLL = 60.0
+_REMEMBERED_REPLIES = 32
+_DONE = SHELL + "/CommandState/Done"
+_RUNNING = SHELL + "/CommandState/Running"
+
+
+class ConnectionDropped(Exception):
+    """A planned fault: the connection ends without an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back over HTTP."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/soap+xml;charset=UTF-8"
+
+
+@dataclass(slots=True)
+class _Shell:
+    runspace: Runspace
+    idle_timeout: float
+    last_used: float
+    idle_text: str
+
+
+@dataclass(slots=True)
+class _Remembered:
+    """The reply to a message, so that the same message sent again gets it again."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    reply: Reply | None = None
+
+
+class WsmanService:
+    """One endpoint's shells.
+
+    Args:
+        machine: The server's FQDN.
+        resource_uri: The one configuration that can be created.
+        open_runspace: Makes the runspace of a new shell; its argument says whether the URL carried
+            ``serialization=Full``.
+        shell_quota: Shells that may be open at once.
+        idle_timeout: Seconds after which an unused shell is lost.
+    """
+
+    def __init__(
+        self,
+        *,
+        machine: str,
+        resource_uri: str,
+        open_runspace: Callable[[bool], Runspace],
+        shell_quota: int,
+        idle_timeout: float,
+    ) -> None:
+        self._machine = machine
+        self._resource_uri = resource_uri
+        self._open_runspace = open_runspace
+        self._shell_quota = shell_quota
+        self._idle_timeout = idle_timeout
+        self._lock = threading.Lock()
+        self._shells: dict[str, _Shell] = {}
+        self._replies: OrderedDict[str, _Remembered] = OrderedDict()
+
+    def handle(self, data: bytes, *, management_shell: bool) -> Reply:
+        """Answer one request.
+
+        Args:
+            data: The SOAP envelope.
+            management_shell: Whether the URL carried ``serialization=Full``.
+
+        Raises:
+            ConnectionDropped: There is to be no answer.
+        """
+        try:
+            request = soap.read(data)
+        except soap.Malformed:
+            return Reply(400, b"Bad Request", "text/plain")
+        if request.body is not None and request.body.tag == f"{{{soap.IDENTIFY}}}Identify":
+            return Reply(200, soap.identify_response())
+        if not request.message_id:
+            return self._fault(Fault(None, "a:MessageInformationHeaderRequired", "No MessageID."), request)
+        with self._lock:
+            repeated = request.message_id in self._replies
+            remembered = self._replies.setdefault(request.message_id, _Remembered())
+            while len(self._replies) > _REMEMBERED_REPLIES:
+                self._replies.popitem(last=False)
+        if repeated:
+            remembered.done.wait(_LONGEST_POLL)
+            if remembered.reply is None:
+                raise ConnectionDropped
+            return remembered.reply
+        try:
+            remembered.reply = self._answer(request, management_shell=management_shell)
+            return remembered.reply
+        finally:
+            remembered.done.set()
+
+    def close(self) -> None:
+        """End every shell."""
+        with self._lock:
+            shells, self._shells = list(self._shells.values()), {}
+        for shell in shells:
+            shell.runspace.close()
+
+    def _answer(self, request: Request, *, management_shell: bool) -> Reply:
+        actions: dict[str, Callable[[Request], list[ET.Element]]] = {
+            TRANSFER + "/Get": self._get,
+            TRANSFER + "/Delete": self._delete,
+            SHELL + "/Command": self._command,
+            SHELL + "/Send": self._send,
+            SHELL + "/Receive": self._receive,
+            SHELL + "/Signal": self._signal,
+        }
+        try:
+            if request.action == TRANSFER + "/Create":
+                body = self._create(request, management_shell=management_shell)
+            else:
+                body = actions.get(request.action, _not_supported)(request)
+        except Fault as fault:
+            return self._fault(fault, request)
+        except Interrupted as interruption:
+            return self._interrupted(interruption, request)
+        return Reply(200, soap.response(request, body))
+
+    def _fault(self, fault: Fault, request: Request) -> Reply:
+        return Reply(500, soap.fault_response(fault, request.message_id, self._machine))
+
+    def _interrupted(self, interruption: Interrupted, request: Request) -> Reply:
+        effect = interruption.effect
+        if isinstance(effect, HttpStatus):
+            page = f"<html><head><title>{effect.status}</title></head><body><h1>Error</h1></body></html>"
+            return Reply(effect.status, page.encode(), "text/html")
+        if isinstance(effect, WsmanFault):
+            return self._fault(Fault(effect.code, "w:InternalError", effect.message), request)
+        raise ConnectionDropped
+
+    # --- actions -----------------------------------------------------------------------------------------------
+
+    def _create(self, request: Request, *, management_shell: bool) -> list[ET.Element]:
+        if request.resource_uri.lower() != self._resource_uri.lower():
+            raise Fault(
+                UNKNOWN_RESOURCE,
+                "w:InvalidResourceURI",
+                "The WS-Management service cannot process the request. The resource URI "
+                f"({request.resource_uri}) was not found in the WS-Management catalog.",
+            )
+        body = _require(request.body)
+        creation = body.find(f"{{{soap.POWERSHELL}}}creationXml")
+        fragments = _decoded(creation.text if creation is not None else None)
+        shell_id = _identifier(body.get("ShellId"))
+        idle = body.findtext(f"{{{SHELL}}}IdleTimeOut")
+        seconds = min(self._idle_timeout, soap.seconds(idle)) if idle else self._idle_timeout
+        shell = _Shell(self._open_runspace(management_shell), seconds, time.monotonic(), f"PT{seconds:.3f}S")
+        with self._lock:
+            self._forget_idle()
+            if len(self._shells) >= self._shell_quota:
+                raise _quota_fault(self._shell_quota)
+            self._shells[shell_id] = shell
+        try:
+            shell.runspace.open(fragments)
+        except ValueError as error:
+            self._end(shell_id)
+            raise _invalid(str(error)) from None
+        return [self._created(shell_id), self._described(shell_id, shell)]
+
+    def _created(self, shell_id: str) -> ET.Element:
+        created = ET.Element(f"{{{TRANSFER}}}ResourceCreated")
+        ET.SubElement(created, f"{{{ADDRESSING}}}Address").text = f"https://{self._machine}/PowerShell/"
+        parameters = ET.SubElement(created, f"{{{ADDRESSING}}}ReferenceParameters")
+        ET.SubElement(parameters, f"{{{WSMAN}}}ResourceURI").text = self._resource_uri
+        selectors = ET.SubElement(parameters, f"{{{WSMAN}}}SelectorSet")
+        ET.SubElement(selectors, f"{{{WSMAN}}}Selector", {"Name": "ShellId"}).text = shell_id
+        return created
+
+    def _described(self, shell_id: str, shell: _Shell) -> ET.Element:
+        element = ET.Element(f"{{{SHELL}}}Shell")
+        for name, value in (
+            ("ShellId", shell_id),
+            ("ResourceUri", self._resource_uri),
+            ("Owner", "CONTOSO\\simulated"),
+            ("ClientIP", "127.0.0.1"),
+            ("IdleTimeOut", shell.idle_text),
+            ("InputStreams", "stdin pr"),
+            ("OutputStreams", "stdout"),
+            ("State", "Connected"),
+        ):
+            ET.SubElement(element, f"{{{SHELL}}}{name}").text = value
+        return element
+
+    def _command(self, request: Request) -> list[ET.Element]:
+        shell = self._shell(request)
+        body = _require(request.body)
+        command_id = _identifier(body.get("CommandId"))
+        fragments = b"".join(_decoded(a.text) for a in body.iterfind(f"{{{SHELL}}}Arguments"))
+        try:
+            shell.runspace.create_pipeline(command_id, fragments)
+        except ValueError as error:
+            raise _invalid(str(error)) from None
+        answer = ET.Element(f"{{{SHELL}}}CommandResponse")
+        ET.SubElement(answer, f"{{{SHELL}}}CommandId").text = command_id
+        return [answer]
+
+    def _send(self, request: Request) -> list[ET.Element]:
+        shell = self._shell(request)
+        for stream in _require(request.body).iterfind(f"{{{SHELL}}}Stream"):
+            try:
+                shell.runspace.feed(_decoded(stream.text))
+            except ValueError as error:
+                raise _invalid(str(error)) from None
+        return [ET.Element(f"{{{SHELL}}}SendResponse")]
+
+    def _receive(self, request: Request) -> list[ET.Element]:
+        shell = self._shell(request)
+        desired = _require(request.body).find(f"{{{SHELL}}}DesiredStream")
+        command_id = desired.get("CommandId") if desired is not None else None
+        try:
+            data, done = shell.runspace.read(command_id, min(request.timeout, _LONGEST_POLL))
+        except KeyError:
+            raise _no_command() from None
+        shell.last_used = time.monotonic()
+        if not data and not done:
+            raise Fault(
+                TIMED_OUT,
+                "w:TimedOut",
+                "The WS-Management service cannot complete the operation within the time specified in "
+                "OperationTimeout.",
+            )
+        answer = ET.Element(f"{{{SHELL}}}ReceiveResponse")
+        attributes = {"Name": "stdout"} | ({"CommandId": command_id} if command_id else {})
+        if data:
+            stream = ET.SubElement(answer, f"{{{SHELL}}}Stream", attributes)
+            stream.text = base64.b64encode(data).decode()
+        if command_id:
+            state = {"CommandId": command_id, "State": _DONE if done else _RUNNING}
+            ET.SubElement(answer, f"{{{SHELL}}}CommandState", state)
+        return [answer]
+
+    def _signal(self, request: Request) -> list[ET.Element]:
+        shell = self._shell(request)
+        try:
+            shell.runspace.stop(_require(request.body).get("CommandId") or "-")
+        except KeyError:
+            raise _no_command() from None
+        return [ET.Element(f"{{{SHELL}}}SignalResponse")]
+
+    def _delete(self, request: Request) -> list[ET.Element]:
+        self._shell(request)
+        self._end(request.shell_id.upper())
+        return []
+
+    def _get(self, request: Request) -> list[ET.Element]:
+        if request.resource_uri == CONFIG:
+            config = ET.Element(f"{{{CONFIG}}}Config")
+            ET.SubElement(config, f"{{{CONFIG}}}MaxEnvelopeSizekb").text = str(_MAX_ENVELOPE_KB)
+            return [config]
+        return [self._described(request.shell_id.upper(), self._shell(request))]
+
+    # --- shells ------------------------------------------------------------------------------------------------
+
+    def _shell(self, request: Request) -> _Shell:
+        with self._lock:
+            self._forget_idle()
+            shell = self._shells.get(request.shell_id.upper())
+        if shell is None:
+            raise Fault(
+                SHELL_LOST,
+                "w:InvalidSelectors",
+                "The request for the Windows Remote Shell with ShellId "
+                f"{request.shell_id} failed because the shell was not found on the server.",
+            )
+        shell.last_used = time.monotonic()
+        return shell
+
+    def _forget_idle(self) -> None:
+        now = time.monotonic()
+        for shell_id in [i for i, s in self._shells.items() if now - s.last_used > s.idle_timeout]:
+            self._shells.pop(shell_id).runspace.close()
+
+    def _end(self, shell_id: str) -> None:
+        with self._lock:
+            shell = self._shells.pop(shell_id, None)
+        if shell is not None:
+            shell.runspace.close()
+
+
+def _not_supported(_request: Request) -> list[ET.Element]:
+    raise Fault(None, "a:ActionNotSupported", "The action is not supported by the service.")
+
+
+def _require(body: ET.Element | None) -> ET.Element:
+    if body is None:
+        raise _invalid("the body is empty")
+    return body
+
+
+def _decoded(text: str | None) -> bytes:
+    try:
+        return base64.b64decode(text or "", validate=True)
+    except (binascii.Error, ValueError):
+        raise _invalid("not base64") from None
+
+
+def _identifier(given: str | None) -> str:
+    try:
+        return str(uuid.UUID(given) if given else uuid.uuid4()).upper()
+    except ValueError:
+        raise _invalid("not a GUID") from None
+
+
+def _invalid(reason: str) -> Fault:
+    return Fault(None, "w:SchemaValidationError", f"The request is not valid: {reason}.")
+
+
+def _no_command() -> Fault:
+    return Fault(2150858843, "w:InvalidSelectors", "The shell has no such command, or it has ended already.")
+
+
+def _quota_fault(quota: int) -> Fault:
+    return Fault(
+        SHELL_QUOTA,
+        "w:QuotaLimit",
+        "The WS-Management service cannot process the request. The maximum number of concurrent shells for this "
+        "user has been exceeded. Close existing shells or raise the quota for this user.",
+        "Fail to create a runspace because you have exceeded the maximum number of connections allowed : "
+        f"{quota} for the policy party : MaxConcurrency. Please close existing runspace and try again.",
+    )
