@@ -2,8 +2,10 @@
 
 import re
 import ssl
-from collections.abc import Sequence
-from contextlib import suppress
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Self
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -18,6 +21,7 @@ from certwright.domain.certificates import CertificateFacts
 from certwright.domain.errors import InvalidMaterial
 from certwright.probe.observation import Problem, ProblemKind
 
+_parsing = threading.Lock()  # catch_warnings is for one thread at a time
 _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 _SERVER_USES = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 
@@ -48,7 +52,16 @@ class Trust:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_default_certs()
         found = context.get_ca_certs(binary_form=True) or _hashed_folder()
-        return cls(tuple(c for der in found if (c := _load(der))))
+        with lenient_parsing():
+            return cls(tuple(c for der in found if (c := _load(der))))
+
+
+@contextmanager
+def lenient_parsing() -> Iterator[None]:
+    """Read certificates of strangers without a warning on the screen: serial number 0, for one, is their affair."""
+    with _parsing, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        yield
 
 
 def _hashed_folder() -> list[bytes]:

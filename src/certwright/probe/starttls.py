@@ -4,7 +4,7 @@ import re
 from typing import NoReturn, Protocol
 
 from certwright.probe.observation import FailureKind, ProbeError, StartTls, Target
-from certwright.probe.wire import printable
+from certwright.probe.wire import quoted
 
 _MAX_LINE = 8192
 _MAX_LINES = 100
@@ -92,7 +92,7 @@ class _Conversation:
     def expect_silence(self) -> None:
         """Refuse plain text that came after the agreement: it would be taken for protected (CVE-2011-0411)."""
         if self._buffer:
-            self.bad(f"sent {printable(self._buffer)} in clear after it had agreed to start TLS")
+            self.bad(f"sent {quoted(self._buffer)} in clear after it had agreed to start TLS")
 
     def bad(self, what: str) -> NoReturn:
         """The peer does not keep to the protocol."""
@@ -105,7 +105,7 @@ class _Conversation:
     def _more(self) -> None:
         data = self._peer.recv()
         if not data:
-            said = f"said only {printable(self._buffer)} and" if self._buffer else "said nothing more and"
+            said = f"said only {quoted(self._buffer)} and" if self._buffer else "said nothing more and"
             raise ProbeError(FailureKind.CLOSED, f"The {self._protocol} server {said} closed the connection.")
         self._buffer += data
 
@@ -247,4 +247,4 @@ def _read_element(data: bytes) -> tuple[int, bytes, bytes]:
 
 
 def _words(said: str | bytes) -> str:
-    return printable(said, 120)
+    return quoted(said, 120)

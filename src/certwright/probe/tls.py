@@ -12,7 +12,7 @@ from cryptography import x509
 
 from certwright.domain.certificates import CertificateFacts
 from certwright.probe import starttls
-from certwright.probe.chain import Trust, judge, name_problem
+from certwright.probe.chain import Trust, judge, lenient_parsing, name_problem
 from certwright.probe.observation import FailureKind, Observation, ProbeError, ProbeFailure, Target
 from certwright.probe.wire import Deadline, Wire, connect, resolve
 
@@ -94,8 +94,9 @@ def _judge(seen: Observation, trust: Trust | None, expected_sha256: str | None) 
         nothing = ProbeFailure(FailureKind.BAD_CERTIFICATE, f"{seen.address} sends no certificate.")
         return replace(seen, failure=seen.failure or nothing)
     try:
-        leaf, *rest = (x509.load_der_x509_certificate(der) for der in seen.chain)
-        facts = CertificateFacts.of(leaf)
+        with lenient_parsing():
+            leaf, *rest = (x509.load_der_x509_certificate(der) for der in seen.chain)
+            facts = CertificateFacts.of(leaf)
     except ValueError as error:
         broken = ProbeFailure(FailureKind.BAD_CERTIFICATE, f"{seen.address} sends a damaged certificate: {error}.")
         return replace(seen, failure=seen.failure or broken)

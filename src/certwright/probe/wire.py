@@ -230,7 +230,7 @@ class Wire:
 
     def _why_no_handshake(self, error: ssl.SSLError) -> str:
         if self._first and self._first[0] not in _TLS_RECORDS:
-            return f"{self.address} answers {printable(self._first)}, which is not TLS."
+            return f"{self.address} answers {quoted(self._first)}, which is not TLS."
         reason = (error.reason or str(error)).lower()
         alert = _ALERT.sub("", reason).replace("_", " ")
         if _ALERT.match(reason):
@@ -238,8 +238,13 @@ class Wire:
         return f"The TLS handshake with {self.address} failed: {alert}."
 
 
-def printable(data: bytes | str, limit: int = 60) -> str:
-    """The first characters of what a stranger sent, in quotes and harmless to any terminal."""
+def harmless(data: bytes | str, limit: int = 60) -> str:
+    """The first characters of what a stranger sent, fit for any terminal."""
     text = data.decode("latin-1") if isinstance(data, bytes) else data
     shown = "".join(c if " " <= c <= "~" else "." for c in text[:limit])
-    return f"'{shown}...'" if len(text) > limit else f"'{shown}'"
+    return shown + "..." if len(text) > limit else shown
+
+
+def quoted(data: bytes | str, limit: int = 60) -> str:
+    """`harmless`, in quotes."""
+    return f"'{harmless(data, limit)}'"

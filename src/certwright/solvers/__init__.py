@@ -1,0 +1,1 @@
+"""Ways to answer challenges: one plugin, one file."""

@@ -1,0 +1,124 @@
+"""Answers http-01 by files in the folder of a web server that is there already.
+
+For each challenge a file is written to `.well-known/acme-challenge` in the site's root folder, and removed afterwards.
+The web server must serve that folder on port 80 as it is, files without an extension included; a redirect to https is
+fine. Choose it where a web server holds port 80 of the machine.
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from certwright.domain.errors import SolverError
+from certwright.probe.http01 import CHALLENGE_PATH, Precheck
+from certwright.sdk.solver import Challenge, Solver
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_FOLDERS = tuple(CHALLENGE_PATH.strip("/").split("/"))
+_ATTEMPTS = 5
+
+
+class Params(Precheck):
+    """Which folder to write to."""
+
+    path: Path = Field(description="Root folder of the web site, as an absolute path.")
+    paths: dict[str, Path] = Field(
+        default_factory=dict, description="Root folders of names that have a site of their own, by name."
+    )
+
+    @field_validator("path", "paths")
+    @classmethod
+    def _is_absolute(cls, value: Path | dict[str, Path]) -> Path | dict[str, Path]:
+        for path in value.values() if isinstance(value, dict) else [value]:
+            if not path.is_absolute():
+                raise ValueError(f"{path} is not an absolute path")
+        return value
+
+
+class Webroot(Solver[Params]):
+    """Leaves the answers where a web server finds them."""
+
+    Params = Params
+    types = frozenset({"http-01"})
+    _made: tuple[Path, ...] = ()
+
+    def present(self, challenges: Sequence[Challenge]) -> None:
+        """Write a file for each challenge."""
+        causes: list[str] = []
+        for challenge in challenges:
+            try:
+                self._write(challenge)
+            except (OSError, _Refused) as error:
+                reason = error.strerror or error if isinstance(error, OSError) else error
+                causes.append(f"{challenge.identifier}: {self._root(challenge)}: {reason}.")
+        if causes:
+            raise SolverError(
+                f"{len(causes)} of {len(challenges)} answers could not be written to the web server's folder.",
+                causes=causes,
+                hint="path must be the folder that the web server serves on port 80, and writable for this user.",
+            )
+
+    def check(self, challenges: Sequence[Challenge]) -> None:
+        """Fetch each answer as the authority will."""
+        self.params.look(challenges, self.context.journal)
+
+    def clean_up(self, challenges: Sequence[Challenge]) -> None:
+        """Remove the answers, whichever run wrote them, and the folders that this one made if they are empty."""
+        for challenge in challenges:
+            with suppress(OSError, ValueError):  # gone, or not what we wrote
+                file = self._root(challenge).joinpath(*_FOLDERS, challenge.token)
+                if _TOKEN.fullmatch(challenge.token) and file.read_text("ascii") == challenge.key_authorization:
+                    file.unlink()
+        for folder in reversed(self._made):
+            with suppress(OSError):  # it is not empty, or gone
+                folder.rmdir()
+
+    def _root(self, challenge: Challenge) -> Path:
+        return self.params.paths.get(challenge.identifier.value, self.params.path)
+
+    def _write(self, challenge: Challenge) -> None:
+        root = self._root(challenge)
+        if not _TOKEN.fullmatch(challenge.token):
+            raise _Refused("the authority's token cannot be a file name")
+        if not root.is_dir():
+            raise _Refused("there is no such folder")
+        for _ in range(_ATTEMPTS):
+            with suppress(FileNotFoundError):  # another run has just removed the folder that it had made
+                _write_file(self._make_folders(root) / challenge.token, challenge.key_authorization)
+                return
+        raise _Refused("the folder for the answers disappears again and again")
+
+    def _make_folders(self, root: Path) -> Path:
+        folder = root
+        for part in _FOLDERS:
+            folder /= part
+            with suppress(FileExistsError):
+                folder.mkdir()
+                self._made += (folder,)
+                folder.chmod(0o755)
+            if not folder.resolve().is_relative_to(root.resolve()):
+                raise _Refused(f"{folder} is a link that leads out of it")
+        return folder
+
+
+class _Refused(Exception):
+    """A reason of our own not to write."""
+
+
+def _write_file(path: Path, text: str) -> None:
+    """Write a file that everybody may read; it is there whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".certwright-")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(text)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
