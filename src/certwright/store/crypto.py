@@ -36,7 +36,7 @@ class Cipher:
     def seal(self, plain: bytes, table: str, row: str, column: str) -> bytes:
         """One format byte, the nonce, and the ciphertext with its tag."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return _FORMAT + nonce + self._aead.encrypt(nonce, plain, _place(table, row, column))
+        return _FORMAT + nonce + self._aead.encrypt(nonce, plain, _FORMAT + _place(table, row, column))
 
     def unseal(self, sealed: bytes, table: str, row: str, column: str) -> bytes:
         """What was sealed for this place.
@@ -45,9 +45,9 @@ class Cipher:
             StoreError: if it was sealed with another key or for another place, or is damaged.
         """
         start = len(_FORMAT)
-        nonce, body = sealed[start : start + _NONCE_BYTES], sealed[start + _NONCE_BYTES :]
+        written_as, nonce, body = sealed[:start], sealed[start : start + _NONCE_BYTES], sealed[start + _NONCE_BYTES :]
         try:
-            return self._aead.decrypt(nonce, body, _place(table, row, column))
+            return self._aead.decrypt(nonce, body, written_as + _place(table, row, column))
         except (InvalidTag, ValueError):
             raise StoreError(
                 f"The encrypted value {row!r} cannot be decrypted: it is damaged, or was put there by another store.",
@@ -106,4 +106,4 @@ def _checksum(entropy: bytes) -> bytes:
 
 
 def _place(table: str, row: str, column: str) -> bytes:
-    return _FORMAT + json.dumps([table, row, column]).encode()
+    return json.dumps([table, row, column]).encode()

@@ -38,7 +38,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._engine = create_engine(
-            URL.create("sqlite", database=str(path)), creator=self._connect, hide_parameters=True
+            URL.create("sqlite", database=str(path)), creator=self._connect, hide_parameters=True, max_overflow=-1
         )
         self._writing = threading.Lock()
         self._writer: int | None = None
@@ -77,8 +77,6 @@ class Database:
             with self._engine.connect() as connection:
                 yield connection
         except DBAPIError as error:
-            raise store_error(error, self.path) from error
-        except sqlite3.Error as error:
             raise _in_words(error, self.path) from error
 
     def _connect(self) -> sqlite3.Connection:
@@ -99,16 +97,7 @@ class Database:
         return connection
 
 
-def store_error(error: DBAPIError, path: Path) -> StoreError:
-    """What SQLAlchemy reports, in words."""
-    if isinstance(error.orig, sqlite3.Error):
-        return _in_words(error.orig, path)
-    return StoreError(f"The store {path} refused: {error.orig}.")
-
-
-def _in_words(error: sqlite3.Error, path: Path) -> StoreError:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE
-    if code in _SENTENCES:
-        what, hint = _SENTENCES[code]
-        return StoreError(f"The store {path} {what}.", causes=[str(error)], hint=hint, retryable=code in _RETRYABLE)
-    return StoreError(f"The store {path} refused: {error}.")
+def _in_words(error: DBAPIError, path: Path) -> StoreError:
+    code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE
+    what, hint = _SENTENCES.get(code, (f"refused: {error.orig}", ""))
+    return StoreError(f"The store {path} {what}.", causes=[str(error.orig)], hint=hint, retryable=code in _RETRYABLE)

@@ -1,6 +1,7 @@
 """Making, opening and recovering a store."""
 
 import os
+import threading
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from certwright.store.database import Database
 from certwright.store.unit import Store
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
+_MIGRATING = threading.Lock()  # Alembic keeps its context in module globals
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +46,12 @@ def create(settings: Settings) -> str:
         _wrap(master_key.provide(settings, store_id), data_key, store_id, "key_by_master"),
         _wrap(recovery.derive(), data_key, store_id, "key_by_recovery"),
     )
-    draft = settings.data_folder / f".{store_id}.db"
     try:
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        _fill(draft, identity)
-        os.link(draft, settings.database)
-    except FileExistsError:
-        _refuse_existing(settings)
+        _publish(settings, identity)
+    except BaseException:
+        if settings.master_key_file is None:  # a file that was named may be another store's as well
+            settings.key_file(store_id).unlink(missing_ok=True)
         raise
-    except OSError as error:
-        raise StoreError(f"The store {settings.database} cannot be made: {error.strerror}.") from error
-    finally:
-        draft.unlink(missing_ok=True)
     return str(recovery)
 
 
@@ -128,6 +124,22 @@ def _open(settings: Settings) -> Database:
     return database
 
 
+def _publish(settings: Settings, identity: _Identity) -> None:
+    """Make the database beside its place and put it there whole, unless another process was faster."""
+    draft = settings.data_folder / f".{identity.id}.db"
+    try:
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        _fill(draft, identity)
+        os.link(draft, settings.database)
+    except FileExistsError:
+        _refuse_existing(settings)
+        raise
+    except OSError as error:
+        raise StoreError(f"The store {settings.database} cannot be made: {error.strerror}.") from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def _fill(draft: Path, identity: _Identity) -> None:
     with closing(Database(draft)) as database, database.write() as connection:
         migrate(connection)
@@ -148,7 +160,8 @@ def migrate(connection: Connection) -> None:
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    command.upgrade(config, "head")
+    with _MIGRATING:
+        command.upgrade(config, "head")
 
 
 def _revision(connection: Connection, path: Path) -> str:

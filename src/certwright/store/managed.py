@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
+from string import hexdigits
 
 from sqlalchemy import Connection, Select, delete, insert, select, update
 
@@ -16,6 +17,7 @@ from certwright.store.secrets import Secrets
 from certwright.store.versions import Versions
 
 _MIN_PREFIX = 4
+_AFTER_DIGITS = "g"
 _SHOWN = 5
 
 
@@ -145,8 +147,8 @@ class Managed:
     def _queries(self, reference: str) -> Sequence[Select[ManagedCertificate]]:
         whole = select(managed.c.body)
         queries = [whole.where(managed.c.id == reference), whole.where(managed.c.title == reference)]
-        if len(reference) >= _MIN_PREFIX:
-            queries.append(whole.where(managed.c.id.startswith(reference, autoescape=True)))
+        if len(reference) >= _MIN_PREFIX and set(reference) <= set(hexdigits):
+            queries.append(whole.where(managed.c.id.between(reference, reference + _AFTER_DIGITS)))
         try:
             identifier = str(Identifier.parse(reference))
         except InvalidIdentifier:
