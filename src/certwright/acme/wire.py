@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from certwright.acme.errors import UnexpectedAnswer
@@ -10,6 +10,10 @@ from certwright.acme.identifier import Identifier
 from certwright.acme.transport import Response
 
 _MOST_ITEMS = 1000
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and value.isprintable()  # which excludes lone surrogates too
 
 
 class Fields:
@@ -44,9 +48,9 @@ class Fields:
         return self._data.get(name)
 
     def text(self, name: str) -> str:
-        """A string."""
+        """A string without control characters."""
         value = self._data.get(name)
-        if not isinstance(value, str):
+        if not _is_text(value):
             raise self._wrong(name, "string")
         return value
 
@@ -80,7 +84,7 @@ class Fields:
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of strings; absent is empty."""
         values = self._list(name)
-        if not all(isinstance(value, str) for value in values):
+        if not all(_is_text(value) for value in values):
             raise self._wrong(name, "list of strings")
         return tuple(values)
 
@@ -95,7 +99,7 @@ class Fields:
     def map(self, name: str) -> dict[str, str]:
         """An object of strings; absent is empty."""
         values = self._data[name] if name in self else {}
-        if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+        if not isinstance(values, dict) or not all(map(_is_text, [*values, *values.values()])):
             raise self._wrong(name, "map of strings")
         return dict(values)
 
@@ -128,7 +132,7 @@ class Fields:
             parts = urlsplit(value)
         except ValueError:
             raise self._wrong(name, "URL") from None
-        if parts.scheme not in {"http", "https"} or not parts.hostname or not value.isprintable() or " " in value:
+        if parts.scheme not in {"http", "https"} or not parts.hostname or " " in value:
             raise self._wrong(name, "URL")
         return value
 
