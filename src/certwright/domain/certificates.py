@@ -1,22 +1,37 @@
 """X.509 facts: names, dates, thumbprints, chain order, signing requests, and which key belongs to what."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
-from typing import Self
+from typing import Self, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from certwright.domain.errors import InvalidIdentifier, InvalidMaterial
-from certwright.domain.identifiers import MAX_COMMON_NAME, Identifier, IdentifierType
-from certwright.domain.keys import PrivateKey, PublicKey, key_type
+from certwright.domain.identifiers import MAX_COMMON_NAME, Identifier, IdentifierType, covered
+from certwright.domain.keys import PrivateKey, PublicKey, is_pem, key_type
 
 MAX_CHAIN = 10
+MAX_FILE = 1 << 20
+# What `cryptography` raises where a structure parsed, but a part of it that it reads late is malformed or unknown.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+_USABLE_KEYS = "Use RSA with 2048, 3072 or 4096 bits, or ECDSA on P-256 or P-384."
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +39,9 @@ class CertificateFacts:
     """What one X.509 certificate says.
 
     `subject` and `issuer` are RFC 4514 strings for people; Exchange writes names differently: never send it these.
-    `thumbprint` is SHA-1 in upper-case hex, as Windows shows it; `sha256` is lower-case hex. Dates are aware, in UTC.
+    `names` are those of the subject alternative name that a client would match; the common name never counts
+    (RFC 9525 section 2). `thumbprint` is SHA-1 in upper-case hex, as Windows shows it; `sha256` and `serial` are
+    lower-case hex. `key` is a `KeyType`, or "other". Dates are aware, in UTC.
     """
 
     subject: str
@@ -43,20 +60,23 @@ class CertificateFacts:
 
     @classmethod
     def of(cls, certificate: x509.Certificate) -> Self:
-        """Read the facts of `certificate`; never fails for a certificate that parsed."""
+        """Read the facts of `certificate`.
+
+        Never fails for a certificate that parsed: what it says in a malformed way counts as not said.
+        """
         return cls(
-            subject=_name(certificate.subject),
-            common_name=_common_name(certificate.subject),
-            issuer=_name(certificate.issuer),
-            issuer_common_name=_common_name(certificate.issuer),
-            names=_names(certificate),
+            subject=_read(lambda: _text(certificate.subject), ""),
+            common_name=_read(lambda: _common_name(certificate.subject), None),
+            issuer=_read(lambda: _text(certificate.issuer), ""),
+            issuer_common_name=_read(lambda: _common_name(certificate.issuer), None),
+            names=_read(lambda: _names(certificate), ()),
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
             serial=f"{certificate.serial_number:x}",
             thumbprint=certificate.fingerprint(hashes.SHA1()).hex().upper(),  # noqa: S303 - Windows' identifier, not a safeguard
             sha256=certificate.fingerprint(hashes.SHA256()).hex(),
-            key=_key_label(certificate),
-            is_self_signed=certificate.subject == certificate.issuer and _signed_by(certificate, certificate),
+            key=_read(lambda: public_key_type(certificate), "other"),
+            is_self_signed=_issued(certificate, certificate),
             is_ca=_is_ca(certificate),
         )
 
@@ -71,53 +91,67 @@ class CertificateFacts:
 
     def covers(self, host: str) -> bool:
         """Whether the certificate is valid for `host`."""
-        return any(name.covers(host) for name in self.names)
+        return bool(covered(self.names, (host,)))
 
 
 def load_certificates(data: bytes) -> list[x509.Certificate]:
-    """All certificates of a PEM text, or the one of a DER file, in the order found.
+    """All certificates of a PEM text, or the one of a DER file, in the order found; other PEM blocks are passed over.
 
     Raises:
         InvalidMaterial: if there is none, too many, or one cannot be read.
     """
+    _refuse_size(data)
     try:
-        if b"-----BEGIN" in data:
-            found = x509.load_pem_x509_certificates(data)
-        else:
-            found = [x509.load_der_x509_certificate(data)]
-    except ValueError as error:
-        raise InvalidMaterial("The certificate cannot be read: it is neither PEM nor DER, or it is damaged.") from error
+        found = x509.load_pem_x509_certificates(data) if is_pem(data) else [x509.load_der_x509_certificate(data)]
+    except _UNREADABLE as error:
+        raise InvalidMaterial(
+            "The certificate cannot be read: it is neither PEM nor DER, or it is damaged.",
+            hint="Export it again, as Base-64 (PEM) or binary (DER) X.509.",
+        ) from error
     if len(found) > MAX_CHAIN:
         raise InvalidMaterial(f"The file holds {len(found)} certificates; a chain has at most {MAX_CHAIN}.")
     return found
 
 
 def order_chain(certificates: Sequence[x509.Certificate]) -> list[x509.Certificate]:
-    """Leaf first, then each certificate's issuer; what does not belong to the leaf's chain is left out.
+    """Leaf first, then each certificate's issuer; duplicates and what is not of the leaf's chain are left out.
+
+    Where several certificates of one issuer fit, a cross-signed one is preferred to a self-signed one, because it
+    leads on to a root that older clients know; among equals the first given is taken. A self-signed one ends the chain.
 
     Raises:
         InvalidMaterial: if no leaf, or more than one, can be found.
     """
     unique = list(dict.fromkeys(certificates))
-    leaves = [c for c in unique if not any(c.issuer != c.subject and o is not c and _issued(c, o) for o in unique)]
-    ends = [c for c in leaves if not _is_ca(c)] or (leaves if len(leaves) == 1 else [])
-    if len(ends) != 1:
-        raise InvalidMaterial(f"The chain has {len(ends)} certificates that issued no other; exactly one was expected.")
-    chain = [ends[0]]
-    while parent := next((c for c in unique if c not in chain and _issued(c, chain[-1])), None):
-        chain.append(parent)
+    if len(unique) > MAX_CHAIN:
+        raise InvalidMaterial(f"{len(unique)} certificates were given; a chain has at most {MAX_CHAIN}.")
+    ends = [c for c in unique if not any(_issued(c, other) for other in unique if other is not c)]
+    leaves = [c for c in ends if not _is_ca(c)] or ends
+    if len(leaves) != 1:
+        raise InvalidMaterial(
+            f"{len(leaves)} of the {len(unique)} certificates could be the server's own; exactly one was expected.",
+            hint="Give the server's certificate and those of its issuers, and no others.",
+        )
+    chain = [*leaves]
+    issuers = sorted(unique, key=lambda c: _issued(c, c))
+    while not _issued(chain[-1], chain[-1]):
+        issuer = next((c for c in issuers if c not in chain and _issued(c, chain[-1])), None)
+        if issuer is None:
+            break
+        chain.append(issuer)
     return chain
 
 
 def key_matches(key: PrivateKey, certificate: x509.Certificate | x509.CertificateSigningRequest) -> bool:
     """Whether `certificate` was made for `key`."""
-    return _spki(key.public_key()) == _spki(certificate.public_key())
+    return _read(lambda: certificate.public_key() == key.public_key(), otherwise=False)
 
 
 def build_request(identifiers: Sequence[Identifier], key: PrivateKey) -> bytes:
     """A PKCS#10 request in DER for `identifiers`, signed by `key`.
 
-    The first DNS name that fits (64 characters) becomes the common name: Exchange's connectors refer to it.
+    The first DNS name that fits (64 characters) becomes the common name: Exchange's connectors refer to it. Without
+    one the subject is empty, and then the alternative names are critical (RFC 5280 section 4.2.1.6).
     """
     common = next(
         (i.value for i in identifiers if i.type is IdentifierType.DNS and len(i.value) <= MAX_COMMON_NAME),
@@ -125,9 +159,8 @@ def build_request(identifiers: Sequence[Identifier], key: PrivateKey) -> bytes:
     )
     subject = [x509.NameAttribute(NameOID.COMMON_NAME, common)] if common else []
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(subject))
-    builder = builder.add_extension(
-        x509.SubjectAlternativeName([_general_name(i) for i in identifiers]), critical=False
-    )
+    alternatives = x509.SubjectAlternativeName([_general_name(i) for i in identifiers])
+    builder = builder.add_extension(alternatives, critical=not subject)
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
@@ -137,12 +170,16 @@ def load_request(data: bytes) -> x509.CertificateSigningRequest:
     Raises:
         InvalidMaterial: otherwise.
     """
-    load = x509.load_pem_x509_csr if b"-----BEGIN" in data else x509.load_der_x509_csr
+    _refuse_size(data)
+    load = x509.load_pem_x509_csr if is_pem(data) else x509.load_der_x509_csr
     try:
         request = load(data)
         valid = request.is_signature_valid
-    except (ValueError, InvalidSignature) as error:
-        raise InvalidMaterial("The signing request cannot be read: it is neither PEM nor DER, or damaged.") from error
+    except _UNREADABLE as error:
+        raise InvalidMaterial(
+            "The signing request cannot be read: it is neither PEM nor DER, or it is damaged.",
+            hint="Give the PKCS#10 request itself; in PEM it begins with BEGIN CERTIFICATE REQUEST.",
+        ) from error
     if not valid:
         raise InvalidMaterial("The signing request's own signature is wrong.", hint="Make it again with its key.")
     public_key_type(request)
@@ -155,27 +192,42 @@ def public_key_type(holder: x509.Certificate | x509.CertificateSigningRequest) -
     Raises:
         InvalidMaterial: for kinds that authorities do not sign.
     """
-    key = holder.public_key()
+    try:
+        key = holder.public_key()
+    except _UNREADABLE as error:
+        raise InvalidMaterial("The public key is of a kind that is not known here.", hint=_USABLE_KEYS) from error
     if not isinstance(key, PublicKey):
-        raise InvalidMaterial("The key is neither RSA nor ECDSA.")
+        raise InvalidMaterial("The public key is neither RSA nor ECDSA.", hint=_USABLE_KEYS)
     return key_type(key).value
 
 
 def request_identifiers(request: x509.CertificateSigningRequest) -> tuple[Identifier, ...]:
-    """The names a request asks for: its alternative names, or its common name when there are none.
+    """The names a request asks for: its common name and its alternative names together (RFC 8555 section 7.4).
+
+    An authority compares exactly these with the order, so nothing in them may be passed over.
 
     Raises:
-        InvalidMaterial: if it names nothing, or names what we cannot handle.
+        InvalidMaterial: if it names nothing, or names what cannot be ordered.
     """
     try:
-        names = _alternative_names(request.extensions)
+        alternatives: list[x509.GeneralName] = list(_alternatives(request.extensions))
         common = _common_name(request.subject)
-        found = names or ((Identifier.parse(common),) if common else ())
-    except (InvalidIdentifier, ValueError, x509.ExtensionNotFound) as error:
-        raise InvalidMaterial(f"The signing request has a name that cannot be used: {error}") from error
-    if not found:
+    except _UNREADABLE as error:
+        raise InvalidMaterial("The names in the signing request are damaged.", hint="Make it again.") from error
+    found = {name.value: _identifier(name) for name in alternatives}
+    if common is not None:
+        found.setdefault(common, _exact(common))
+    wrong = [str(value) for value, identifier in found.items() if identifier is None]
+    if wrong:
+        raise InvalidMaterial(
+            f"The signing request names {', '.join(map(repr, wrong))}, which no authority can check.",
+            hint="Make it with host names and IP addresses only, in the common name too, and international names "
+            "as A-labels (xn--...).",
+        )
+    names = tuple(dict.fromkeys(identifier for identifier in found.values() if identifier))
+    if not names:
         raise InvalidMaterial("The signing request names nothing.", hint="Make it with subject alternative names.")
-    return found
+    return names
 
 
 def pem(certificates: Iterable[x509.Certificate]) -> bytes:
@@ -183,8 +235,17 @@ def pem(certificates: Iterable[x509.Certificate]) -> bytes:
     return b"".join(c.public_bytes(Encoding.PEM) for c in certificates)
 
 
-def _spki(key: object) -> bytes | None:
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) if isinstance(key, PublicKey) else None
+def _read(read: Callable[[], _T], otherwise: _T) -> _T:
+    """What `read` finds in a certificate, or `otherwise` where that part is malformed or unknown."""
+    try:
+        return read()
+    except (*_UNREADABLE, InvalidMaterial):
+        return otherwise
+
+
+def _refuse_size(data: bytes) -> None:
+    if len(data) > MAX_FILE:
+        raise InvalidMaterial(f"The file has {len(data)} bytes; {MAX_FILE} are the most that are read.")
 
 
 def _general_name(identifier: Identifier) -> x509.GeneralName:
@@ -194,29 +255,37 @@ def _general_name(identifier: Identifier) -> x509.GeneralName:
 
 
 def _names(certificate: x509.Certificate) -> tuple[Identifier, ...]:
-    try:
-        return _alternative_names(certificate.extensions)
-    except (ValueError, InvalidIdentifier):
-        return ()
+    """The alternative names that can cover a host; certificates of strangers carry others, such as EX01_OLD."""
+    found = (_identifier(name) for name in _alternatives(certificate.extensions))
+    return tuple(dict.fromkeys(identifier for identifier in found if identifier))
 
 
-def _alternative_names(extensions: x509.Extensions) -> tuple[Identifier, ...]:
+def _alternatives(extensions: x509.Extensions) -> Iterable[x509.GeneralName]:
     try:
-        alternatives = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
-    texts = [*alternatives.get_values_for_type(x509.DNSName)]
-    texts += [str(address) for address in alternatives.get_values_for_type(x509.IPAddress)]
-    found: dict[Identifier, None] = {}
-    for text in texts:
-        try:
-            found.setdefault(Identifier.parse(text))
-        except InvalidIdentifier:
-            continue  # certificates of strangers carry names such as EX01_OLD; they cover nothing
-    return tuple(found)
 
 
-def _name(name: x509.Name) -> str:
+def _identifier(name: x509.GeneralName) -> Identifier | None:
+    """What `name` covers; an address only if it is an IP address by type, a host only as clients would match it."""
+    if not isinstance(name, x509.DNSName | x509.IPAddress):
+        return None
+    found = _exact(str(name.value))
+    wanted = IdentifierType.IP if isinstance(name, x509.IPAddress) else IdentifierType.DNS
+    return found if found and found.type is wanted else None
+
+
+def _exact(text: str) -> Identifier | None:
+    """The identifier that is written exactly so, but for case."""
+    try:
+        found = Identifier.parse(text)
+    except InvalidIdentifier:
+        return None
+    return found if found.value == text.lower() else None
+
+
+def _text(name: x509.Name) -> str:
     return name.rfc4514_string()
 
 
@@ -225,27 +294,18 @@ def _common_name(name: x509.Name) -> str | None:
     return str(values[0].value) if values else None
 
 
-def _key_label(certificate: x509.Certificate) -> str:
-    try:
-        return public_key_type(certificate)
-    except (InvalidMaterial, ValueError):
-        return "other"
-
-
 def _is_ca(certificate: x509.Certificate) -> bool:
-    try:
+    def ca() -> bool:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
-        return False
+
+    return _read(ca, otherwise=False)
 
 
 def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
-    return subject.issuer == issuer.subject and _signed_by(subject, issuer)
-
-
-def _signed_by(subject: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
+        if subject.issuer != issuer.subject:
+            return False
         subject.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except _UNREADABLE:
         return False
     return True

@@ -1,7 +1,8 @@
 """What happened to a managed certificate; notifications will follow from these."""
 
-from datetime import datetime
 from enum import StrEnum
+
+from pydantic import AwareDatetime
 
 from certwright.domain.managed import Value
 
@@ -23,7 +24,7 @@ class Event(Value):
 
     kind: EventKind
     managed_id: str
-    at: datetime
+    at: AwareDatetime
     message: str
     run_id: str | None = None
     version_id: str | None = None

@@ -11,12 +11,15 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
     load_pem_private_key,
 )
+from cryptography.hazmat.primitives.serialization.pkcs12 import load_key_and_certificates
 
 from certwright.domain.errors import InvalidMaterial
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+MAX_KEY_FILE = 64 * 1024
 _RSA_SIZES = (2048, 3072, 4096)
+_PFX_VERSION = b"\x02\x01\x03"  # INTEGER 3 opens every PFX (RFC 7292 section 4); PKCS#8, PKCS#1 and SEC 1 have 0 or 1
 
 
 class KeyType(StrEnum):
@@ -35,7 +38,11 @@ class KeyType(StrEnum):
 
 
 class KeySource(StrEnum):
-    """Where the key of the next version comes from."""
+    """Where the key of the next version comes from.
+
+    `generated` makes a new one each time, `reused` keeps that of the current version, `own-key` and `own-csr` are the
+    user's, and with `on-target` the key is made on the machine that uses it and never leaves it.
+    """
 
     GENERATED = "generated"
     REUSED = "reused"
@@ -71,23 +78,31 @@ def key_type(key: PrivateKey | PublicKey) -> KeyType:
     raise InvalidMaterial(f"The key is on the curve {key.curve.name}.", hint="Use P-256 or P-384.")
 
 
+def is_pem(data: bytes) -> bool:
+    """Whether `data` is text with PEM blocks (RFC 7468) rather than DER."""
+    return b"-----BEGIN" in data
+
+
 def load_private_key(data: bytes, password: bytes | None = None) -> PrivateKey:
-    """Read a private key in PEM or DER (PKCS#1, PKCS#8 or SEC 1), checked for consistency.
+    """Read a private key, checked for consistency: PEM or DER (PKCS#1, PKCS#8 or SEC 1), or the one of a PFX file.
 
     Raises:
         InvalidMaterial: if it is no key, needs a (different) password, or is of a kind that authorities do not sign.
     """
-    load = load_pem_private_key if b"-----BEGIN" in data else load_der_private_key
+    if len(data) > MAX_KEY_FILE:
+        raise InvalidMaterial(f"The key file has {len(data)} bytes; {MAX_KEY_FILE} are the most that are read.")
     try:
-        key = load(data, password)
+        key = _load(data, password)
     except TypeError as error:
-        reason = "is encrypted and no password was given" if password is None else "is not encrypted"
-        raise InvalidMaterial(f"The private key {reason}.") from error
+        if password is None:
+            raise InvalidMaterial("The private key is encrypted.", hint="Give its password too.") from error
+        raise InvalidMaterial("The private key is not encrypted.", hint="Give it without a password.") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise InvalidMaterial(
-            "The private key cannot be read: it is no PEM or DER key, it is damaged, or the password is wrong."
+            "The private key cannot be read: it is no PEM, DER or PFX file with a key, it is damaged, "
+            "or the password is wrong."
         ) from error
-    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+    if not isinstance(key, PrivateKey):
         raise InvalidMaterial("The private key is neither RSA nor ECDSA.", hint="Use RSA-2048 for Exchange.")
     key_type(key)
     return key
@@ -96,7 +111,7 @@ def load_private_key(data: bytes, password: bytes | None = None) -> PrivateKey:
 def load_own_key(pem: bytes) -> PrivateKey:
     """Read a key that we wrote ourselves; its consistency check (40 ms for RSA) is left out."""
     key = load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
-    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+    if not isinstance(key, PrivateKey):
         raise InvalidMaterial("The stored private key is neither RSA nor ECDSA.")
     return key
 
@@ -104,3 +119,13 @@ def load_own_key(pem: bytes) -> PrivateKey:
 def private_key_pem(key: PrivateKey) -> bytes:
     """The key as unencrypted PKCS#8 PEM."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _load(data: bytes, password: bytes | None) -> object:
+    if is_pem(data):
+        return load_pem_private_key(data, password)
+    if data[:1] == b"\x30" and _PFX_VERSION in data[2:9]:
+        if key := load_key_and_certificates(data, password)[0]:
+            return key
+        raise ValueError("a PFX file without a key")
+    return load_der_private_key(data, password)

@@ -2,15 +2,32 @@
 
 import hashlib
 import json
-from datetime import datetime
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 
+from certwright.domain.certificates import load_request, public_key_type, request_identifiers
 from certwright.domain.errors import ConfigurationError, InvalidIdentifier
-from certwright.domain.identifiers import Identifier, public_obstacle
+from certwright.domain.identifiers import (
+    MAX_NAMES,
+    Identifier,
+    IdentifierType,
+    covered,
+    public_obstacle,
+)
 from certwright.domain.keys import KeySource, KeyType
 
 Json = dict[str, Any]
@@ -28,10 +45,25 @@ class Value(BaseModel):
 
 
 def _read_identifier(value: object) -> Identifier:
-    return value if isinstance(value, Identifier) else Identifier.parse(str(value))
+    if isinstance(value, str):
+        return Identifier.parse(value)
+    if isinstance(value, Identifier):
+        return value
+    raise InvalidIdentifier(
+        "A name is not written as text.", hint='Write it in quotes, for example "mail.contoso.com".'
+    )
 
 
-IdentifierField = Annotated[Identifier, PlainValidator(_read_identifier), PlainSerializer(str, return_type=str)]
+def _each_once(identifiers: tuple[Identifier, ...]) -> tuple[Identifier, ...]:
+    return tuple(dict.fromkeys(identifiers))
+
+
+IdentifierField = Annotated[
+    Identifier,
+    PlainValidator(_read_identifier),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
 
 
 class IssuerCapabilities(Value):
@@ -65,13 +97,41 @@ class Issuer(Value):
 class KeySettings(Value):
     """Where the key comes from and what kind it is.
 
-    `own_key` is the name of the secret that holds the user's key; `own_csr` is the user's signing request in PEM.
+    `type` counts where the key is made for us. `own_key` is the name of the secret that holds the user's key;
+    `own_csr` is the user's signing request in PEM.
     """
 
     source: KeySource = KeySource.GENERATED
     type: KeyType = KeyType.RSA_2048
     own_key: str | None = None
     own_csr: str | None = None
+
+    @model_validator(mode="after")
+    def _has_what_its_source_needs(self) -> Self:
+        if self.source is KeySource.OWN_KEY and not self.own_key:
+            raise ConfigurationError("An own key was asked for, but none was given.", hint="Give the file of the key.")
+        if self.source is KeySource.OWN_CSR and not self.own_csr:
+            raise ConfigurationError(
+                "An own signing request was asked for, but none was given.", hint="Give the file of the request."
+            )
+        return self
+
+    @property
+    def identity(self) -> dict[str, str | None]:
+        """What the issued certificate depends on.
+
+        Whether the next key is new or the old one is left out: either fits the certificate that is there, so a change
+        between the two waits for the next renewal.
+        """
+        match self.source:
+            case KeySource.OWN_KEY:
+                return {"own_key": self.own_key}
+            case KeySource.OWN_CSR:
+                return {"own_csr": "".join((self.own_csr or "").split())}
+            case KeySource.ON_TARGET:
+                return {"on_target": self.type.value}
+            case KeySource.GENERATED | KeySource.REUSED:
+                return {"here": self.type.value}
 
 
 class Validation(Value):
@@ -93,7 +153,7 @@ class TaskSettings(Value):
 
 
 class RenewalPolicy(Value):
-    """When to renew: after this share of the lifetime."""
+    """When to renew: after this share of the lifetime, but never later than `renewal.due_at` allows."""
 
     lifetime_share: float = Field(default=2 / 3, gt=0, lt=1)
 
@@ -103,7 +163,9 @@ class ManagedCertificate(Value):
 
     id: str = Field(default_factory=new_id)
     title: str
-    identifiers: tuple[IdentifierField, ...] = Field(min_length=1)
+    identifiers: Annotated[tuple[IdentifierField, ...], AfterValidator(_each_once)] = Field(
+        min_length=1, max_length=MAX_NAMES
+    )
     issuer: str
     key: KeySettings = KeySettings()
     validations: tuple[Validation, ...] = (Validation(),)
@@ -115,11 +177,15 @@ class ManagedCertificate(Value):
 
     @property
     def fingerprint(self) -> str:
-        """A digest of all that the issued certificate depends on; another one means it must be issued anew."""
+        """A digest of all that the issued certificate depends on; another one means it must be issued anew.
+
+        The order of the names does not count, nor do title, tasks, validation and renewal policy. Versions remember
+        it: a change in how it is made has every certificate issued anew.
+        """
         wanted = {
             "identifiers": sorted(str(i) for i in self.identifiers),
             "issuer": self.issuer,
-            "key": self.key.model_dump(mode="json"),
+            "key": self.key.identity,
             "profile": self.profile,
             "preferred_chain": self.preferred_chain,
         }
@@ -161,8 +227,8 @@ class CertificateVersion(Value):
     key_form: KeyForm = KeyForm.HERE
     fingerprint: str
     order_url: str | None = None
-    issued_at: datetime
-    revoked_at: datetime | None = None
+    issued_at: AwareDatetime
+    revoked_at: AwareDatetime | None = None
 
 
 def check_capabilities(managed: ManagedCertificate, capabilities: IssuerCapabilities) -> None:
@@ -170,26 +236,12 @@ def check_capabilities(managed: ManagedCertificate, capabilities: IssuerCapabili
 
     Raises:
         InvalidIdentifier: with one cause for each name it cannot issue.
-        ConfigurationError: for too many names, or a key type or profile that it does not offer.
+        InvalidMaterial: for a signing request of the user's that cannot be read.
+        ConfigurationError: for too many names, a key type or profile that it does not offer, or a signing request of
+            the user's that is for other names.
     """
-    obstacles = [problem for i in managed.identifiers if (problem := _obstacle(i, managed, capabilities))]
-    if obstacles:
-        raise InvalidIdentifier(
-            f"The issuer {managed.issuer!r} cannot issue for {len(obstacles)} of the {len(managed.identifiers)} names.",
-            causes=obstacles,
-            hint="Public authorities issue only for names that exist on the internet and that you can prove to hold: "
-            "give the service a public name, or use a private authority that allows internal names.",
-        )
-    if capabilities.max_names and len(managed.identifiers) > capabilities.max_names:
-        raise ConfigurationError(
-            f"{len(managed.identifiers)} names; the issuer {managed.issuer!r} allows {capabilities.max_names}.",
-            hint="Split the names over several managed certificates.",
-        )
-    if managed.key.type not in capabilities.key_types:
-        raise ConfigurationError(
-            f"The issuer {managed.issuer!r} does not sign {managed.key.type} keys.",
-            hint=f"Choose one of {', '.join(capabilities.key_types)}.",
-        )
+    _check_names(managed, capabilities)
+    _check_key(managed, capabilities)
     if managed.profile and managed.profile not in capabilities.profiles:
         offered = ", ".join(capabilities.profiles) or "none"
         raise ConfigurationError(
@@ -197,12 +249,62 @@ def check_capabilities(managed: ManagedCertificate, capabilities: IssuerCapabili
         )
 
 
+def _check_names(managed: ManagedCertificate, capabilities: IssuerCapabilities) -> None:
+    if capabilities.max_names and len(managed.identifiers) > capabilities.max_names:
+        raise ConfigurationError(
+            f"{len(managed.identifiers)} names; the issuer {managed.issuer!r} allows {capabilities.max_names}.",
+            hint="Split the names over several managed certificates.",
+        )
+    obstacles = [problem for i in managed.identifiers if (problem := _obstacle(i, managed, capabilities))]
+    if not capabilities.internal_names:
+        obstacles += [problem for i in managed.identifiers if (problem := public_obstacle(i))]
+        obstacles += _pairs(managed.identifiers)
+    if obstacles:
+        raise InvalidIdentifier(
+            f"The issuer {managed.issuer!r} cannot issue a certificate for these names.",
+            causes=obstacles,
+            hint="Public authorities issue only for names that exist on the internet and that you can prove to hold: "
+            "leave out or change the names above, or use a private authority that allows internal names.",
+        )
+
+
 def _obstacle(identifier: Identifier, managed: ManagedCertificate, capabilities: IssuerCapabilities) -> str | None:
+    challenges = {validation.challenge for validation in managed.validations}
     if identifier.is_wildcard:
         if not capabilities.wildcards:
             return f"{identifier} is a wildcard, which this authority does not issue"
-        if all(v.challenge != "dns-01" for v in managed.validations):
-            return f"{identifier} is a wildcard, which only dns-01 can prove (RFC 8555 section 7.1.3)"
-    if identifier.type == "ip" and not capabilities.ip_addresses:
-        return f"{identifier} is an IP address, which this authority does not issue"
-    return None if capabilities.internal_names else public_obstacle(identifier)
+        if "dns-01" not in challenges:
+            return f"{identifier} is a wildcard, which authorities let only dns-01 prove"
+    if identifier.type is IdentifierType.IP:
+        if not capabilities.ip_addresses:
+            return f"{identifier} is an IP address, which this authority does not issue"
+        if challenges == {"dns-01"}:
+            return f"{identifier} is an IP address, which dns-01 cannot prove (RFC 8738 section 7)"
+    return None
+
+
+def _pairs(identifiers: Sequence[Identifier]) -> list[str]:
+    hosts = [i.value for i in identifiers if not i.is_wildcard]
+    twice = covered([i for i in identifiers if i.is_wildcard], hosts)
+    return [f"{host} is covered by a wildcard of the same certificate: authorities refuse such pairs" for host in twice]
+
+
+def _check_key(managed: ManagedCertificate, capabilities: IssuerCapabilities) -> None:
+    """The type of a user's own key is not known here: the authority judges that itself."""
+    kind: str = managed.key.type
+    if managed.key.source is KeySource.OWN_KEY:
+        return
+    if managed.key.source is KeySource.OWN_CSR:
+        request = load_request((managed.key.own_csr or "").encode())
+        kind = public_key_type(request)
+        if set(request_identifiers(request)) != set(managed.identifiers):
+            raise ConfigurationError(
+                "The signing request is for other names than the managed certificate: "
+                f"{', '.join(map(str, request_identifiers(request)))}.",
+                hint="Authorities compare the two: make the request for exactly the same names.",
+            )
+    if kind not in capabilities.key_types:
+        raise ConfigurationError(
+            f"The issuer {managed.issuer!r} does not sign {kind} keys.",
+            hint=f"Choose one of {', '.join(capabilities.key_types)}.",
+        )
