@@ -75,6 +75,14 @@ class IssuerPlugin(ABC, Generic[P]):
         """
 
     @abstractmethod
+    def find_account(self) -> None:
+        """See that the authority answers and knows the account.
+
+        Raises:
+            IssuanceError, Unreachable: with the authority's words.
+        """
+
+    @abstractmethod
     def obtain(
         self, request: IssueRequest, solve: Solve, on_order: Callable[[str], None]
     ) -> tuple[x509.Certificate, ...]:

@@ -1,0 +1,5 @@
+"""`python -m certwright`."""
+
+from certwright.cli import main
+
+main()

@@ -1,0 +1,44 @@
+"""The command tree."""
+
+import importlib.metadata
+from typing import Annotated
+
+import typer
+
+from certwright.cli import certificate, credential, demo, deploy, initialise, issuer, probe, task
+
+EPILOG = "Exit codes: 0 done, 1 failed, 2 usage, 3 not due or nothing to do, 4 waiting for a person."
+
+app = typer.Typer(
+    name="certwright",
+    help="Keeps TLS certificates valid and served: gets them from any ACME authority, puts them on Microsoft Exchange, "
+    "proves it on every port, and takes it back when it fails.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+initialise.register(app)
+app.add_typer(issuer.app, name="issuer")
+app.add_typer(credential.app, name="credential")
+app.add_typer(certificate.app, name="certificate")
+app.add_typer(task.app, name="task")
+deploy.register(app)
+probe.register(app)
+demo.register(app)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer's callback
+    if wanted:
+        typer.echo(importlib.metadata.version("certwright"))
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Certwright."""

@@ -1,0 +1,362 @@
+"""`certwright certificate`: what you want kept valid, and what was issued for it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from certwright.cli.secret import read_file, read_secret
+from certwright.cli.session import Exit, Session, command, exit_code
+from certwright.cli.show import journal_lines, plan_lines, served, table
+from certwright.domain.errors import ConfigurationError
+from certwright.domain.formats import PfxCipher
+from certwright.domain.keys import KeyType
+from certwright.domain.managed import CertificateVersion, Validation
+
+app = typer.Typer(help="Managed certificates.", no_args_is_help=True)
+Reference = Annotated[str, typer.Argument(metavar="CERT", help="Its id, title, or a name that only it has.")]
+Force = Annotated[bool, typer.Option("--force", help="Also if it is not due.")]
+
+
+@command(app, "new")
+def new(
+    session: Session,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="The names, for example mail.contoso.com.")],
+    issuer: Annotated[str, typer.Option(help="The issuer that is to sign it.")],
+    title: Annotated[str | None, typer.Option(help="What you call it [default: its first name].")] = None,
+    challenge: Annotated[str, typer.Option(help="How the names are proved: http, dns or tls-alpn.")] = "http",
+    http_address: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS:PORT", help="Where to listen for http-01 [default: every address, 80]."),
+    ] = None,
+    http_check_via: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Check the answers here instead of at the names' addresses.")
+    ] = None,
+    webroot: Annotated[str | None, typer.Option(help="Answer http-01 by files in this folder of a web server.")] = None,
+    key: Annotated[KeyType | None, typer.Option(help="Kind of key [default: rsa-2048].")] = None,
+    key_file: Annotated[str | None, typer.Option(help="Use this private key; - is standard input.")] = None,
+    csr: Annotated[str | None, typer.Option(help="Use this signing request; its key stays where it is.")] = None,
+    reuse_key: Annotated[bool, typer.Option("--reuse-key", help="Keep the key when it is renewed.")] = False,
+    profile: Annotated[str | None, typer.Option(help="The authority's profile, for example classic.")] = None,
+    preferred_chain: Annotated[
+        str | None, typer.Option(metavar="CN", help="Choose the chain with this issuer.")
+    ] = None,
+    pfx_password_credential: Annotated[str | None, typer.Option(help="Credential for exported PFX files.")] = None,
+) -> None:
+    """Describe a certificate that is to be kept valid; nothing is requested yet."""
+    from certwright.engine import managed  # noqa: PLC0415 - loads the store
+
+    wish = managed.Wish(
+        names=tuple(names),
+        issuer=issuer,
+        title=title,
+        validation=_validation(challenge, http_address, http_check_via, webroot),
+        key_type=key,
+        own_key=read_file(key_file, "a private key") if key_file else None,
+        own_csr=read_file(csr, "a signing request") if csr else None,
+        reuse_key=reuse_key,
+        profile=profile,
+        preferred_chain=preferred_chain,
+        pfx_password_credential=pfx_password_credential,
+    )
+    made = managed.create(session.engine, wish)
+    shown = ", ".join(i.unicode for i in made.identifiers)
+    session.emit(
+        made.model_dump(mode="json"),
+        lambda console: console.print(
+            f"Managed certificate {made.id} ({made.title}) for {shown}.\nNext: certwright certificate request {made.id}"
+        ),
+    )
+
+
+@command(app, "list")
+def list_certificates(session: Session) -> None:
+    """List the managed certificates."""
+    from certwright.engine.managed import summaries  # noqa: PLC0415 - loads the store
+
+    found = summaries(session.engine)
+    session.emit(
+        [s.data() for s in found],
+        lambda console: console.print(
+            table(
+                ["Id", "Title", "Names", "Issuer", "Valid until", "Next look", "Deployed"],
+                [
+                    [
+                        s.managed.id,
+                        s.managed.title,
+                        ", ".join(i.unicode for i in s.managed.identifiers),
+                        s.managed.issuer,
+                        f"{s.facts.not_after:%Y-%m-%d %H:%M}" if s.facts else "not issued",
+                        "now" if s.decision.due else f"{s.decision.next_check:%Y-%m-%d %H:%M}",
+                        s.deployed,
+                    ]
+                    for s in found
+                ],
+            )
+        ),
+    )
+
+
+@command(app, "show")
+def show(session: Session, certificate: Reference) -> None:
+    """Show one managed certificate: what is wanted, what was issued, where it is in use."""
+    from certwright.engine.managed import details  # noqa: PLC0415 - loads the store
+
+    found = details(session.engine, certificate)
+
+    def to_person(console: Any) -> None:
+        for label, value in found.lines():
+            console.print(f"{label:<16} {value}")
+        for state in found.states:
+            console.print(served(state.served, f"Task {state.task_id}: {state.stage} {state.message}"))
+
+    session.emit(found.data(), to_person)
+
+
+@command(app, "preview")
+def preview(session: Session, certificate: Reference) -> None:
+    """Say what would happen now; targets are read, nothing is changed."""
+    from certwright.engine.preview import preview as look  # noqa: PLC0415 - loads the store
+
+    found = look(session.engine, certificate)
+    managed = found.managed
+    lines = [
+        f"Request: {'due' if found.decision.due else 'not due'}. {found.decision.message}",
+        *(["An order that was begun earlier would be resumed."] if found.resumes else []),
+        *(found.obstacle.explain() if found.obstacle else []),
+        *(
+            f"  {i.unicode}: {managed.validations[0].challenge} by {managed.validations[0].solver}"
+            for i in managed.identifiers
+        ),
+        f"Key: {managed.key.type}, {managed.key.source}. Issuer: {managed.issuer}.",
+    ]
+    for item in found.tasks:
+        lines.append(f"Task {item.task.title}:")
+        if item.error:
+            lines += [f"  {line}" for line in item.error.explain()]
+        elif item.plan:
+            lines += [f"  {line}" for line in plan_lines(item.plan)]
+        else:
+            lines.append("  planned when the first certificate is there")
+    data = {
+        "due": found.decision.due,
+        "reason": found.decision.reason,
+        "message": found.decision.message,
+        "resumes": found.resumes,
+        "obstacle": list(found.obstacle.explain()) if found.obstacle else None,
+        "tasks": [
+            {
+                "task": item.task.id,
+                "plan": {**item.plan.model_dump(mode="json"), "digest": item.plan.digest} if item.plan else None,
+                "error": list(item.error.explain()) if item.error else None,
+            }
+            for item in found.tasks
+        ],
+    }
+    session.emit(data, lambda console: console.print("\n".join(lines)))
+    if found.obstacle:
+        session.code = Exit.USAGE
+    elif any(item.error for item in found.tasks):
+        session.code = Exit.FAILED
+
+
+@command(app, "test")
+def test(session: Session, certificate: Reference) -> None:
+    """Try the authority, the validation of each name and the targets, without asking for a certificate."""
+    from certwright.engine.test import test as attempt  # noqa: PLC0415 - loads the store
+
+    attempt(session.engine, certificate)
+    session.say("Everything that a request and a deployment need works.", ok=True)
+
+
+@command(app, "request")
+def request(session: Session, certificate: Reference, force: Force = False) -> None:
+    """Get the next version if one is due; an order that was interrupted is resumed."""
+    from certwright.engine.request import request as ask  # noqa: PLC0415 - loads the store
+
+    result = ask(session.engine, certificate, force=force)
+    if result.version is None:
+        session.code = Exit.NOTHING_TO_DO
+        session.say(f"Not due. {result.decision.message}", issued=None, reason=result.decision.reason)
+        return
+    session.say(
+        f"Issued: version {result.version.id}.\nNext: certwright deploy {certificate}",
+        issued=_version(result.version),
+        reason=result.decision.reason,
+    )
+
+
+@command(app, "renew")
+def renew(
+    session: Session,
+    certificate: Annotated[str | None, typer.Argument(metavar="[CERT]", help="Without it: all that is due.")] = None,
+    force: Force = False,
+) -> None:
+    """Get what is due and run the deployment tasks that have not put it to use."""
+    from certwright.cli.deploy import report  # noqa: PLC0415 - loads the store
+    from certwright.engine import renew as engine  # noqa: PLC0415 - as above
+
+    if force and certificate is None:
+        raise ConfigurationError("--force needs a certificate: renewing all that is not due would meet rate limits.")
+    done = [engine.renew(session.engine, certificate, force=force)] if certificate else engine.renew_all(session.engine)
+    codes = [report(session, item.tasks) for item in done]
+    for item in done:
+        if item.error:
+            codes.append(exit_code(item.error))
+            session.progress.close()
+    if not done or all(item.nothing_to_do for item in done):
+        session.code = Exit.NOTHING_TO_DO
+    else:
+        session.code = max(codes, default=Exit.DONE, key=_severity)
+    session.emit([_renewal(item) for item in done], lambda console: console.print("\n".join(_renewal_lines(done))))
+
+
+@command(app, "revoke")
+def revoke(
+    session: Session,
+    certificate: Reference,
+    reason: Annotated[str, typer.Option(help="key-compromise, superseded, cessation-of-operation, ...")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Revoke the current version. Almost never right: do it only if its key is in wrong hands."""
+    from certwright.engine.revoke import revoke as take_back  # noqa: PLC0415 - loads the store
+
+    warning = (
+        "Revoking breaks every service that still presents this certificate, frees no rate limit and cannot be undone. "
+        "If it is only to be replaced, run: certwright certificate renew --force"
+    )
+    if not yes and not typer.confirm(f"{warning}\nRevoke it?", default=False, err=True):
+        raise ConfigurationError("Nothing was revoked.", hint="With --yes it is revoked without a question.")
+    version = take_back(session.engine, certificate, reason)
+    session.say(
+        f"Revoked. Replace it now: certwright certificate renew {certificate}", version=version.id, reason=reason
+    )
+
+
+@command(app, "remove")
+def remove(
+    session: Session,
+    certificate: Reference,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Stop managing a certificate and forget its keys; what targets have stays there and expires in time."""
+    from certwright.engine.managed import remove as forget  # noqa: PLC0415 - loads the store
+
+    question = f"{certificate}: it will no longer be renewed and its private keys are deleted here. Remove it?"
+    if not yes and not typer.confirm(question, default=False, err=True):
+        raise ConfigurationError("Nothing was removed.", hint="With --yes it is removed without a question.")
+    gone = forget(session.engine, certificate)
+    session.say(f"{gone.title} is no longer managed.", removed=gone.id)
+
+
+@command(app, "log")
+def log(
+    session: Session,
+    certificate: Reference,
+    runs: Annotated[int, typer.Option(min=1, max=1000, help="How many runs, newest last.")] = 1,
+) -> None:
+    """Show the journal of the last runs."""
+    with session.engine.store.read() as unit:
+        managed = unit.managed.get(certificate)
+        found = [(run, unit.runs.entries(run.id)) for run in reversed(unit.runs.list(managed.id, runs))]
+
+    def to_person(console: Any) -> None:
+        for run, entries in found:
+            ended = run.outcome or "under way"
+            console.print(f"{run.kind} {run.id} of {run.started_at:%Y-%m-%d %H:%M} UTC: {ended} {run.message}".rstrip())
+            console.print("\n".join(f"  {line}" for line in journal_lines(entries)))
+        if not found:
+            console.print("Nothing was done for it yet.")
+
+    data = [
+        {**run.model_dump(mode="json"), "entries": [e.model_dump(mode="json") for e in entries]}
+        for run, entries in found
+    ]
+    session.emit(data, to_person)
+
+
+@command(app, "export")
+def export(
+    session: Session,
+    certificate: Reference,
+    folder: Annotated[Path, typer.Option("--to", help="The folder to write into.")] = Path(),
+    form: Annotated[str, typer.Option("--format", help="pem, fullchain, pfx or der.")] = "pem",
+    cipher: Annotated[
+        PfxCipher, typer.Option(help="For pfx: legacy (3DES/SHA-1, old Windows) or modern (AES-256/SHA-256).")
+    ] = PfxCipher.LEGACY,
+    password_file: Annotated[
+        str | None, typer.Option(help="For pfx: file with its password; - is standard input.")
+    ] = None,
+) -> None:
+    """Write the current version to files; key files are readable by you alone."""
+    from certwright.engine.export import ExportFormat  # noqa: PLC0415 - loads the store
+    from certwright.engine.export import export as write  # noqa: PLC0415 - as above
+
+    if form not in set(ExportFormat):
+        raise ConfigurationError(f"There is no format {form!r}.", hint=f"Choose one of: {', '.join(ExportFormat)}.")
+    password = read_secret(password_file, "PFX password") if password_file else None
+    files = write(session.engine, certificate, folder, ExportFormat(form), cipher=cipher, password=password)
+    session.emit(
+        [{"path": str(f.path), "secret": f.secret} for f in files],
+        lambda console: console.print("\n".join(f"{f.path}{' (secret)' if f.secret else ''}" for f in files)),
+    )
+
+
+def _validation(challenge: str, address: str | None, check_via: str | None, webroot: str | None) -> Validation:
+    """How the names are proved, from the options."""
+    kinds = {"http": "http-01", "dns": "dns-01", "tls-alpn": "tls-alpn-01"}
+    kind = kinds.get(challenge, challenge)
+    if kind != "http-01":
+        raise ConfigurationError(
+            f"The challenge {challenge!r} cannot be answered by this release.", hint="Use --challenge http."
+        )
+    if webroot:
+        if address:
+            raise ConfigurationError("--http-address and --webroot exclude each other: choose who answers on port 80.")
+        return Validation(challenge="http-01", solver="webroot", params=_set(path=webroot, check_via=check_via))
+    host, _, port = (address or "").rpartition(":")
+    if address and not port.isdigit():
+        raise ConfigurationError(
+            f"{address!r} is not ADDRESS:PORT.", hint="For example 0.0.0.0:80, [::]:80 or 192.0.2.10:8080."
+        )
+    listen = _set(address=host.strip("[]") or None, port=int(port) if port else None, check_via=check_via)
+    return Validation(challenge="http-01", solver="http_listener", params=listen)
+
+
+def _set(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _severity(code: Exit) -> int:
+    return [Exit.DONE, Exit.NOTHING_TO_DO, Exit.WAITING, Exit.USAGE, Exit.FAILED].index(code)
+
+
+def _version(version: CertificateVersion) -> dict[str, Any]:
+    return version.model_dump(mode="json")
+
+
+def _renewal(item: Any) -> dict[str, Any]:
+    from certwright.cli.deploy import task_data  # noqa: PLC0415 - loads the store
+
+    issued = item.request.version if item.request else None
+    return {
+        "certificate": item.managed.id,
+        "issued": _version(issued) if issued else None,
+        "reason": item.request.decision.reason if item.request else None,
+        "error": list(item.error.explain()) if item.error else None,
+        "tasks": [task_data(t) for t in item.tasks],
+    }
+
+
+def _renewal_lines(done: list[Any]) -> list[str]:
+    if not done:
+        return ["Nothing is due."]
+    lines = []
+    for item in done:
+        if item.error:
+            lines += [f"{item.managed.title}: {line}" for line in item.error.explain()]
+        elif item.request.version:
+            lines.append(f"{item.managed.title}: issued version {item.request.version.id}.")
+        else:
+            lines.append(f"{item.managed.title}: not due. {item.request.decision.message}")
+    return lines

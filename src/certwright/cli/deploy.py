@@ -1,0 +1,64 @@
+"""`certwright deploy`: put the current version to use."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from certwright.cli.session import Exit, Session, command, exit_code
+from certwright.cli.show import served
+
+if TYPE_CHECKING:
+    from certwright.engine.deploy import TaskResult
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "deploy")(deploy)
+
+
+def deploy(
+    session: Session,
+    certificate: Annotated[str, typer.Argument(metavar="CERT", help="Its id, title, or a name that only it has.")],
+) -> None:
+    """Run the deployment tasks of a managed certificate with its current version; prove it on every port."""
+    from certwright.engine.deploy import deploy as put  # noqa: PLC0415 - loads the store
+
+    finish(session, put(session.engine, certificate))
+
+
+def finish(session: Session, results: Sequence["TaskResult"]) -> None:
+    """Show the results and set the exit code."""
+    session.code = report(session, results)
+    if session.as_json:
+        session.emit([task_data(result) for result in results], lambda _: None)
+
+
+def report(session: Session, results: Sequence["TaskResult"]) -> Exit:
+    """Show each task's ports and errors to a person; the exit code of the worst."""
+    code = Exit.DONE
+    session.progress.close()
+    for result in results:
+        if not session.as_json:
+            session.console.print(served(result.rows, f"{result.task.title}: {result.stage}"))
+            if result.error:
+                session.console.print("\n".join(result.error.explain()))
+            elif result.unchanged:
+                session.console.print("Everything was in place: nothing was changed.")
+        if result.error:
+            found = exit_code(result.error)
+            code = found if code in (Exit.DONE, Exit.WAITING) else code
+    return code
+
+
+def task_data(result: "TaskResult") -> dict[str, Any]:
+    """A task's result as JSON."""
+    return {
+        "task": result.task.id,
+        "title": result.task.title,
+        "stage": result.stage,
+        "unchanged": result.unchanged,
+        "plan": result.plan.model_dump(mode="json") if result.plan else None,
+        "ports": [row.model_dump(mode="json") for row in result.rows],
+        "error": list(result.error.explain()) if result.error else None,
+    }

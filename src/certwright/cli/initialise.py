@@ -1,0 +1,41 @@
+"""`certwright init`: make the store, once."""
+
+from typing import Annotated
+
+import typer
+
+from certwright.cli.secret import read_secret
+from certwright.cli.session import Session, command
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "init")(init)
+
+
+def init(
+    session: Session,
+    recover: Annotated[bool, typer.Option("--recover", help="Make a new master key from the recovery key.")] = False,
+    recovery_key_file: Annotated[
+        str | None, typer.Option(help="File with the recovery key; - is standard input.")
+    ] = None,
+) -> None:
+    """Make the data folder, its store and its keys; prints the recovery key once."""
+    from certwright import store  # noqa: PLC0415 - SQLAlchemy is loaded only where it is used
+
+    if recover:
+        store.recover(session.settings, read_secret(recovery_key_file, "recovery key"))
+        session.say("The master key is back.", data_folder=str(session.settings.data_folder))
+        return
+    key = store.create(session.settings)
+    folder = str(session.settings.data_folder)
+    session.emit(
+        {"data_folder": folder, "recovery_key": key},
+        lambda console: console.print(
+            f"The store is in {folder}.\n\n"
+            f"Recovery key: {key}\n\n"
+            "Write it down and keep it away from this machine: it is shown only now, and without it a lost master key\n"
+            "means lost private keys.\n\n"
+            "Next: certwright issuer add acme NAME --directory URL --email YOU --agree-tos"
+        ),
+    )

@@ -1,0 +1,63 @@
+"""Live progress of a run: a display that moves on a terminal, plain lines elsewhere."""
+
+import time
+from typing import TYPE_CHECKING, TextIO
+
+from certwright.domain.runs import Entry, Outcome, Phase
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+_MARKS = {Outcome.DONE: "ok", Outcome.SKIPPED: "skipped", Outcome.FAILED: "FAILED"}
+
+
+class Progress:
+    """Hears journal entries and writes them as they come."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._begun: dict[tuple[str, int], tuple[float, int]] = {}
+        self._status: Status | None = None
+
+    def hear(self, entry: Entry) -> None:
+        """Write one entry."""
+        key = (entry.run_id, entry.step)
+        if entry.phase is Phase.START:
+            depth = self._begun[(entry.run_id, entry.parent)][1] + 1 if entry.parent else 0
+            self._begun[key] = (time.monotonic(), depth)
+            self._show(entry.title)
+            self._line(depth, f"{entry.title} ...")
+        elif entry.phase is Phase.NOTE:
+            depth = self._begun[key][1] + 1 if key in self._begun else 0
+            self._line(depth, entry.title)
+        elif entry.outcome is not None:
+            begun, depth = self._begun.pop(key, (time.monotonic(), 0))
+            said = f": {entry.detail}" if entry.detail else ""
+            mark = _MARKS.get(entry.outcome, entry.outcome)
+            self._line(depth, f"{mark} ({time.monotonic() - begun:.1f} s) {entry.title}{said}")
+
+    def close(self) -> None:
+        """Take the moving display away."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def _line(self, depth: int, text: str) -> None:
+        line = f"{time.strftime('%H:%M:%S')} {'  ' * depth}{text}"
+        if self._status is not None:
+            self._status.console.print(line, highlight=False, markup=False)
+        else:
+            self._out.write(line + "\n")
+            self._out.flush()
+
+    def _show(self, title: str) -> None:
+        """On a terminal, a spinner says what is under way."""
+        if not self._out.isatty():
+            return
+        from rich.console import Console  # noqa: PLC0415 - Rich is loaded only on terminals
+        from rich.markup import escape  # noqa: PLC0415 - as above
+
+        if self._status is None:
+            self._status = Console(file=self._out, stderr=True).status("")
+            self._status.start()
+        self._status.update(escape(title))

@@ -1,0 +1,48 @@
+"""Secrets come from a prompt, a file or standard input; never from an argument, which every user here can read."""
+
+import getpass
+import sys
+from pathlib import Path
+
+from certwright.domain.errors import ConfigurationError
+
+MAX_SECRET = 64 * 1024
+
+
+def read_secret(file: str | None, what: str) -> str:
+    """The secret: from `file` (`-` is standard input) or a prompt; the line end is not part of it.
+
+    Raises:
+        ConfigurationError: if there is none, or nobody can be asked.
+    """
+    if file is None:
+        if not sys.stdin.isatty():
+            raise ConfigurationError(
+                f"The {what} is needed and nobody can be asked for it.",
+                hint="Give it in a file with the matching -file option; - reads standard input.",
+            )
+        secret = getpass.getpass(f"{what[:1].upper()}{what[1:]}: ")
+    else:
+        secret = read_file(file, f"the {what}", MAX_SECRET).decode("utf-8", errors="replace").rstrip("\r\n")
+    if not secret:
+        raise ConfigurationError(f"The {what} is empty.")
+    return secret
+
+
+def read_file(name: str, what: str, limit: int = 1024 * 1024) -> bytes:
+    """The contents of a file that the user named; `-` is standard input.
+
+    Raises:
+        ConfigurationError: if it cannot be read or is far too large to be what it should be.
+    """
+    try:
+        if name == "-":
+            data = sys.stdin.buffer.read(limit + 1)
+        else:
+            with Path(name).open("rb") as file:
+                data = file.read(limit + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{name} cannot be read: {error.strerror}.", hint=f"It should hold {what}.") from error
+    if len(data) > limit:
+        raise ConfigurationError(f"{name} is larger than {limit // 1024} KiB: that is not {what}.")
+    return data

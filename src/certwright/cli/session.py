@@ -1,0 +1,175 @@
+"""One call of the command line: the store it works on, how it prints, and how it ends."""
+
+import functools
+import inspect
+import json
+import logging
+import logging.handlers
+import os
+import sys
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from certwright.cli.progress import Progress
+from certwright.domain.errors import CertwrightError, ConfigurationError, NeedsPerson
+from certwright.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from certwright.engine.context import Engine
+
+log = logging.getLogger("certwright")
+DataOption = Annotated[
+    Path | None, typer.Option("--data", envvar="CERTWRIGHT_DATA", help="The data folder.", show_envvar=True)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+class Exit(IntEnum):
+    """What the exit code says."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NOTHING_TO_DO = 3
+    WAITING = 4
+
+
+def exit_code(error: CertwrightError) -> Exit:
+    """The exit code that this error ends in."""
+    match error:
+        case NeedsPerson():
+            return Exit.WAITING
+        case ConfigurationError():
+            return Exit.USAGE
+        case _:
+            return Exit.FAILED
+
+
+class Session:
+    """What a command works with. The store is opened when it is first asked for."""
+
+    def __init__(self, data: Path | None, *, as_json: bool) -> None:
+        self.settings = Settings.locate(data, os.environ)
+        self.as_json = as_json
+        self.code = Exit.DONE
+        self.progress = Progress(sys.stderr)
+
+    @functools.cached_property
+    def engine(self) -> "Engine":
+        """The engine on the chosen data folder."""
+        from certwright.wiring import open_engine  # noqa: PLC0415 - SQLAlchemy is loaded only where it is used
+
+        engine = open_engine(self.settings, self.progress.hear)
+        self._log_to(self.settings.data_folder / "logs")
+        return engine
+
+    @functools.cached_property
+    def console(self) -> "Console":
+        """Standard output for people."""
+        from rich.console import Console  # noqa: PLC0415 - Rich is loaded only where it is used
+
+        return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
+
+    def emit(self, data: Any, show: Callable[["Console"], None]) -> None:
+        """Print `data` as JSON if that was asked for, else `show` it to a person."""
+        self.progress.close()
+        if self.as_json:
+            sys.stdout.write(json.dumps(data, indent=2, default=str, ensure_ascii=False) + "\n")
+        else:
+            show(self.console)
+
+    def say(self, message: str, **data: Any) -> None:
+        """Print one sentence, or its data as JSON."""
+        self.emit({"message": message, **data}, lambda console: console.print(message))
+
+    def fail(self, error: CertwrightError) -> None:
+        """Print an error and remember the exit code."""
+        self.code = exit_code(error)
+        self.progress.close()
+        lines = list(error.explain())
+        if self.as_json:
+            body = {"message": error.message, "details": lines[1:], "hint": error.hint, "retryable": error.retryable}
+            sys.stdout.write(json.dumps({"error": body}, indent=2, ensure_ascii=False) + "\n")
+        else:
+            sys.stderr.write("\n".join(lines) + "\n")
+
+    def close(self) -> None:
+        """End the progress display and let go of the store."""
+        self.progress.close()
+        if "engine" in self.__dict__:
+            self.engine.store.close()
+
+    def _log_to(self, folder: Path) -> None:
+        """Keep a log of the unexpected beside the store, readable by its owner alone."""
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            handler = logging.handlers.RotatingFileHandler(
+                folder / "certwright.log", maxBytes=5_000_000, backupCount=3, delay=True, encoding="utf-8"
+            )
+        except OSError:
+            return
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+
+
+def command(
+    app: typer.Typer, name: str, *, signature: Sequence[inspect.Parameter] = (), **settings: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function that takes a `Session` a command with `--data` and `--json`, its errors turned into exit codes.
+
+    `signature` adds parameters that are made at run time, from a plugin's model; they arrive as keywords.
+    """
+
+    def decorate(work: Callable[..., None]) -> Callable[..., None]:
+        own = [p for p in list(inspect.signature(work).parameters.values())[1:] if p.kind is not p.VAR_KEYWORD]
+        shared = [
+            inspect.Parameter("data", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=DataOption),
+            inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption),
+        ]
+        keywords = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *signature)]
+
+        @functools.wraps(work)
+        def run(*, data: Path | None, as_json: bool, **values: Any) -> None:
+            perform(Session(data, as_json=as_json), lambda session: work(session, **values))
+
+        parameters = [*keywords, *shared]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        app.command(name, **settings)(run)
+        return work
+
+    return decorate
+
+
+def perform(session: Session, work: Callable[[Session], None]) -> NoReturn:
+    """Do the work and leave with its exit code; whatever went wrong is said in words, never as a traceback."""
+    try:
+        work(session)
+    except CertwrightError as error:
+        log.info("failed: %s", error.message)
+        session.fail(error)
+    except KeyboardInterrupt:
+        session.fail(CertwrightError("Stopped. What was begun is kept; the same command goes on with it."))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except typer.Exit:
+        raise
+    except Exception as error:
+        log.exception("unexpected")
+        where = session.settings.data_folder / "logs" / "certwright.log"
+        session.fail(
+            CertwrightError(
+                f"An unexpected {type(error).__name__} stopped the command: this is a fault in Certwright.",
+                hint=f"What was begun is kept. Please report it with the end of {where}.",
+            )
+        )
+    finally:
+        session.close()
+    raise typer.Exit(session.code)

@@ -1,0 +1,73 @@
+"""How things look to a person: tables of certificates, plans, ports and journals."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from certwright.domain.deployment import Plan, ServedRow, Verdict
+from certwright.domain.runs import Entry, Phase
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+_COLOURS = {Verdict.OK: "green", Verdict.NOT_VERIFIED: "yellow", Verdict.STALE: "red", Verdict.REGRESSION: "red"}
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence["str | Text"]], title: str | None = None) -> "Table":
+    """A plain table; cells are text, never markup."""
+    from rich import box  # noqa: PLC0415 - Rich is loaded only where it is used
+    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    for header in headers:
+        made.add_column(header, overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    return made
+
+
+def served(rows: Iterable[ServedRow], title: str | None = None) -> "Table":
+    """What every port served before and serves now."""
+    from rich.text import Text  # noqa: PLC0415 - Rich is loaded only where it is used
+
+    headers = ["Server", "Service", "Port", "Protocol", "Served before", "Served now", "Names covered", "Verdict"]
+    cells: list[Sequence[str | Text]] = [
+        [
+            row.server,
+            row.service,
+            f"{row.address}:{row.port}",
+            row.protocol,
+            row.before or "nothing",
+            row.now or "nothing",
+            ", ".join(row.names) or "none",
+            Text(f"{row.verdict}{': ' + row.detail if row.detail else ''}", style=_COLOURS[row.verdict]),
+        ]
+        for row in rows
+    ]
+    return table(headers, cells, title)
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """A plan as numbered lines, each change with its reason."""
+    lines = [f"refused: {reason}" for reason in plan.refusals]
+    for number, change in enumerate(plan.changes, 1):
+        parameters = " ".join(f"-{name} {value}".rstrip() for name, value in change.parameters.items())
+        lines += [f"{number}. {change.target}: {change.action} {parameters}".rstrip(), f"   {change.why}"]
+    lines += [f"note: {note}" for note in plan.notes]
+    return lines or ["Nothing to change."]
+
+
+def journal_lines(entries: Iterable[Entry]) -> list[str]:
+    """A run's journal, a line for each entry."""
+    depth: dict[int, int] = {0: -1}
+    lines = []
+    for entry in entries:
+        if entry.phase is Phase.START:
+            depth[entry.step] = depth.get(entry.parent, -1) + 1
+        level = depth.get(entry.step, 0) + (1 if entry.phase is Phase.NOTE else 0)
+        at = f"{entry.at:%Y-%m-%d %H:%M:%S}" if entry.at else ""
+        ended = f"{entry.outcome}: " if entry.outcome else ""
+        detail = f" ({entry.detail})" if entry.detail else ""
+        lines.append(f"{at} {'  ' * level}{ended}{entry.title}{detail}")
+    return lines

@@ -1,0 +1,90 @@
+"""The journal of a run: steps with their outcomes and notes, stored as they happen and heard by a listener."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from certwright.domain.errors import CertwrightError, LeaseLost
+from certwright.domain.runs import Entry, Outcome, Phase
+from certwright.sdk.journal import Step
+
+log = logging.getLogger("certwright")
+Listen = Callable[[Entry], None]
+Append = Callable[[Entry], Entry]
+
+
+class RunJournal:
+    """A journal that stores its entries through `append` and shows them to `listen`.
+
+    Steps nest per thread: a step that another thread opens stands below the run itself.
+    """
+
+    def __init__(self, append: Append, listen: Listen) -> None:
+        self._append = append
+        self._listen = listen
+        self._lock = threading.Lock()
+        self._count = 0
+        self._open = threading.local()
+
+    def note(self, message: str) -> None:
+        """Say something; it belongs to the innermost open step of this thread."""
+        self._write(Entry(step=self._innermost(), phase=Phase.NOTE, title=message))
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[Step]:
+        """A step that ends with the block."""
+        with self._lock:
+            self._count += 1
+            number = self._count
+        self._write(Entry(step=number, parent=self._innermost(), phase=Phase.START, title=title))
+        stack = self._stack()
+        stack.append(number)
+        step = _OpenStep(self)
+        try:
+            yield step
+        except LeaseLost:
+            stack.remove(number)
+            raise
+        except BaseException as error:
+            stack.remove(number)
+            self._write(Entry(step=number, phase=Phase.END, title=title, outcome=Outcome.FAILED, detail=_say(error)))
+            raise
+        stack.remove(number)
+        outcome = Outcome.DONE if step.skipped is None else Outcome.SKIPPED
+        self._write(Entry(step=number, phase=Phase.END, title=title, outcome=outcome, detail=step.skipped or ""))
+
+    def _stack(self) -> list[int]:
+        if not hasattr(self._open, "stack"):
+            self._open.stack = []
+        stack: list[int] = self._open.stack
+        return stack
+
+    def _innermost(self) -> int:
+        stack = self._stack()
+        return stack[-1] if stack else 0
+
+    def _write(self, entry: Entry) -> None:
+        with self._lock:
+            stored = self._append(entry)
+            self._listen(stored)
+
+
+class _OpenStep:
+    def __init__(self, journal: RunJournal) -> None:
+        self._journal = journal
+        self.skipped: str | None = None
+
+    def note(self, message: str) -> None:
+        self._journal.note(message)
+
+    def skip(self, reason: str) -> None:
+        self.skipped = reason
+
+
+def _say(error: BaseException) -> str:
+    """The error for the journal: our own errors speak; a stranger's text could hold a secret."""
+    if isinstance(error, CertwrightError):
+        return error.message
+    log.debug("a step failed unexpectedly", exc_info=error)
+    return f"unexpected {type(error).__name__}"

@@ -1,0 +1,188 @@
+"""Ask for the next version of a managed certificate, once, whatever happens in between."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from certwright.domain import certificates, keys, renewal
+from certwright.domain.errors import CertwrightError, InvalidMaterial, IssuanceError, OrderDead, Unreachable
+from certwright.domain.events import EventKind
+from certwright.domain.keys import KeySource, PrivateKey
+from certwright.domain.managed import CertificateVersion, KeyForm, ManagedCertificate, check_capabilities
+from certwright.domain.runs import RunKind
+from certwright.engine.context import ActiveRun, Engine, running
+from certwright.engine.issuers import issuer_plugin
+from certwright.engine.material import version_facts
+from certwright.engine.solving import solving
+from certwright.sdk.issuer import IssueRequest
+from certwright.store import OrderInFlight, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class RequestResult:
+    """What came of it: the decision, and the new version if one was due."""
+
+    decision: renewal.Decision
+    version: CertificateVersion | None
+
+
+def decide(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> renewal.Decision:
+    """Whether `managed` is due now, and why."""
+    current = unit.managed.current(managed.id)
+    facts = version_facts(current) if current else None
+    return renewal.decide(renewal.RenewalInput(managed, current, facts, engine.now()))
+
+
+def request(engine: Engine, reference: str, *, force: bool = False) -> RequestResult:
+    """Get a new version if one is due (or `force`d); an order that an earlier run began is resumed, never doubled.
+
+    Raises:
+        LeaseHeld: if another run works on it.
+        CertwrightError: with the reason in plain words; the run's journal has every step.
+    """
+    with engine.store.read() as unit:
+        found = unit.managed.get(reference)
+    with engine.certificate_lease(found) as lease:
+        with engine.store.read() as unit:
+            managed = unit.managed.get(found.id)
+            decision = decide(engine, unit, managed)
+            begun = unit.orders.get(managed.id)
+        resumable = begun is not None and begun.fingerprint == managed.fingerprint
+        if not (decision.due or force or resumable):
+            with engine.store.write(lease) as unit:
+                unit.managed.set_next_check(managed.id, decision.next_check)
+            return RequestResult(decision, None)
+        with running(engine, managed, RunKind.REQUEST, lease) as run:
+            run.journal.note(decision.message if decision.due else "Asked for although it is not due.")
+            try:
+                version = _obtain(engine, managed, run, begun)
+            except (IssuanceError, Unreachable) as error:
+                engine.record(run.event(EventKind.ISSUANCE_FAILED, managed, engine.now(), error.message), lease)
+                raise
+        return RequestResult(decision, version)
+
+
+def _obtain(
+    engine: Engine, managed: ManagedCertificate, run: ActiveRun, begun: OrderInFlight | None
+) -> CertificateVersion:
+    with engine.store.read() as unit:
+        issuer = unit.issuers.get(managed.issuer)
+        current = unit.managed.current(managed.id)
+    check_capabilities(managed, issuer.capabilities)
+    if begun and begun.fingerprint != managed.fingerprint:
+        run.journal.note("The settings changed since an earlier order was begun; that order is left.")
+        begun = None
+    if begun:
+        run.journal.note("Going on with the order that an earlier run began.")
+    try:
+        chain = _ask(engine, managed, run, begun or _begin(engine, managed, run), current)
+    except OrderDead as dead:
+        if begun is None:
+            raise
+        run.journal.note(f"{dead.message} A new order is begun.")
+        chain = _ask(engine, managed, run, _begin(engine, managed, run), current)
+    return _keep(engine, managed, run, chain)
+
+
+def _begin(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> OrderInFlight:
+    """The key and the signing request, stored before the authority hears of them."""
+    with run.journal.step("Make the key and the signing request") as step:
+        key, csr = _key_and_request(engine, managed)
+        step.note(f"Key: {managed.key.type}, {managed.key.source}.")
+        with engine.store.write(*run.leases) as unit:
+            unit.orders.close(managed.id)
+            pem = keys.private_key_pem(key) if key else None
+            return unit.orders.begin(managed.id, managed.issuer, managed.fingerprint, csr, pem, engine.now())
+
+
+def _key_and_request(engine: Engine, managed: ManagedCertificate) -> tuple[PrivateKey | None, bytes]:
+    if managed.key.source is KeySource.OWN_CSR and managed.key.own_csr:
+        own = certificates.load_request(managed.key.own_csr.encode())
+        return None, own.public_bytes(Encoding.DER)
+    key = _key(engine, managed)
+    return key, certificates.build_request(managed.identifiers, key)
+
+
+def _key(engine: Engine, managed: ManagedCertificate) -> PrivateKey:
+    with engine.store.read() as unit:
+        if managed.key.source is KeySource.OWN_KEY and managed.key.own_key:
+            return keys.load_private_key(unit.secrets.get(managed.key.own_key))
+        current = unit.managed.current(managed.id) if managed.key.source is KeySource.REUSED else None
+        stored = unit.versions.private_key(current.id) if current else None
+    if stored:
+        key = keys.load_own_key(stored)
+        if keys.key_type(key) is managed.key.type:
+            return key
+    return keys.generate(managed.key.type)
+
+
+def _ask(
+    engine: Engine,
+    managed: ManagedCertificate,
+    run: ActiveRun,
+    order: OrderInFlight,
+    current: CertificateVersion | None,
+) -> tuple[x509.Certificate, ...]:
+    def remember(url: str) -> None:
+        with engine.store.write(*run.leases) as unit:
+            unit.orders.set_url(managed.id, url)
+
+    replaced = current if current and current.issuer == managed.issuer and not order.url else None
+    asked = IssueRequest(
+        identifiers=managed.identifiers,
+        csr=order.csr,
+        profile=managed.profile,
+        preferred_chain=managed.preferred_chain,
+        replaces=certificates.load_certificates(replaced.chain_pem.encode())[0] if replaced else None,
+        order_url=order.url,
+    )
+    plugin = issuer_plugin(engine, managed.issuer, run.journal)
+    with run.journal.step(f"Obtain the certificate from {managed.issuer}"):
+        return plugin.obtain(asked, solving(engine, managed, run.journal), remember)
+
+
+def _keep(
+    engine: Engine, managed: ManagedCertificate, run: ActiveRun, chain: Sequence[x509.Certificate]
+) -> CertificateVersion:
+    """Store the version, close its order and record the event, all in one transaction."""
+    with run.journal.step("Store the new version") as step:
+        with engine.store.write(*run.leases) as unit:
+            order = unit.orders.get(managed.id)
+            if order is None:
+                raise OrderDead("The order is gone from the store.")
+            key = unit.orders.private_key(managed.id)
+            _check(order.csr, managed, chain)
+            version = CertificateVersion(
+                managed_id=managed.id,
+                issuer=order.issuer,
+                chain_pem=certificates.pem(chain).decode(),
+                key_form=KeyForm.HERE if key else KeyForm.ELSEWHERE,
+                fingerprint=order.fingerprint,
+                order_url=order.url,
+                issued_at=engine.now(),
+            )
+            facts = version_facts(version)
+            unit.versions.add(version, key)
+            unit.orders.close(managed.id)
+            event = run.event(EventKind.CERTIFICATE_ISSUED, managed, version.issued_at, f"Issued {facts.sha256[:16]}.")
+            unit.events.add(event.model_copy(update={"version_id": version.id}))
+            unit.managed.set_next_check(managed.id, renewal.due_at(facts, managed.renewal.lifetime_share))
+        until = f"{facts.not_after:%Y-%m-%d %H:%M} UTC"
+        step.note(f"Certificate {facts.sha256[:16]} by {facts.issuer_common_name}, valid until {until}.")
+    return version
+
+
+def _check(csr: bytes, managed: ManagedCertificate, chain: Sequence[x509.Certificate]) -> None:
+    """The authority's answer must be for our key and our names."""
+    problems: list[CertwrightError | str] = []
+    leaf = chain[0]
+    facts = certificates.CertificateFacts.of(leaf)
+    if certificates.load_request(csr).public_key() != leaf.public_key():
+        problems.append("it was made for another key")
+    missing = [str(i) for i in managed.identifiers if i not in facts.names]
+    if missing:
+        problems.append(f"it does not name {', '.join(missing)}")
+    if problems:
+        raise InvalidMaterial("The authority's certificate cannot be used.", causes=problems)
