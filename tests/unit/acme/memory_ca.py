@@ -96,8 +96,9 @@ class MemoryCA:
         """Token -> key authorization: what the CA finds when it validates."""
         self.reject_nonces = 0
         self.validation_looks = 0
-        """How many looks at an order it takes until responded challenges are validated."""
+        """How many looks at an order find it pending before responded challenges are validated."""
         self.issuance_looks = 0
+        """How many looks at an order it takes from finalize to the certificate."""
         self.retry_after: str | None = None
         """Given with every order that is pending or processing."""
         self.reuse: set[str] = set()
@@ -276,8 +277,7 @@ class MemoryCA:
         if order.status == "pending" and order.looks > self.validation_looks:
             for authorization in order.authorizations:
                 self._validate(self.authorizations[authorization])
-            order.looks = 0 if self._status(order) == "ready" else order.looks
-        if order.status == "processing" and order.looks > self.issuance_looks:
+        if order.status == "processing" and order.looks >= self.issuance_looks:
             order.status = "valid"
         return self._order_answer(200, url)
 
@@ -345,7 +345,7 @@ class MemoryCA:
             raise Refused(400, "badCSR", "other names than ordered")
         other = x509.load_der_x509_csr(memory_pki.request(*wanted))
         order.leaf = memory_pki.issue(other if self.deaf_to_csr else csr)
-        order.status = "processing" if self.issuance_looks else "valid"
+        order.status, order.looks = "processing" if self.issuance_looks else "valid", 0
         return self._order_answer(200, order_url)
 
     def _certificate(self, url: str, jws: JWS, account: str) -> Response:
