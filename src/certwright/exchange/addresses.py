@@ -1,0 +1,78 @@
+"""Reads the parameters that say where things are and which services are meant, as people write them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from certwright.exchange.model import SUPPORTED, Service
+
+PLACEHOLDER = "{server}"
+_LATER = {"kerberos", "ntlm", "negotiate", "current"}
+
+
+def words(value: Any) -> Any:
+    """A list, from text with commas or spaces between its words; other values as they are."""
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def service_names(value: Any) -> Any:
+    """Services in any order and spelling, as Exchange writes them; None stays None."""
+    if value is None:
+        return None
+    listed = words(value)
+    if not isinstance(listed, Sequence) or not all(isinstance(item, str) for item in listed):
+        raise ValueError("write the services separated by commas: IIS,SMTP")
+    chosen = Service.read(",".join(listed)) if listed else Service.NONE
+    if Service.FEDERATION in chosen:
+        raise ValueError("Federation is never touched: its certificate is changed by Set-FederationTrust alone")
+    if not chosen or chosen & ~SUPPORTED:
+        raise ValueError(f"choose among {SUPPORTED}")
+    return tuple(str(chosen).split(", "))
+
+
+def authentication(value: Any) -> Any:
+    """The way to sign in; those that are still to come are named as such."""
+    if isinstance(value, str) and value.lower() in _LATER:
+        raise ValueError(
+            f"{value} comes with the next release; until then use basic, which is sent over verified https only"
+        )
+    return value.lower() if isinstance(value, str) else value
+
+
+def urls(value: str | Mapping[str, str], servers: Sequence[str], *, where: str) -> dict[str, str]:
+    """The URL of each server.
+
+    `value` is one URL for all, in which ``{server}`` stands for each server's name, or one URL for each server, as a
+    mapping or as text: ``SERVER=URL, SERVER=URL``.
+
+    Raises:
+        ValueError: for a server without URL, a URL without server, or one that is not https.
+    """
+    listed = _mapping(value) if isinstance(value, str) else dict(value)
+    if listed is None:
+        found = {server: str(value).replace(PLACEHOLDER, server) for server in servers}
+    else:
+        by_name = {name.lower(): url for name, url in listed.items()}
+        missing = [server for server in servers if server.lower() not in by_name]
+        unknown = by_name.keys() - {server.lower() for server in servers}
+        if missing or unknown:
+            wrong = (
+                f"no address for {', '.join(missing)}" if missing else f"{', '.join(unknown)} is none of the servers"
+            )
+            raise ValueError(f"{where}: {wrong}")
+        found = {server: by_name[server.lower()] for server in servers}
+    for url in found.values():
+        if url.lower().startswith("http:"):
+            raise ValueError(
+                f"{where}: {url} is not https, and with basic authentication the password would be readable on the way"
+            )
+        if not url.lower().startswith("https://"):
+            raise ValueError(f"{where}: {url[:200]} is no address; write https://SERVER/PowerShell/")
+    return found
+
+
+def _mapping(text: str) -> dict[str, str] | None:
+    """``SERVER=URL, ...`` as a mapping, or None if the text is one URL."""
+    entries = [entry.partition("=") for entry in text.replace(",", " ").split()]
+    if any("://" in name or not url for name, _, url in entries):
+        return None
+    return {name: url for name, _, url in entries}

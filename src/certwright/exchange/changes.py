@@ -1,0 +1,137 @@
+"""The changes we make on Exchange: as a plan shows them, as they are sent, and as a person would type them.
+
+A change is a cmdlet and its parameters, whole: what preview shows is what is sent, nothing is added on the way but the
+two things no plan may hold, the file and its one-time password.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from certwright.domain.deployment import Change
+from certwright.exchange.model import DEFAULT_WEB_SITE, ServerState, Service
+from certwright.remoting.psrp import Command, Parameter
+
+IMPORT = "Import-ExchangeCertificate"
+ENABLE = "Enable-ExchangeCertificate"
+SET_NAME = {Service.POP: "Set-PopSettings", Service.IMAP: "Set-ImapSettings"}
+RESTART = "Restart-Service"
+
+_TRUE, _FALSE = "$true", "$false"
+_BOOLEAN = {"PrivateKeyExportable", "DoNotRequireSsl", "Force", "Confirm"}
+_LISTS = {"Name"}
+MAX_FRIENDLY_NAME = 63
+
+
+def import_certificate(server: str, thumbprint: str, intermediates: int, friendly_name: str, why: str) -> Change:
+    """Put the certificate and its key into the store of `server`."""
+    plural = "" if intermediates == 1 else "s"
+    parameters = {
+        "Server": server,
+        "FileData": f"(PKCS#12: certificate {thumbprint}, its key and {intermediates} intermediate{plural})",
+        "Password": "(random, used once)",
+        "PrivateKeyExportable": _FALSE,
+        "FriendlyName": friendly_name[:MAX_FRIENDLY_NAME],
+        "Confirm": _FALSE,
+    }
+    return Change(target=server, action=IMPORT, parameters=parameters, why=why)
+
+
+def enable(server: str, thumbprint: str, services: Service, why: str, *, do_not_require_ssl: bool = False) -> Change:
+    """Assign the certificate to services."""
+    parameters = {"Server": server, "Thumbprint": thumbprint, "Services": str(services)}
+    if do_not_require_ssl and Service.IIS in services:
+        parameters["DoNotRequireSsl"] = _TRUE
+    return Change(target=server, action=ENABLE, parameters={**parameters, "Force": _TRUE, "Confirm": _FALSE}, why=why)
+
+
+def set_name(server: str, service: Service, name: str, why: str) -> Change:
+    """Let POP or IMAP choose its certificate by `name`."""
+    parameters = {"Server": server, "X509CertificateName": name, "Confirm": _FALSE}
+    return Change(target=server, action=SET_NAME[service], parameters=parameters, why=why)
+
+
+def restart(server: str, names: Sequence[str], why: str) -> Change:
+    """Restart Windows services of `server`."""
+    return Change(
+        target=server,
+        action=RESTART,
+        parameters={"Name": ", ".join(names), "Force": _TRUE, "Confirm": _FALSE},
+        why=why,
+    )
+
+
+def services_of(change: Change) -> Service:
+    """What an Enable assigns; nothing for other changes."""
+    return Service.read(change.parameters.get("Services", "None"))
+
+
+def names_of(change: Change) -> tuple[str, ...]:
+    """The Windows services that a restart names."""
+    return tuple(change.parameters["Name"].split(", "))
+
+
+def command(change: Change, secrets: Mapping[str, Parameter]) -> Command:
+    """What is sent; `secrets` are the values of FileData and Password."""
+    return Command(change.action, {name: _typed(name, text, secrets) for name, text in change.parameters.items()})
+
+
+def typed_by_hand(change: Change) -> str:
+    """The change as a person can paste it into the Exchange Management Shell, or run it on the server itself."""
+    words = [change.action]
+    for name, text in change.parameters.items():
+        if name in _BOOLEAN:
+            words.append(f"-{name}:{text}")
+        elif name in _LISTS:
+            words.append(f"-{name} {', '.join(map(_quoted, text.split(', ')))}")
+        else:
+            words.append(f"-{name} {_quoted(text)}")
+    return " ".join(words)
+
+
+def title(change: Change) -> str:
+    """The change in one short line."""
+    match change.action:
+        case "Import-ExchangeCertificate":
+            return f"{change.target}: import the certificate"
+        case "Enable-ExchangeCertificate":
+            what = change.parameters["Thumbprint"]
+            return f"{change.target}: assign {what[:16]}... to {change.parameters['Services']}"
+        case "Restart-Service":
+            return f"{change.target}: restart {change.parameters['Name']}"
+        case _:
+            return f"{change.target}: {change.action} {change.parameters['X509CertificateName']}"
+
+
+def is_done(change: Change, state: ServerState) -> bool:
+    """Whether `state` shows that the change has been carried out; False also if Exchange does not tell."""
+    if change.action == ENABLE:
+        return _is_enabled(change, state)
+    if change.action == IMPORT:
+        return any(
+            c.thumbprint in change.parameters["FileData"] and c.has_private_key is not False for c in state.certificates
+        )
+    wanted = change.parameters.get("X509CertificateName")
+    actual = {"Set-PopSettings": state.pop_name, "Set-ImapSettings": state.imap_name}.get(change.action)
+    return wanted is not None and wanted == actual
+
+
+def _is_enabled(change: Change, state: ServerState) -> bool:
+    thumbprint, wanted = change.parameters["Thumbprint"], services_of(change)
+    certificate = state.certificate(thumbprint)
+    if certificate is None or certificate.services is None or wanted & ~certificate.services:
+        return False
+    if Service.IIS in wanted and DEFAULT_WEB_SITE not in (certificate.iis_sites or ()):
+        return False
+    return Service.SMTP not in wanted or state.internal_transport == thumbprint
+
+
+def _typed(name: str, text: str, secrets: Mapping[str, Parameter]) -> Parameter:
+    if name in secrets:
+        return secrets[name]
+    if name in _BOOLEAN:
+        return text == _TRUE
+    return text.split(", ") if name in _LISTS else text
+
+
+def _quoted(text: str) -> str:
+    """A PowerShell string in which nothing is interpolated; every kind of quote that PowerShell takes is doubled."""
+    return "'" + "".join(c * 2 if c in "'\u2018\u2019\u201a\u201b" else c for c in text) + "'"

@@ -1,0 +1,144 @@
+"""What Exchange knows of servers, certificates and who uses them, as typed values.
+
+None always means that Exchange did not tell; it never stands for "none".
+"""
+
+import enum
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Self
+
+from certwright.domain.certificates import CertificateFacts
+
+DEFAULT_WEB_SITE = 1
+_SITE = re.compile(r"W3SVC/(\d+)/?$", re.IGNORECASE)
+_AUTH_SUBJECT = "microsoft exchange server auth certificate"
+
+
+class Service(enum.Flag, boundary=enum.KEEP):
+    """The AllowedServices of Enable-ExchangeCertificate, with Exchange's numbers; unknown bits are kept."""
+
+    NONE = 0
+    IMAP = 1
+    POP = 2
+    UM = 4
+    IIS = 8
+    SMTP = 16
+    FEDERATION = 32
+    UM_CALL_ROUTER = 64
+
+    def __str__(self) -> str:
+        return ", ".join(spelling for member, spelling in _SPELLINGS.items() if member in self) or "None"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Services in any order and spelling, separated by commas or spaces.
+
+        Raises:
+            ValueError: naming the word that is no service.
+        """
+        found = cls.NONE
+        for word in re.split(r"[,;\s]+", text.strip()):
+            known = next((m for m, spelling in _SPELLINGS.items() if spelling.lower() == word.lower()), None)
+            if known is None and word.lower() != "none":
+                raise ValueError(f"{word[:40]!r} is no Exchange service")
+            found |= cls(known.value) if known else cls.NONE
+        return found
+
+
+_SPELLINGS = {
+    Service.IMAP: "IMAP",
+    Service.POP: "POP",
+    Service.UM: "UM",
+    Service.IIS: "IIS",
+    Service.SMTP: "SMTP",
+    Service.FEDERATION: "Federation",
+    Service.UM_CALL_ROUTER: "UMCallRouter",
+}
+SUPPORTED = Service.IMAP | Service.POP | Service.IIS | Service.SMTP
+MAIL_ACCESS = Service.IMAP | Service.POP
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate in a server's store, as Exchange tells it.
+
+    `subject` and `issuer` are exactly as Exchange writes them: connectors refer to them in this form and no other.
+    `status` is Exchange's word (Valid, DateInvalid, Revoked, ...). `iis_sites` are numbers of web sites: 1 is the
+    Default Web Site, 2 the Exchange Back End.
+    """
+
+    thumbprint: str
+    services: Service | None = None
+    status: str | None = None
+    has_private_key: bool | None = None
+    is_self_signed: bool | None = None
+    subject: str | None = None
+    issuer: str | None = None
+    friendly_name: str = ""
+    identity: str = ""
+    iis_sites: frozenset[int] | None = None
+    facts: CertificateFacts | None = field(default=None, repr=False)
+
+    @property
+    def tls_certificate_name(self) -> str | None:
+        """How a connector's TlsCertificateName names this certificate."""
+        return f"<I>{self.issuer}<S>{self.subject}" if self.issuer and self.subject else None
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether it signs tokens or federates: such a certificate is never assigned to anything by us."""
+        federated = self.services is not None and Service.FEDERATION in self.services
+        return federated or _AUTH_SUBJECT in (self.subject or "").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """A send or receive connector; `server` is empty for send connectors, which belong to the organisation."""
+
+    name: str
+    kind: str
+    fqdn: str = ""
+    tls_certificate_name: str | None = None
+    server: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """A server as Get-ExchangeServer tells it."""
+
+    name: str
+    fqdn: str
+    roles: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """One server at one moment. `server` is the name by which it was asked for.
+
+    `internal_transport` is the thumbprint of the certificate with which servers talk among themselves.
+    `pop_name` and `imap_name` are the X509CertificateName of the settings.
+    """
+
+    server: str
+    info: ServerInfo
+    certificates: tuple[Certificate, ...]
+    internal_transport: str | None = None
+    connectors: tuple[Connector, ...] | None = ()
+    pop_name: str | None = None
+    imap_name: str | None = None
+
+    def certificate(self, thumbprint: str | None) -> Certificate | None:
+        """The certificate in this server's store, or None."""
+        return next((c for c in self.certificates if c.thumbprint == thumbprint), None)
+
+    def web_site_certificate(self) -> Certificate | None:
+        """What the Default Web Site is bound to, or None if Exchange did not tell or it is bound to nothing."""
+        return next((c for c in self.certificates if DEFAULT_WEB_SITE in (c.iis_sites or ())), None)
+
+
+def sites_of(paths: Iterable[str]) -> frozenset[int]:
+    """The web site numbers of paths such as ``IIS://EX01/W3SVC/1``; other paths name no site."""
+    return frozenset(int(found[1]) for path in paths if (found := _SITE.search(path)))

@@ -1,0 +1,1 @@
+"""Transports to other machines. Each knows its protocol and nothing of certificates."""

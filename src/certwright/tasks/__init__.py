@@ -1,0 +1,1 @@
+"""Deployment tasks, one file each; reached through the catalog only."""

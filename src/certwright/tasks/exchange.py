@@ -1,0 +1,274 @@
+"""Microsoft Exchange: imports the certificate on every server and assigns it to IIS, SMTP, IMAP and POP.
+
+The task reads first and shows what it will do. It imports the certificate everywhere before anything uses it, binds
+the web sites, assigns the mail services, keeps the certificate that servers use among themselves, and then looks at
+every port. If a port does not serve the new certificate, what can be taken back is taken back.
+
+It needs Exchange 2013 or later, its remote PowerShell over https with basic authentication, and an account with the
+role group Organization Management (Server Management works too, but cannot read send connectors).
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from certwright.domain.deployment import Change, Plan, ServedRow, failures
+from certwright.domain.errors import ConfigurationError, NeedsPerson
+from certwright.exchange import addresses, memory, ports, undo, verify
+from certwright.exchange.apply import Work, carry_out_plan, import_secrets
+from certwright.exchange.changes import names_of
+from certwright.exchange.host import MAIL_SERVICES
+from certwright.exchange.model import MAIL_ACCESS, SUPPORTED, ServerState, Service
+from certwright.exchange.organisation import Organisation, read_authorities
+from certwright.exchange.plan import Snapshot, Wish, make_plan, requested_services
+from certwright.remoting.psrp import Limits, Parameter
+from certwright.sdk.params import Params as BaseParams
+from certwright.sdk.params import credential_field
+from certwright.sdk.task import Task
+
+ServiceName = Literal["IMAP", "POP", "IIS", "SMTP"]
+
+
+class Params(BaseParams):
+    """Where Exchange is, as whom, and what to do there."""
+
+    servers: Annotated[tuple[str, ...], BeforeValidator(addresses.words)] = Field(
+        min_length=1, description="Names of the Exchange servers, as Get-ExchangeServer lists them."
+    )
+    endpoint: str | dict[str, str] = Field(
+        default="https://{server}/PowerShell/",
+        description="Address of Exchange's PowerShell: one URL with {server} for the name, or SERVER=URL for each.",
+    )
+    auth: Annotated[Literal["basic"], BeforeValidator(addresses.authentication)] = Field(
+        default="basic", description="How to sign in; basic, over verified https only."
+    )
+    credential: str = credential_field("exchange", "Name of the stored user name and password.", default=...)
+    ca_file: Path | None = Field(
+        default=None, description="PEM file of the authorities that sign the endpoints; default: those of this machine."
+    )
+    services: Annotated[tuple[ServiceName, ...] | None, BeforeValidator(addresses.service_names)] = Field(
+        default=None, description="Any of IIS, SMTP, IMAP, POP; default: those of the certificate that is replaced."
+    )
+    do_not_require_ssl: bool = Field(
+        default=False, description="Leave the web site's Require SSL setting as it is when IIS is assigned."
+    )
+    keep_internal_transport_certificate: bool | None = Field(
+        default=None,
+        description="Keep the certificate that servers use among themselves; default: if it is self-signed, has its "
+        "key, names the server and is valid for 60 days more.",
+    )
+    verify: Annotated[tuple[str, ...] | None, BeforeValidator(addresses.words)] = Field(
+        default=None,
+        description="Ports to look at, as [SERVER/]SERVICE:HOST:PORT with IIS, SMTP, IMAP, IMAPS, POP or POPS; "
+        "default: the standard ports of each server; off: none.",
+    )
+    winrm: str | dict[str, str] | None = Field(
+        default=None,
+        description="Address of the servers' own PowerShell (https://{server}:5986/wsman), to restart POP and IMAP.",
+    )
+    friendly_name: str | None = Field(
+        default=None, max_length=63, description="Name shown in Exchange; default: the certificate's title."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Params":
+        _ = self.endpoints, self.hosts, self.ports
+        return self
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """URL of Exchange's PowerShell by server."""
+        return addresses.urls(self.endpoint, self.servers, where="endpoint")
+
+    @property
+    def hosts(self) -> dict[str, str]:
+        """URL of the host's own PowerShell by server; empty if none was given."""
+        return addresses.urls(self.winrm, self.servers, where="winrm") if self.winrm else {}
+
+    @property
+    def ports(self) -> tuple[ports.Port, ...]:
+        """The ports to look at; empty if that is turned off."""
+        if self.verify is None:
+            return ports.standard(self.servers)
+        if [word.lower() for word in self.verify] == ["off"]:
+            return ()
+        try:
+            return tuple(ports.parse(word, self.servers) for word in self.verify)
+        except ConfigurationError as error:
+            raise ValueError(error.message) from error
+
+    @property
+    def chosen(self) -> Service | None:
+        """The services asked for."""
+        return None if self.services is None else Service.read(",".join(self.services))
+
+
+class Exchange(Task[Params]):
+    """The task. `limits` and `patience` bound how long Exchange may take to answer and its ports to follow."""
+
+    Params = Params
+    limits = Limits()
+    patience = verify.Patience()
+    pauses: tuple[float, ...] = (1, 4)
+    _sights: list[ports.Sight] | None = None
+    _kept = undo.IRREVOCABLE
+    _restarted: tuple[Change, ...] = ()
+    _requested: Mapping[str, Service | None] = MappingProxyType({})
+
+    @property
+    def organisations(self) -> tuple[str, ...]:
+        """The servers."""
+        return tuple(server.lower() for server in self.params.servers)
+
+    def baseline(self) -> tuple[ServedRow, ...]:
+        """What each port serves before anything is done."""
+        self._sights = self._look()
+        return verify.baseline(self._sights, self.context.now())
+
+    def plan(self) -> Plan:
+        """What has to be done on each server."""
+        served = verify.served(self._sights if self._sights is not None else self._look(), self._sha256)
+        begun = memory.load(self.context.memory)
+        with self._organisation() as organisation:
+            states = tuple(self._read(organisation, server) for server in self.params.servers)
+            session = organisation.session(self.params.servers[0])
+            snapshot = Snapshot(
+                servers=states,
+                send_connectors=session.send_connectors(),
+                protected=session.protected(),
+                before=begun.servers if begun else {},
+                served=served,
+            )
+        self._requested = {state.server: requested_services(state, self._wish) for state in states}
+        return make_plan(snapshot, self._wish, self.context.now())
+
+    def apply(self, plan: Plan) -> None:
+        """Do what `plan` says."""
+        with self._organisation() as organisation:
+            work = self._work(organisation, import_secrets(plan, self.context.material, self._wish.friendly_name))
+            carry_out_plan(plan, work, lambda server: self._remember(organisation, server))
+            self._restarted = tuple(work.restarted)
+
+    def verify(self, baseline: Sequence[ServedRow]) -> tuple[ServedRow, ...]:
+        """What each port serves now.
+
+        Raises:
+            NeedsPerson: if all is done but for POP or IMAP services, which a person has to restart.
+        """
+        before = verify.before_of(baseline)
+        asked = [p for p in self.params.ports if p.service in (self._requested.get(p.server) or SUPPORTED)]
+        if not asked:
+            self.context.journal.note("No port was looked at: the parameter verify leaves none for these services.")
+        rows = verify.settle(
+            asked,
+            self._name,
+            lambda sights: verify.judge(sights, before, self._sha256, self.context.now()),
+            self.patience,
+            waits_for=lambda port: port.service not in MAIL_ACCESS or self._was_restarted(port),
+        )
+        restarts = verify.awaited_restarts(asked, rows, self._was_restarted)
+        if restarts is None:
+            return tuple(rows)
+        memory.finish(self.context.memory)
+        if restarts:
+            raise verify.person_restarts(restarts, self.context.certificate_title)
+        return tuple(rows)
+
+    def undo(self) -> None:
+        """Take back what can be taken back, by the memory."""
+        deployment = memory.load(self.context.memory)
+        if deployment is None:
+            self.context.journal.note("Nothing that is served had been changed: there is nothing to take back.")
+            return
+        with self._organisation() as organisation:
+            try:
+                self._kept = undo.undo(deployment, self._work(organisation, {}), self.context.now())
+            except NeedsPerson as stuck:
+                state = undo.mixed_state(verify.baseline(self._look(), self.context.now()))
+                raise NeedsPerson(stuck.message, causes=[*state, *stuck.causes], hint=stuck.hint) from stuck
+
+    def verify_undone(self, baseline: Sequence[ServedRow]) -> tuple[ServedRow, ...]:
+        """What each port serves after the undo."""
+        deployment, before = memory.load(self.context.memory), verify.before_of(baseline)
+        sha256 = deployment.sha256 if deployment else self._sha256
+        rows = verify.settle(
+            self.params.ports,
+            self._name,
+            lambda sights: verify.judge_undone(sights, before, sha256, self._kept, self.context.now()),
+            self.patience,
+        )
+        if not failures(rows):
+            memory.finish(self.context.memory)
+        return tuple(rows)
+
+    @property
+    def _sha256(self) -> str:
+        return self.context.material.facts.sha256
+
+    @cached_property
+    def _name(self) -> str:
+        """The name that clients ask for."""
+        return verify.asked_name(self.context.material.facts, self.params.servers[0])
+
+    @cached_property
+    def _wish(self) -> Wish:
+        material, params = self.context.material, self.params
+        return Wish(
+            facts=material.facts,
+            has_key=material.key is not None,
+            intermediates=sum(c.subject != c.issuer for c in material.chain[1:]),
+            predecessors=tuple(earlier.facts.thumbprint for earlier in self.context.predecessors),
+            services=params.chosen,
+            do_not_require_ssl=params.do_not_require_ssl,
+            keep_internal=params.keep_internal_transport_certificate,
+            friendly_name=params.friendly_name or self.context.certificate_title,
+            restarts=bool(params.hosts),
+        )
+
+    def _organisation(self) -> Organisation:
+        return Organisation(
+            exchange=self.params.endpoints,
+            hosts=self.params.hosts,
+            credential=self.context.credentials(self.params.credential),
+            authorities=read_authorities(self.params.ca_file),
+            limits=self.limits,
+        )
+
+    def _work(self, organisation: Organisation, secrets: Mapping[str, Parameter]) -> Work:
+        context = self.context
+        return Work(organisation, context.journal, context.guard, secrets, self._is_stale, self.pauses)
+
+    def _remember(self, organisation: Organisation, server: str) -> None:
+        """Keep what `server` uses, before the first change there that is served."""
+        state = organisation.state(server)
+        before = memory.Before.of(state, verify.served_web_site(self._sights or (), state))
+        facts = self.context.material.facts
+        memory.begin(self.context.memory, facts.thumbprint, facts.sha256, {server: before})
+        self.context.journal.note(
+            f"{server}: before this the web site used {before.web_site}, internal transport {before.internal}, "
+            f"POP looked for {before.pop_name}, IMAP for {before.imap_name}."
+        )
+
+    def _read(self, organisation: Organisation, server: str) -> ServerState:
+        with self.context.journal.step(f"{server}: read what Exchange has there") as step:
+            state = organisation.state(server)
+            step.note(f"{state.info.version or 'version unknown'}, {len(state.certificates)} certificates")
+            return state
+
+    def _look(self, chosen: Sequence[ports.Port] | None = None) -> list[ports.Sight]:
+        return ports.look(self.params.ports if chosen is None else chosen, self._name)
+
+    def _is_stale(self, change: Change) -> bool | None:
+        """Whether the services that `change` restarts serve another certificate; None if no port is looked at."""
+        service = next(s for s, names in MAIL_SERVICES.items() if names == names_of(change))
+        chosen = [p for p in self.params.ports if p.server == change.target and p.service == service]
+        if not chosen:
+            return None
+        return any(s.leaf is not None and s.leaf.sha256 != self._sha256 for s in self._look(chosen))
+
+    def _was_restarted(self, port: ports.Port) -> bool:
+        return any(c.target == port.server and names_of(c) == MAIL_SERVICES[port.service] for c in self._restarted)
