@@ -1,8 +1,22 @@
 """`certwright demo`: the whole main job in a world of its own."""
 
-from typing import Annotated
+import sys
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from certwright.cli.progress import Progress
+from certwright.cli.session import Exit
+from certwright.domain.deployment import ServedRow, Verdict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from certwright.sandbox import World
+
+TASK = "exchange"
 
 
 def register(app: typer.Typer) -> None:
@@ -14,6 +28,132 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the world running and say how to look at it.")] = False,
 ) -> None:
     """Run the whole main job against a simulated Exchange server and a real ACME server, here, on loopback."""
-    from certwright.sandbox import demo as run  # noqa: PLC0415 - loads the simulator
+    from rich.console import Console  # noqa: PLC0415 - loaded only where it is used
 
-    raise typer.Exit(run(keep=keep))
+    from certwright.sandbox import World  # noqa: PLC0415 - loads the simulator
+
+    progress = Progress(sys.stdout)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
+    try:
+        _say(console, "Start an ACME authority and a simulated Exchange server on loopback.")
+        with World(progress.hear) as world:
+            good = _Story(world, console, progress).tell()
+            if keep:
+                _keep(world, console)
+    except KeyboardInterrupt:
+        good = False
+        console.print("Stopped.")
+    finally:
+        progress.close()
+    raise typer.Exit(Exit.DONE if good else Exit.FAILED)
+
+
+def _say(console: "Console", sentence: str) -> None:
+    console.print(f"\n== {sentence}", style="bold")
+
+
+class _Story:
+    """Three acts: the first certificate, a renewal, and a renewal that meets a fault."""
+
+    def __init__(self, world: "World", console: "Console", progress: Progress) -> None:
+        self._world = world
+        self._console = console
+        self._progress = progress
+
+    def tell(self) -> bool:
+        """Run the acts; whether every port was green in each."""
+        managed = self._prepare()
+        first = self._act("Get the first certificate and deploy it.", managed, fails=False)
+        second = self._act("Renew it with a new key and deploy again.", managed, fails=False)
+        self._break_exchange()
+        third = self._act("Renew again; this time Exchange fails half-way.", managed, fails=True)
+        self._world.server.faults.heal()
+        rows = _first_to_last(first, second, third)
+        self._show(rows, "What every port served at first, and serves now")
+        good = bool(rows) and all(row.verdict is Verdict.OK for row in (*first, *second, *third, *rows))
+        _say(self._console, "Every port is green." if good else "Not every port is green.")
+        return good
+
+    def _prepare(self) -> str:
+        from certwright.domain.managed import TaskSettings, Validation  # noqa: PLC0415 - loads cryptography
+        from certwright.engine.issuers import add_issuer  # noqa: PLC0415 - loads the store
+        from certwright.engine.managed import Wish, add_task, create  # noqa: PLC0415 - as above
+        from certwright.sandbox.world import CREDENTIAL, ISSUER, NAMES  # noqa: PLC0415 - loads the simulator
+        from certwright.sdk.context import Credential  # noqa: PLC0415 - loads cryptography
+
+        world = self._world
+        _say(self._console, f"Register at {world.authority.directory_url} and describe the certificate for {NAMES[0]}.")
+        account = {
+            "directory": world.authority.directory_url,
+            "email": "postmaster@contoso.test",
+            "ca_file": str(world.authority.ca_file),
+            "agree_tos": True,
+        }
+        add_issuer(world.engine, "acme", ISSUER, account, internal_names=True, eab=None)
+        with world.engine.store.write() as unit:
+            unit.credentials.add("exchange", Credential(CREDENTIAL, world.administrator, world.password))
+        listen = {"address": "127.0.0.1", "port": world.challenge_port, "check_via": world.http_address}
+        wish = Wish(
+            names=NAMES,
+            issuer=ISSUER,
+            validation=Validation(challenge="http-01", solver="http_listener", params=listen),
+            profile="classic",
+        )
+        managed = create(world.engine, wish)
+        add_task(world.engine, managed.id, TaskSettings(kind="exchange", title=TASK, params=world.task_parameters))
+        return managed.id
+
+    def _act(self, sentence: str, managed: str, *, fails: bool) -> tuple[ServedRow, ...]:
+        from certwright.domain.runs import Stage  # noqa: PLC0415 - loads cryptography
+        from certwright.engine.renew import renew  # noqa: PLC0415 - loads the store
+
+        _say(self._console, sentence)
+        done = renew(self._world.engine, managed, force=True)
+        self._progress.close()
+        if done.error or not done.tasks:
+            lines = done.error.explain() if done.error else ["No task was run."]
+            self._console.print("\n".join(lines))
+            return ()
+        result = done.tasks[0]
+        self._show(result.rows, f"{result.task.title}: {result.stage}")
+        if result.error:
+            self._console.print("\n".join(result.error.explain()))
+        expected = Stage.ROLLED_BACK if fails else Stage.DEPLOYED
+        return result.rows if result.stage is expected else ()
+
+    def _break_exchange(self) -> None:
+        """The second Enable of the next deployment fails: the web site has moved by then, mail has not."""
+        from certwright.exchange_simulator import Fail  # noqa: PLC0415 - the simulator
+
+        reason = "The certificate could not be assigned: the disk is full."
+        self._world.server.faults.inject(Fail(reason, terminating=True), "Enable-ExchangeCertificate", nth=2)
+
+    def _show(self, rows: Sequence[ServedRow], title: str) -> None:
+        from certwright.cli.show import served  # noqa: PLC0415 - loads Rich
+
+        names = {number: standard for standard, (_, number) in self._world.server.ports.items()}
+        self._console.print(served(rows, title, names))
+
+
+def _first_to_last(*acts: tuple[ServedRow, ...]) -> list[ServedRow]:
+    """One row for each port: what it served before the first act and serves after the last."""
+    if not all(acts):
+        return []
+    before = {row.port: row.before for row in acts[0]}
+    return [row.model_copy(update={"before": before[row.port], "detail": ""}) for row in acts[-1]]
+
+
+def _keep(world: "World", console: "Console") -> None:
+    """Leave the world running until it is interrupted."""
+    host, port = world.server.ports[587]
+    root = world.authority.ca_file
+    key = world.settings.master_key_file
+    console.print(
+        "\nThe world goes on until you press Ctrl-C. In another terminal:\n"
+        f"  export CERTWRIGHT_DATA={world.settings.data_folder} CERTWRIGHT_MASTER_KEY_FILE={key}\n"
+        "  .venv/bin/certwright certificate list\n"
+        "  .venv/bin/certwright certificate log mail.contoso.test --runs 10\n"
+        "  .venv/bin/certwright deploy mail.contoso.test\n"
+        f"  .venv/bin/certwright probe {host}:{port} --starttls smtp --name mail.contoso.test --ca-file {root}\n"
+    )
+    threading.Event().wait()

@@ -1,6 +1,6 @@
 """How things look to a person: tables of certificates, plans, ports and journals."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from certwright.domain.deployment import Plan, ServedRow, Verdict
@@ -27,16 +27,17 @@ def table(headers: Sequence[str], rows: Iterable[Sequence["str | Text"]], title:
     return made
 
 
-def served(rows: Iterable[ServedRow], title: str | None = None) -> "Table":
-    """What every port served before and serves now."""
+def served(rows: Iterable[ServedRow], title: str | None = None, stands_for: Mapping[int, int] | None = None) -> "Table":
+    """What every port served before and serves now. `stands_for` names the standard port behind a mapped one."""
     from rich.text import Text  # noqa: PLC0415 - Rich is loaded only where it is used
 
     headers = ["Server", "Service", "Port", "Protocol", "Served before", "Served now", "Names covered", "Verdict"]
+    standard = stands_for or {}
     cells: list[Sequence[str | Text]] = [
         [
             row.server,
             row.service,
-            f"{row.address}:{row.port}",
+            f"{standard[row.port]} ({row.address}:{row.port})" if row.port in standard else f"{row.address}:{row.port}",
             row.protocol,
             row.before or "nothing",
             row.now or "nothing",
