@@ -97,7 +97,7 @@ class Faults:
         self._planned: list[_Planned] = []
 
     def inject(self, effect: Effect, cmdlet: str, *, nth: int = 1, times: int | None = 1) -> None:
-        """Plan `effect` for `cmdlet`.
+        """Plan `effect` for `cmdlet`; of several that are due, the one planned first strikes.
 
         Args:
             effect: What happens.
@@ -121,15 +121,17 @@ class Faults:
     def strike(self, cmdlet: str) -> Effect | None:
         """The effect due for this call of `cmdlet`; the simulator asks once a call."""
         with self._lock:
+            due = None
             for planned in self._planned:
-                if planned.cmdlet != cmdlet.lower():
-                    continue
-                if planned.skip > 0:
-                    planned.skip -= 1
-                    continue
-                if planned.times is not None:
-                    planned.times -= 1
-                    if planned.times == 0:
-                        self._planned.remove(planned)
-                return planned.effect
-        return None
+                if planned.cmdlet == cmdlet.lower():
+                    if planned.skip > 0:
+                        planned.skip -= 1
+                    elif due is None:
+                        due = planned
+            if due is None:
+                return None
+            if due.times is not None:
+                due.times -= 1
+                if due.times == 0:
+                    self._planned.remove(due)
+            return due.effect

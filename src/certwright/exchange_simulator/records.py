@@ -16,6 +16,7 @@ from psrpcore.types import (
     PSDict,
     PSEnumBase,
     PSFlagBase,
+    PSList,
     PSListBase,
     PSNoteProperty,
     PSObject,
@@ -96,8 +97,8 @@ _TOKENS = {
 _LIST = "System.Collections.Generic.List"
 
 
-@PSType([_generic(_LIST, "System.Object", _RUNTIME), "System.Object"], rehydrate=False)
-class _ArgumentList(PSListBase):
+@PSType([_generic(_LIST, "System.Object", _RUNTIME), "System.Object"], skip_inheritance=True, rehydrate=False)
+class _ArgumentList(PSList):
     """UnboundArguments as PowerShell types it; sharing the type of another list breaks pypsrp's TNRef look-up."""
 
 

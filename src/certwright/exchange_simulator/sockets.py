@@ -1,7 +1,7 @@
 """Listening sockets: a thread per connection, bounded stop, and ports that can refuse and come back.
 
-Only loopback is ever listened on.  A port that refuses stays bound without listening, so that nothing else can
-take it and a client meets a real "connection refused".
+Only loopback is ever listened on.  A port stays bound to a socket that never listens, so that nothing else can take
+it while it refuses and a client meets a real "connection refused".
 """
 
 import contextlib
@@ -33,53 +33,39 @@ class Listener:
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._acceptor: threading.Thread | None = None
         self._wake: socket.socket | None = None
-        self._socket: socket.socket | None = _bound(host, 0)
-        self.address: tuple[str, int] = (host, self._socket.getsockname()[1])
+        self._placeholder = _bound(host, 0)
+        self.address: tuple[str, int] = (host, self._placeholder.getsockname()[1])
 
     def open(self) -> None:
         """Accept connections (again); does nothing if the port is open."""
         with self._lock:
-            if self._acceptor is not None or self._socket is None:
+            if self._acceptor is not None:
                 return
-            self._socket.listen(64)
+            listening = _bound(*self.address)
+            listening.listen(64)
             woken, self._wake = socket.socketpair()
             self._acceptor = threading.Thread(
-                target=self._accept, args=(self._socket, woken), name=f"{self._name}-accept", daemon=True
+                target=self._accept, args=(listening, woken), name=f"{self._name}-accept", daemon=True
             )
             self._acceptor.start()
 
     def refuse(self) -> None:
         """Drop every connection and refuse new ones until `open`."""
         with self._lock:
-            if self._acceptor is None:
+            if self._acceptor is None or self._wake is None:
                 return
-            listening = self._quit_accepting()
-            # The same port is bound again at once, so that it stays ours while it refuses.
-            if listening is not None:
-                listening.close()
-                self._socket = _bound(*self.address)
+            self._wake.close()
+            self._acceptor.join(_STOP_GRACE)
+            self._acceptor = self._wake = None
         self._drop_connections()
 
     def stop(self) -> None:
         """Close the port and every connection, and wait a bounded time for the threads."""
-        with self._lock:
-            listening = self._quit_accepting() if self._acceptor is not None else self._socket
-            self._socket = None
-            if listening is not None:
-                listening.close()
-        self._drop_connections()
-
-    def _quit_accepting(self) -> socket.socket | None:
-        if self._wake is not None:
-            self._wake.close()
-            self._wake = None
-        if self._acceptor is not None:
-            self._acceptor.join(_STOP_GRACE)
-            self._acceptor = None
-        return self._socket
+        self.refuse()
+        self._placeholder.close()
 
     def _accept(self, listening: socket.socket, woken: socket.socket) -> None:
-        with woken:
+        with listening, woken:
             while True:
                 ready, _, _ = select.select([listening, woken], [], [])
                 if woken in ready:
@@ -99,14 +85,14 @@ class Listener:
             with contextlib.suppress(OSError):
                 self._serve(connection)
         finally:
-            hang_up(connection)
+            _shut(connection)
+            connection.close()
             self._connections.pop(connection, None)
 
     def _drop_connections(self) -> None:
         connections = list(self._connections.items())
         for connection, _thread in connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+            _shut(connection)
         for _connection, thread in connections:
             if thread is not threading.current_thread():
                 thread.join(_STOP_GRACE)
@@ -120,18 +106,24 @@ def start_tls(connection: socket.socket, context: ssl.SSLContext) -> ssl.SSLSock
     Raises:
         OSError: The handshake failed or the peer left.
     """
-    return context.wrap_socket(connection.dup(), server_side=True)
+    duplicate = connection.dup()
+    try:
+        return context.wrap_socket(duplicate, server_side=True)
+    except BaseException:
+        duplicate.close()
+        raise
 
 
-def hang_up(connection: socket.socket) -> None:
-    """Close `connection` without waiting for the peer."""
+def _shut(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-    connection.close()
 
 
 def _bound(host: str, port: int) -> socket.socket:
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Lets the listening socket and the placeholder share the port; Windows shares by SO_REUSEADDR alone.
+    if hasattr(socket, "SO_REUSEPORT"):
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     bound.bind((host, port))
     return bound
