@@ -116,11 +116,6 @@ def _refusal(leaf: x509.Certificate, sent: Sequence[x509.Certificate], trust: Tr
     return None
 
 
-def _must_be_ca(_: verification.Policy, __: x509.Certificate, constraints: x509.BasicConstraints) -> None:
-    if not constraints.ca:
-        raise ValueError("an issuer is not an authority")
-
-
 def _must_sign_certificates(_: verification.Policy, __: x509.Certificate, usage: x509.KeyUsage | None) -> None:
     if usage is not None and not usage.key_cert_sign:
         raise ValueError("an issuer may not sign certificates")
@@ -133,7 +128,7 @@ def _must_serve(_: verification.Policy, __: x509.Certificate, uses: x509.Extende
 
 _CA = (
     verification.ExtensionPolicy.permit_all()
-    .require_present(x509.BasicConstraints, verification.Criticality.AGNOSTIC, _must_be_ca)
+    .require_present(x509.BasicConstraints, verification.Criticality.AGNOSTIC, None)
     .may_be_present(x509.KeyUsage, verification.Criticality.AGNOSTIC, _must_sign_certificates)
 )
 _SERVER = verification.ExtensionPolicy.permit_all().may_be_present(
