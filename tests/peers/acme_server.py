@@ -1,6 +1,7 @@
 """Our ACME server as a peer: a world where every name is this machine, validated on a free port."""
 
 import json
+import socketserver
 import subprocess
 import sys
 import threading
@@ -8,6 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
 
 from certwright.acme_server import AcmeServerConfig, ValidationConfig
 from peers.ports import free_port
@@ -47,3 +54,40 @@ def acme_server_process(config: AcmeServerConfig, folder: Path) -> Iterator[Serv
             process.terminate()
             process.wait(timeout=20)
             killer.cancel()
+
+
+@contextmanager
+def dns_server() -> Iterator[tuple[str, dict[tuple[str, str], list[str]]]]:
+    """A DNS server on loopback: its ``host:port``, and its records by (name, type), to be changed at will.
+
+    Names without any record do not exist.
+    """
+    records: dict[tuple[str, str], list[str]] = {}
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            data, udp = self.request
+            question = dns.message.from_wire(data)
+            asked = question.question[0]
+            name, kind = asked.name.to_text(omit_final_dot=True).lower(), dns.rdatatype.to_text(asked.rdtype)
+            answer = dns.message.make_response(question)
+            answer.flags |= dns.flags.RA
+            if not any(owner == name for owner, _ in records):
+                answer.set_rcode(dns.rcode.NXDOMAIN)
+            target = records.get((name, "CNAME"))
+            if target:
+                answer.answer.append(dns.rrset.from_text(f"{name}.", 60, "IN", "CNAME", *target))
+                name = target[0].rstrip(".")
+            values = records.get((name, kind))
+            if values:
+                answer.answer.append(dns.rrset.from_text(f"{name}.", 60, "IN", kind, *values))
+            udp.sendto(answer.to_wire(), self.client_address)
+
+    with socketserver.ThreadingUDPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}", records
+        finally:
+            server.shutdown()
+            thread.join()

@@ -22,6 +22,8 @@ MAX_CONNECTIONS = 256
 IDLE_SECONDS = 30.0
 HANDSHAKE_SECONDS = 10.0
 _POLL_SECONDS = 0.05
+_LINGER_SECONDS = 1.0
+_LINGER_READS = 64
 _MAX_DIGITS = 9
 _LOG = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class _Connection(BaseHTTPRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, _explain: str | None = None) -> None:
         """Refuse what is not HTTP as we speak it, with a problem document like everything else."""
+        self.request_version = self.protocol_version  # HTTP/0.9 has no status
         self._refuse(malformed(f"{message or HTTPStatus(code).phrase}.", code))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base class's name
@@ -89,6 +92,13 @@ class _Connection(BaseHTTPRequestHandler):
         self.close_connection = True
         body = json.dumps(problem.as_json()).encode()
         self._send(Response(problem.status, body, PROBLEM_TYPE, (("Connection", "close"),)))
+        self.wfile.flush()
+        # Closed with data unread, the connection would be reset, and the answer lost with it.
+        socket.socket.shutdown(self.connection, socket.SHUT_WR)
+        self.connection.settimeout(_LINGER_SECONDS)
+        for _ in range(_LINGER_READS):
+            if not self.connection.recv(MAX_BODY):
+                break
 
     def _send(self, answer: Response) -> None:
         self.send_response(answer.status)

@@ -89,8 +89,8 @@ def _request(parts: SplitResult) -> bytes:
 def _redirected(network: Network, url: str, location: str | None) -> str:
     """The URL a redirect leads to, if a public CA would go there."""
     refused = f"Invalid redirect from {url}:"
-    target = urljoin(url, location or "")
     try:
+        target = urljoin(url, location or "")
         parts = urlsplit(target)
         host, port = parts.hostname, parts.port
     except ValueError as error:

@@ -51,7 +51,13 @@ class BoundedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Read at least a byte; 0 at the end, or when the peer sent too much."""
+        """Read at least a byte; 0 at the end.
+
+        Raises:
+            ConnectionAbortedError: The peer sent too much.
+        """
+        if not self._left:
+            raise ConnectionAbortedError(f"more than {MAX_ANSWER} bytes were sent")
         self._connection.settimeout(self._deadline.remaining)
         count = self._connection.recv_into(buffer[: self._left])
         self._left -= count
