@@ -1,12 +1,13 @@
 """Column types: moments in UTC, and values of the domain as JSON."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import DateTime, Dialect, String, TypeDecorator
 
-from certwright.domain.errors import StoreError
+from certwright.domain.errors import ConfigurationError, StoreError
 
 T = TypeVar("T")
 
@@ -50,8 +51,14 @@ class Stored(TypeDecorator[T]):
         try:
             return self._adapter.validate_json(value)
         except ValidationError as error:
-            raise StoreError(
-                "The store holds a value that this version of Certwright cannot read.",
-                causes=[f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)],
-                hint="Restore the data folder from a backup, or use the version of Certwright that wrote it.",
-            ) from None
+            raise _unreadable(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()) from None
+        except ConfigurationError as error:
+            raise _unreadable([error]) from None
+
+
+def _unreadable(causes: Iterable[Exception | str]) -> StoreError:
+    return StoreError(
+        "The store holds a value that this version of Certwright cannot read.",
+        causes=list(causes),
+        hint="Restore the data folder from a backup, or use the version of Certwright that wrote it.",
+    )

@@ -99,5 +99,5 @@ class Database:
 
 def _in_words(error: DBAPIError, path: Path) -> StoreError:
     code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE
-    what, hint = _SENTENCES.get(code, (f"refused: {error.orig}", ""))
+    what, hint = _SENTENCES.get(code, ("refused what was asked of it", ""))
     return StoreError(f"The store {path} {what}.", causes=[str(error.orig)], hint=hint, retryable=code in _RETRYABLE)

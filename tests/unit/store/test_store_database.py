@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from certwright.domain.errors import NotFound, StoreError
+from certwright.domain.errors import InvalidIdentifier, NotFound, StoreError
 from certwright.domain.managed import CertificateVersion, Issuer, ManagedCertificate, TaskSettings
 from certwright.sdk.context import Credential
 from certwright.settings import Settings
@@ -150,8 +150,9 @@ def test_a_refused_value_shows_no_parameters(database: Database) -> None:
     with database.write() as connection:
         connection.exec_driver_sql("CREATE UNIQUE INDEX once ON words (word)")
         add(connection, "canary")
-    with pytest.raises(StoreError, match="UNIQUE constraint failed") as caught, database.write() as connection:
+    with pytest.raises(StoreError, match="refused") as caught, database.write() as connection:
         add(connection, "canary")
+    assert caught.value.causes == ("UNIQUE constraint failed: words.word",)
     assert "canary" not in str(caught.value)
     assert "canary" not in str(caught.value.__cause__)
 
@@ -160,7 +161,7 @@ def test_a_value_that_cannot_be_read_is_told_without_showing_it(
     settings: Settings, store: Store, issuer: Issuer
 ) -> None:
     with closing(sqlite3.connect(settings.database)) as raw, raw:
-        raw.execute("""UPDATE issuers SET body = '{"name": "le", "canary": 1}'""")
+        raw.execute("""UPDATE issuers SET body = '{"name": "le"}'""")
     with pytest.raises(StoreError, match="this version of Certwright cannot read") as caught, store.read() as unit:
         unit.issuers.get("le")
     told = "\n".join(caught.value.explain())
@@ -219,3 +220,14 @@ def test_secrets_are_replaced_and_forgotten(store: Store) -> None:
         unit.secrets.remove("own")
         with pytest.raises(NotFound, match="no secret 'own'"):
             unit.secrets.get("own")
+
+
+def test_a_value_that_the_domain_refuses_now_is_told(settings: Settings, store: Store, issuer: Issuer) -> None:
+    managed = ManagedCertificate.model_validate({"title": "mail", "identifiers": ["mail.contoso.com"], "issuer": "le"})
+    with store.write() as unit:
+        unit.managed.add(managed)
+    with closing(sqlite3.connect(settings.database)) as raw, raw:
+        raw.execute("UPDATE managed SET body = replace(body, 'mail.contoso.com', 'no name!')")
+    with pytest.raises(StoreError, match="this version of Certwright cannot read") as caught, store.read() as unit:
+        unit.managed.get("mail")
+    assert isinstance(caught.value.causes[0], InvalidIdentifier)
