@@ -1,0 +1,318 @@
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from certwright.domain.errors import CertwrightError, ConfigurationError, InvalidIdentifier, InvalidMaterial
+from certwright.domain.identifiers import MAX_NAMES, parse_all
+from certwright.domain.keys import KeySource, KeyType
+from certwright.domain.managed import (
+    CertificateVersion,
+    Issuer,
+    IssuerCapabilities,
+    KeySettings,
+    ManagedCertificate,
+    RenewalPolicy,
+    TaskSettings,
+    Validation,
+    check_capabilities,
+    new_id,
+)
+from unit.domain.workshop import START, general_names, request
+
+PUBLIC = IssuerCapabilities(profiles={"classic": "as ever"})
+PRIVATE = IssuerCapabilities(internal_names=True)
+OWN_CSR = request("mail.contoso.com", general_names(["mail.contoso.com"])).public_bytes(Encoding.PEM).decode()
+MAIL = ManagedCertificate(id="m1", title="Mail", identifiers=parse_all(["mail.contoso.com"]), issuer="le")
+
+
+def managed(*names: str, **changes: Any) -> ManagedCertificate:
+    return MAIL.model_copy(update={"identifiers": parse_all(names or ["mail.contoso.com"]), **changes})
+
+
+def refusal(wanted: ManagedCertificate, capabilities: IssuerCapabilities) -> CertwrightError:
+    with pytest.raises(CertwrightError) as caught:
+        check_capabilities(wanted, capabilities)
+    return caught.value
+
+
+# What is stored
+
+
+@given(
+    st.builds(
+        ManagedCertificate,
+        title=st.text(max_size=10),
+        identifiers=st.sampled_from([parse_all(["mail.contoso.com", "192.0.2.1"]), parse_all(["*.bücher.de"])]),
+        issuer=st.text(max_size=10),
+        key=st.builds(
+            KeySettings, source=st.sampled_from(["generated", "reused", "on-target"]), type=st.sampled_from(KeyType)
+        ),
+        tasks=st.lists(
+            st.builds(TaskSettings, kind=st.text(max_size=5), title=st.text(max_size=5), params=st.just({"a": [1]}))
+        ).map(tuple),
+        renewal=st.builds(RenewalPolicy, lifetime_share=st.floats(0.01, 0.99)),
+        profile=st.none() | st.text(max_size=10),
+    )
+)
+def test_a_managed_certificate_is_read_back_as_it_was(wanted: ManagedCertificate) -> None:
+    again = ManagedCertificate.model_validate_json(wanted.model_dump_json())
+    assert again == wanted
+    assert again.fingerprint == wanted.fingerprint
+
+
+def test_other_values_are_read_back_as_they_were() -> None:
+    issuer = Issuer(
+        name="le", kind="acme", params={"directory": "https://ca.test/"}, capabilities=PUBLIC, account={"u": 1}
+    )
+    version = CertificateVersion(managed_id="m1", issuer="le", chain_pem="", fingerprint="f", issued_at=START)
+    for value in (issuer, version):
+        assert type(value).model_validate_json(value.model_dump_json()) == value
+
+
+def test_names_are_kept_once_in_the_order_given() -> None:
+    read = ManagedCertificate.model_validate(
+        {"title": "x", "issuer": "le", "identifiers": ["b.com", "a.com", "B.COM", "b.com."]}
+    )
+    assert [str(i) for i in read.identifiers] == ["b.com", "a.com"]
+
+
+@pytest.mark.parametrize("names", [[], "mail.contoso.com", ["a.com"] * (MAX_NAMES + 1), None])
+def test_a_managed_certificate_has_a_list_of_names_of_sensible_length(names: object) -> None:
+    with pytest.raises(ValidationError):
+        ManagedCertificate.model_validate({"title": "x", "issuer": "le", "identifiers": names})
+
+
+@pytest.mark.parametrize("name", ["a b", "", 1, None, {"type": "dns"}])
+def test_what_is_no_name_is_an_error_of_the_configuration(name: object) -> None:
+    with pytest.raises(InvalidIdentifier):
+        ManagedCertificate.model_validate({"title": "x", "issuer": "le", "identifiers": [name]})
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=10),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+        max_leaves=8,
+    ),
+    st.sampled_from(sorted(ManagedCertificate.model_fields)),
+)
+def test_a_damaged_document_is_refused_as_such(value: object, field: str) -> None:
+    document = {**MAIL.model_dump(mode="json"), field: value}
+    try:
+        read = ManagedCertificate.model_validate(document)
+    except (ConfigurationError, ValidationError):
+        return
+    assert ManagedCertificate.model_validate_json(read.model_dump_json()) == read
+
+
+def test_unknown_fields_are_an_error() -> None:
+    with pytest.raises(ValidationError):
+        RenewalPolicy.model_validate({"lifetime_share": 0.5, "grace": 3})
+
+
+def test_a_schema_can_be_drawn() -> None:
+    identifiers = ManagedCertificate.model_json_schema()["properties"]["identifiers"]
+    assert identifiers["items"] == {"type": "string"}
+
+
+@pytest.mark.parametrize("source", [KeySource.OWN_KEY, KeySource.OWN_CSR])
+def test_an_own_key_or_request_must_be_given(source: KeySource) -> None:
+    with pytest.raises(ConfigurationError, match="was asked for, but none was given"):
+        KeySettings(source=source)
+
+
+def test_ids_are_short_and_new() -> None:
+    ids = {new_id() for _ in range(1000)}
+    assert len(ids) == 1000
+    assert {len(i) for i in ids} == {12}
+
+
+# What makes a certificate be issued anew
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"title": "Other"},
+        {"id": "other"},
+        {"identifiers": parse_all(["autodiscover.contoso.com", "mail.contoso.com"])},
+        {"key": KeySettings(source=KeySource.REUSED)},
+        {"validations": (Validation(challenge="dns-01", solver="dns"),)},
+        {"tasks": (TaskSettings(kind="exchange", title="x", params={}),)},
+        {"renewal": RenewalPolicy(lifetime_share=0.5)},
+        {"pfx_password_credential": "pfx"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_the_certificate_does_not_depend_on_is_not_in_the_fingerprint(changes: dict[str, Any]) -> None:
+    before = managed("mail.contoso.com", "autodiscover.contoso.com")
+    assert before.model_copy(update=changes).fingerprint == before.fingerprint
+
+
+REISSUING: list[dict[str, Any]] = [
+    {},
+    {"identifiers": parse_all(["mail.contoso.com", "autodiscover.contoso.com"])},
+    {"issuer": "other"},
+    {"profile": "classic"},
+    {"preferred_chain": "Root X"},
+    {"key": KeySettings(type=KeyType.RSA_3072)},
+    {"key": KeySettings(source=KeySource.OWN_KEY, own_key="k1")},
+    {"key": KeySettings(source=KeySource.OWN_KEY, own_key="k2")},
+    {"key": KeySettings(source=KeySource.OWN_CSR, own_csr=OWN_CSR)},
+    {"key": KeySettings(source=KeySource.OWN_CSR, own_csr="another")},
+    {"key": KeySettings(source=KeySource.ON_TARGET)},
+    {"key": KeySettings(source=KeySource.ON_TARGET, type=KeyType.ECDSA_P256)},
+]
+
+
+def test_what_the_certificate_depends_on_is_in_the_fingerprint() -> None:
+    prints = [MAIL.model_copy(update=changes).fingerprint for changes in REISSUING]
+    assert len(set(prints)) == len(REISSUING)
+
+
+def test_the_type_of_a_key_that_is_not_made_here_does_not_count() -> None:
+    for settings in ({"source": "own-key", "own_key": "k"}, {"source": "own-csr", "own_csr": OWN_CSR}):
+        one, other = (KeySettings.model_validate({**settings, "type": kind}) for kind in ("rsa-2048", "ecdsa-p256"))
+        assert managed(key=one).fingerprint == managed(key=other).fingerprint
+
+
+def test_line_ends_of_a_request_do_not_count() -> None:
+    windows = KeySettings(source=KeySource.OWN_CSR, own_csr=OWN_CSR.replace("\n", "\r\n"))
+    assert (
+        managed(key=windows).fingerprint
+        == managed(key=KeySettings(source=KeySource.OWN_CSR, own_csr=OWN_CSR)).fingerprint
+    )
+
+
+def test_fingerprints_are_the_same_in_every_release() -> None:
+    """If this fails, every certificate of every user would be issued anew after an upgrade."""
+    assert MAIL.fingerprint == "52946937028f1a67"
+
+
+# What an authority can do
+
+
+@pytest.mark.parametrize(
+    ("wanted", "capabilities"),
+    [
+        (managed(), PUBLIC),
+        (managed("mail.contoso.com", "8.8.8.8"), PUBLIC),
+        (managed("*.contoso.com", "contoso.com", validations=(Validation(challenge="dns-01"),)), PUBLIC),
+        (managed("*.contoso.com", validations=(Validation(), Validation(challenge="dns-01"))), PUBLIC),
+        (managed("ex01", "ex01.contoso.local", "10.0.0.1"), PRIVATE),
+        (managed("*.contoso.test", "a.contoso.test", validations=(Validation(challenge="dns-01"),)), PRIVATE),
+        (managed(profile="classic"), PUBLIC),
+        (managed(*[f"h{i}.contoso.com" for i in range(100)]), PUBLIC),
+        (managed(*[f"h{i}.contoso.com" for i in range(101)]), IssuerCapabilities(max_names=None)),
+        (managed(key=KeySettings(source=KeySource.OWN_CSR, own_csr=OWN_CSR)), PUBLIC),
+        (
+            managed(key=KeySettings(source=KeySource.OWN_KEY, own_key="k")),
+            IssuerCapabilities(key_types=(KeyType.RSA_4096,)),
+        ),
+    ],
+)
+def test_what_an_authority_can_issue_passes(wanted: ManagedCertificate, capabilities: IssuerCapabilities) -> None:
+    check_capabilities(wanted, capabilities)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "capabilities", "told"),
+    [
+        (managed("mail.contoso.com", "ex01"), PUBLIC, "ex01 is a single label"),
+        (managed("mail.contoso.local"), PUBLIC, "ends in .local"),
+        (managed("192.168.0.1"), PUBLIC, "private or reserved"),
+        (managed("*.co.uk", validations=(Validation(challenge="dns-01"),)), PUBLIC, "whole public suffix"),
+        (managed("*.contoso.com"), PUBLIC, "only dns-01"),
+        (managed("*.contoso.com"), PRIVATE, "only dns-01"),
+        (
+            managed("*.contoso.com", validations=(Validation(challenge="dns-01"),)),
+            IssuerCapabilities(wildcards=False),
+            "does not issue",
+        ),
+        (managed("8.8.8.8"), IssuerCapabilities(ip_addresses=False), "does not issue"),
+        (managed("8.8.8.8", validations=(Validation(challenge="dns-01"),)), PUBLIC, "dns-01 cannot prove"),
+        (
+            managed("*.contoso.com", "a.contoso.com", validations=(Validation(challenge="dns-01"),)),
+            PUBLIC,
+            "a.contoso.com is covered by a wildcard of the same certificate",
+        ),
+    ],
+)
+def test_a_name_that_an_authority_cannot_issue_is_told(
+    wanted: ManagedCertificate, capabilities: IssuerCapabilities, told: str
+) -> None:
+    error = refusal(wanted, capabilities)
+    assert isinstance(error, InvalidIdentifier)
+    assert told in "\n".join(error.explain())
+    assert error.hint
+
+
+def test_all_names_in_the_way_are_told_at_once() -> None:
+    error = refusal(managed("ex01", "mail.contoso.com", "mail.contoso.local", "10.0.0.1"), PUBLIC)
+    assert len(error.causes) == 3
+
+
+@pytest.mark.parametrize(
+    ("wanted", "capabilities", "told"),
+    [
+        (
+            managed("a.contoso.com", "b.contoso.com"),
+            IssuerCapabilities(max_names=1),
+            "2 names; the issuer 'le' allows 1",
+        ),
+        (managed(), IssuerCapabilities(key_types=(KeyType.ECDSA_P256,)), "does not sign rsa-2048 keys"),
+        (
+            managed(key=KeySettings(source=KeySource.OWN_CSR, own_csr=OWN_CSR)),
+            IssuerCapabilities(key_types=(KeyType.RSA_2048,)),
+            "does not sign ecdsa-p256 keys",
+        ),
+        (managed(profile="shortlived"), PUBLIC, "no profile 'shortlived'"),
+        (
+            managed("mail.contoso.com", "b.contoso.com", key=KeySettings(source=KeySource.OWN_CSR, own_csr=OWN_CSR)),
+            PUBLIC,
+            "for other names",
+        ),
+    ],
+)
+def test_what_else_an_authority_cannot_do_is_told(
+    wanted: ManagedCertificate, capabilities: IssuerCapabilities, told: str
+) -> None:
+    error = refusal(wanted, capabilities)
+    assert isinstance(error, ConfigurationError)
+    assert told in error.message
+    assert error.hint
+
+
+def test_an_own_request_that_cannot_be_read_is_told() -> None:
+    wanted = managed(key=KeySettings(source=KeySource.OWN_CSR, own_csr="rubbish"))
+    assert isinstance(refusal(wanted, PUBLIC), InvalidMaterial)
+
+
+# Its tasks
+
+FIRST, SECOND, THIRD = (
+    TaskSettings(id="t1", kind="exchange", title="Exchange", params={}),
+    TaskSettings(id="t2", kind="exchange", title="Exchange in Bonn", params={}),
+    TaskSettings(id="t3", kind="files", title="t1", params={}),
+)
+
+
+def test_a_task_is_found_by_id_title_or_kind() -> None:
+    wanted = managed(tasks=(FIRST, SECOND))
+    assert wanted.task("t2") is SECOND
+    assert wanted.task("Exchange in Bonn") is SECOND
+    assert managed(tasks=(FIRST, THIRD)).task("files") is THIRD
+
+
+@pytest.mark.parametrize(
+    ("tasks", "name", "count"),
+    [((FIRST, SECOND), "exchange", 2), ((FIRST,), "other", 0), ((), "exchange", 0), ((FIRST, THIRD), "t1", 2)],
+)
+def test_an_unknown_or_unclear_task_is_told(tasks: tuple[TaskSettings, ...], name: str, count: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"has {count} tasks") as caught:
+        managed(tasks=tasks).task(name)
+    assert all(task.id in caught.value.hint for task in tasks)

@@ -1,0 +1,28 @@
+import pytest
+from pydantic import BaseModel
+
+from certwright.domain.deployment import ServedRow, Verdict
+from certwright.domain.runs import DeploymentState, Entry, Outcome, Phase, Run, RunKind, Stage
+from unit.domain.workshop import START
+
+ROW = ServedRow(server="ex01", service="IIS", address="127.0.0.1", port=443, protocol="https", verdict=Verdict.OK)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Run(
+            managed_id="m1",
+            kind=RunKind.DEPLOY,
+            started_at=START,
+            ended_at=START,
+            outcome=Outcome.DONE,
+            message="Done.",
+        ),
+        Entry(sequence=7, run_id="r1", at=START, step=2, parent=1, phase=Phase.END, title="x", outcome=Outcome.SKIPPED),
+        DeploymentState(task_id="t1", managed_id="m1", stage=Stage.UNDOING, baseline=(ROW,), served=(ROW, ROW)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_stored_of_a_run_is_read_back_as_it_was(value: BaseModel) -> None:
+    assert type(value).model_validate_json(value.model_dump_json()) == value
