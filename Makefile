@@ -15,18 +15,18 @@ test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 check: $(VENV)/dev.stamp
-	@$(BIN)/ruff format --check --quiet src tests
-	@$(BIN)/ruff check --quiet src tests
+	@$(BIN)/ruff format --check --quiet src tests docs
+	@$(BIN)/ruff check --quiet src tests docs
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m certwright.docs --check
+	@$(BIN)/python docs/generate.py --check
 
 format: $(VENV)/dev.stamp
-	@$(BIN)/ruff format src tests
-	@$(BIN)/ruff check --fix src tests
+	@$(BIN)/ruff format src tests docs
+	@$(BIN)/ruff check --fix src tests docs
 
 docs: $(VENV)/dev.stamp
-	@$(BIN)/python -m certwright.docs
+	@$(BIN)/python docs/generate.py
 
 lock: $(VENV)/uv.stamp
 	@$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --universal --extra sandbox --group build pyproject.toml --output-file requirements/demo.txt
