@@ -32,11 +32,19 @@ def read_params(model: type[P], values: dict[str, Any], what: str) -> P:
         return model.model_validate(values)
     except ValidationError as error:
         causes = [_sentence(dict(item)) for item in error.errors(include_url=False, include_input=False)]
-        plural = "parameter is" if len(causes) == 1 else "parameters are"
-        raise ConfigurationError(f"{len(causes)} {plural} wrong for {what}.", causes=causes) from None
+    # Not raised within the handler: pydantic's error holds the values, and would hang on ours as its context.
+    plural = "parameter is" if len(causes) == 1 else "parameters are"
+    raise ConfigurationError(f"{len(causes)} {plural} wrong for {what}.", causes=causes)
 
 
 def _sentence(item: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in item["loc"]) or "all together"
-    message = str(item["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message}"
+    match item["type"]:
+        case "missing":
+            return f"{where}: is needed, but missing"
+        case "extra_forbidden":
+            return f"{where}: there is no such parameter"
+        case "union_tag_invalid":  # pydantic's own words repeat the value
+            return f"{where}: {item['ctx']['discriminator']} must be one of {item['ctx']['expected_tags']}"
+        case _:
+            return f"{where}: {str(item['msg']).removeprefix('Value error, ')}"

@@ -1,0 +1,126 @@
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import AnyUrl, Field, field_validator, model_validator
+
+from certwright.domain.errors import ConfigurationError, InvalidIdentifier
+from certwright.domain.managed import IdentifierField
+from certwright.sdk.params import Params, credential_field, read_params
+
+CANARY = "hunter2-canary"
+
+
+class Basic(Params):
+    kind: Literal["basic"]
+    user: str
+
+
+class Kerberos(Params):
+    kind: Literal["kerberos"]
+    realm: int
+
+
+class Example(Params):
+    """Parameters of a plugin, one of each usual type."""
+
+    servers: list[str] = Field(min_length=1, description="Host names.")
+    port: int = Field(default=443, ge=1, le=65535)
+    auth: Literal["basic", "ntlm"] = "basic"
+    endpoint: AnyUrl | None = None
+    login: Annotated[Basic | Kerberos, Field(discriminator="kind")] | None = None
+    names: tuple[IdentifierField, ...] = ()
+    weights: dict[str, float] = Field(default_factory=dict)
+    credential: str | None = credential_field("exchange", "Who signs in.")
+    verify: bool = True
+
+    @field_validator("servers")
+    @classmethod
+    def _known(cls, servers: list[str]) -> list[str]:
+        if any("." not in server for server in servers):
+            raise ValueError("write full host names")
+        return servers
+
+    @model_validator(mode="after")
+    def _together(self) -> "Example":
+        if self.auth == "ntlm" and self.port == 80:
+            raise ValueError("ntlm needs https")
+        return self
+
+
+def refusal(values: dict[str, Any]) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as caught:
+        read_params(Example, values, "the task 'Mail'")
+    return caught.value
+
+
+def test_good_values_are_read_and_stripped() -> None:
+    params = read_params(Example, {"servers": [" ex01.contoso.com "], "port": "8443"}, "x")
+    assert params.servers == ["ex01.contoso.com"]
+    assert params.port == 8443
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, "servers: is needed, but missing"),
+        ({"servers": ["a.b"], "pasword": CANARY}, "pasword: there is no such parameter"),
+        ({"servers": []}, "servers: List should have at least 1 item"),
+        ({"servers": ["ex01"]}, "servers: write full host names"),
+        ({"servers": ["a.b", 1]}, "servers.1: Input should be a valid string"),
+        ({"servers": ["a.b"], "auth": "ntlm", "port": 80}, "all together: ntlm needs https"),
+        ({"servers": ["a.b"], "login": {"kind": CANARY}}, "login: 'kind' must be one of 'basic', 'kerberos'"),
+    ],
+)
+def test_each_wrong_parameter_is_told_in_words(values: dict[str, Any], told: str) -> None:
+    error = refusal(values)
+    assert error.message == "1 parameter is wrong for the task 'Mail'."
+    (cause,) = error.causes
+    assert str(cause).startswith(told)
+
+
+def test_all_wrong_parameters_are_told_at_once() -> None:
+    error = refusal({"servers": [], "port": 0, "auth": "x"})
+    assert error.message == "3 parameters are wrong for the task 'Mail'."
+    assert len(error.causes) == 3
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(Example.model_fields)),
+        st.recursive(
+            st.just(CANARY),
+            lambda inner: (
+                st.lists(inner, max_size=2)
+                | st.fixed_dictionaries({}, optional={"kind": inner, "user": inner, "realm": inner})
+            ),
+            max_leaves=4,
+        ),
+        min_size=1,
+    ).filter(lambda values: "names" not in values)
+)
+def test_no_value_is_repeated(values: dict[str, Any]) -> None:
+    values.setdefault("servers", CANARY)
+    error = refusal({**values, "port": CANARY})
+    assert CANARY not in "\n".join(error.explain())
+    assert CANARY not in repr(error)
+    assert error.__cause__ is None
+    assert error.__context__ is None
+
+
+def test_an_error_of_ours_from_within_keeps_its_own_words() -> None:
+    with pytest.raises(InvalidIdentifier, match="underscore"):
+        read_params(Example, {"servers": ["a.b"], "names": ["a_b"]}, "x")
+
+
+def test_parameters_do_not_change_once_read() -> None:
+    params = read_params(Example, {"servers": ["a.b"]}, "x")
+    with pytest.raises(ValueError, match="frozen"):
+        params.port = 1  # type: ignore[misc]  # what is tested
+
+
+def test_a_schema_can_be_drawn_and_says_which_fields_are_credentials() -> None:
+    schema = Example.model_json_schema()
+    assert schema["properties"]["credential"]["credential"] == "exchange"
+    assert schema["properties"]["servers"]["description"] == "Host names."
