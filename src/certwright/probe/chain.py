@@ -77,13 +77,16 @@ def _hashed_folder() -> list[bytes]:
     return found
 
 
-def judge(chain: Sequence[x509.Certificate], trust: Trust, now: datetime) -> tuple[Problem, ...]:
+def judge(chain: Sequence[x509.Certificate], trust: Trust | None, now: datetime) -> tuple[Problem, ...]:
     """Why a client that trusts `trust` would refuse `chain` (leaf first, as sent) at `now`; nothing if it would not.
 
-    Names are not judged. A leaf that is out of date is judged as if it were in date, too: both reasons are told.
+    Names are not judged; without `trust`, dates alone are. A leaf that is out of date is judged as if it were in date,
+    too: both reasons are told.
     """
     leaf, *sent = chain
     problems = [p for p in (_date_problem(leaf, now),) if p]
+    if trust is None:
+        return tuple(problems)
     in_date = min(max(now, leaf.not_valid_before_utc), leaf.not_valid_after_utc)
     refusal = _refusal(leaf, sent, trust, in_date)
     if refusal is not None:

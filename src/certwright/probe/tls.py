@@ -27,7 +27,7 @@ def probe(
 
     Args:
         target: where to look.
-        trust: whose certificates to trust; None does not judge the chain.
+        trust: whose certificates to trust; None judges only dates and names.
         expected_sha256: SHA-256 of the leaf that should be served, in hex.
         timeout: seconds for resolving, connecting, talking and shaking hands together.
     """
@@ -100,13 +100,13 @@ def _judge(seen: Observation, trust: Trust | None, expected_sha256: str | None) 
     except ValueError as error:
         broken = ProbeFailure(FailureKind.BAD_CERTIFICATE, f"{seen.address} sends a damaged certificate: {error}.")
         return replace(seen, failure=seen.failure or broken)
-    refused = judge([leaf, *rest], trust, datetime.now(UTC)) if trust else None
+    refused = judge([leaf, *rest], trust, datetime.now(UTC))
     misnamed = name_problem(facts, seen.target.name)
     return replace(
         seen,
         leaf=facts,
-        trusted=None if refused is None else not refused,
+        trusted=None if trust is None else not refused,
         covers_name=misnamed is None,
         matches_expected=None if expected_sha256 is None else facts.sha256 == expected_sha256.lower(),
-        problems=(*(refused or ()), *((misnamed,) if misnamed else ())),
+        problems=(*refused, *((misnamed,) if misnamed else ())),
     )
