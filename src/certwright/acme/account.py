@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from certwright.acme import jws, problem
 from certwright.acme.client import AcmeClient
 from certwright.acme.clock import Deadline
-from certwright.acme.errors import NoAccount, ServerProblem, TransportError, UnexpectedAnswer
+from certwright.acme.errors import AcmeError, NoAccount, ServerProblem, TransportError, UnexpectedAnswer
 from certwright.acme.jws import Json, SigningKey
 from certwright.acme.transport import Response
 from certwright.acme.wire import Fields
+
+_LOOK_UP_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,17 @@ def roll_over_key(client: AcmeClient, new_key: SigningKey, deadline: Deadline | 
         client.post(url, jws.signed(new_key, url, inner, nonce=None, kid=None), deadline)
     except (ServerProblem, TransportError):
         # Perhaps only the answer was lost, and the repetition was refused because the change is done.
-        response = _look_up(client, new_key, deadline)
-        if response is None or response.headers.get("Location") != account_url:
+        if not _belongs(client, new_key, account_url):
             raise
     client.account_key = new_key
+
+
+def _belongs(client: AcmeClient, key: SigningKey, account_url: str) -> bool:
+    try:
+        response = _look_up(client, key, client.deadline(_LOOK_UP_SECONDS))
+    except AcmeError:
+        return False
+    return response is not None and response.headers.get("Location") == account_url
 
 
 def _look_up(client: AcmeClient, key: SigningKey, deadline: Deadline) -> Response | None:

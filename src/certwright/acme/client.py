@@ -33,7 +33,7 @@ OPERATION_SECONDS = 60.0
 """The deadline of an operation whose caller gives none."""
 
 _REQUEST_SECONDS = 30.0
-_NONCES_AT_ONCE = 20
+_NONCES_AT_ONCE = 50
 _NONCE_PAUSE = 0.1  # seconds; a CA that rejects every nonce is not to be flooded until the deadline
 _BUSY = frozenset({500, 502, 503, 504})
 _REDIRECTION, _CLIENT_ERROR, _TOO_MANY_REQUESTS = 300, 400, 429

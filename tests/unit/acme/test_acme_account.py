@@ -102,6 +102,17 @@ def test_a_roll_over_whose_answer_is_lost_is_noticed(ca: MemoryCA, client: AcmeC
     account.update_contact(client, CONTACT)
 
 
+def test_a_roll_over_whose_outcome_cannot_be_known_keeps_the_old_key(ca: MemoryCA, client: AcmeClient) -> None:
+    old = client.account_key
+    broken = ConnectionFailed(f"{BASE}/key-change", "refused")
+    ca.faults |= {"key-change": [broken] * 100, "new-account": [ConnectionFailed(BASE, "refused")] * 100}
+    begun = ca.time.now
+    with pytest.raises(ConnectionFailed, match="key-change: refused"):
+        account.roll_over_key(client, SigningKey.generate(), client.deadline(30))
+    assert client.account_key is old
+    assert ca.time.now - begun <= 40
+
+
 def test_a_refused_roll_over_leaves_the_old_key(ca: MemoryCA, client: AcmeClient) -> None:
     old = client.account_key
     ca.faults["key-change"] = [Refused(403, "unauthorized", "ask the owner").response]
