@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import dns.flags
@@ -88,6 +89,32 @@ def dns_server() -> Iterator[tuple[str, dict[tuple[str, str], list[str]]]]:
         thread.start()
         try:
             yield f"127.0.0.1:{server.server_address[1]}", records
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def challenge_responder(port: int) -> Iterator[dict[str, str]]:
+    """A web server on ``port`` that knows the key authorizations put into the dictionary."""
+    tokens: dict[str, str] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = tokens.get(self.path.removeprefix("/.well-known/acme-challenge/"), "").encode()
+            self.send_response(200 if body else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base class's name
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield tokens
         finally:
             server.shutdown()
             thread.join()

@@ -247,6 +247,17 @@ def test_the_validity_may_be_chosen_within_the_profiles() -> None:
         assert (certificate.not_valid_before_utc, certificate.not_valid_after_utc) == (start, end)
 
 
+def test_an_order_expires_before_the_certificate_it_asks_for() -> None:
+    clock = SettableClock()
+    with wire(clock=clock) as client:
+        end = clock.now + timedelta(minutes=30)
+        ready = client.prove(client.order("a.contoso.test", notAfter=end.isoformat()))
+        clock.advance(timedelta(minutes=29))
+        assert client.post(ready.header("Location")).json["status"] == "ready"
+        clock.advance(timedelta(minutes=1))
+        assert client.finalize(ready).error == "orderNotReady"
+
+
 @pytest.mark.parametrize(
     ("not_before", "not_after"),
     [

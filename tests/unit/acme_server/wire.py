@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 from cryptography import x509
@@ -20,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from certwright.acme_server import AcmeServer, AcmeServerConfig
 from certwright.acme_server.messages import Request
-from peers.acme_server import loopback_config
+from peers.acme_server import challenge_responder, loopback_config
 
 Key = ec.EllipticCurvePrivateKey
 ERROR = "urn:ietf:params:acme:error:"
@@ -226,32 +224,6 @@ class Wire:
         base = self.server.directory_url.removesuffix("/directory")
         assert url.startswith(base)
         return url.removeprefix(base)
-
-
-@contextmanager
-def challenge_responder(port: int) -> Iterator[dict[str, str]]:
-    """A web server on ``port`` that knows the key authorizations put into the dictionary."""
-    tokens: dict[str, str] = {}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = tokens.get(self.path.removeprefix("/.well-known/acme-challenge/"), "").encode()
-            self.send_response(200 if body else 404)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base class's name
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
-        thread = Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield tokens
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @contextmanager

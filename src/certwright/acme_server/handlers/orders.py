@@ -27,7 +27,8 @@ def new_order(context: Context, call: Call) -> Response:
     not_before, not_after = _validity(context, wanted, profile)
     replaces = _replaces(context, wanted, owner, identifiers)
     opened = tuple(open_authorization(context, owner, identifier) for identifier in identifiers)
-    expires = min([context.clock() + context.config.order_lifetime, *(a.expires for a in opened)])
+    ends = [context.clock() + context.config.order_lifetime, *(each.expires for each in opened)]
+    expires = min([*ends, not_after] if not_after else ends)
     order = Order(owner.id, identifiers, opened, name, expires, not_before, not_after, replaces)
     order.update(context.clock())
     context.state.add_order(order)
