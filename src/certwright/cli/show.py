@@ -41,7 +41,7 @@ def served(rows: Iterable[ServedRow], title: str | None = None, stands_for: Mapp
             row.protocol,
             row.before or "nothing",
             row.now or "nothing",
-            ", ".join(row.names) or "none",
+            "\n".join(row.names) or "none",
             Text(f"{row.verdict}{': ' + row.detail if row.detail else ''}", style=_COLOURS[row.verdict]),
         ]
         for row in rows
