@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from certwright.acme import jws, problem
 from certwright.acme.client import AcmeClient
 from certwright.acme.clock import Deadline
-from certwright.acme.errors import AcmeError, NoAccount, ServerProblem, TransportError, UnexpectedAnswer
+from certwright.acme.errors import AcmeError, ServerProblem, TransportError, UnexpectedAnswer
 from certwright.acme.jws import Json, SigningKey
 from certwright.acme.transport import Response
 from certwright.acme.wire import Fields
@@ -50,7 +50,7 @@ class ExternalAccount:
         except (binascii.Error, ValueError):
             decoded = b""
         if not decoded:
-            raise ValueError("the external account's MAC key is not base64url") from None
+            raise ValueError("the external account's MAC key is not base64url")
         return cls(key_id.strip(), decoded)
 
 
@@ -92,13 +92,13 @@ def find(client: AcmeClient, deadline: Deadline | None = None) -> Account | None
 
 def update_contact(client: AcmeClient, contact: Sequence[str], deadline: Deadline | None = None) -> Account:
     """Replace the contact URLs."""
-    url = _url(client)
+    url = client.require_account()
     return Account.parse(client.post(url, {"contact": list(contact)}, deadline), url)
 
 
 def deactivate(client: AcmeClient, deadline: Deadline | None = None) -> Account:
     """Give the account up for ever (RFC 8555 section 7.3.6)."""
-    url = _url(client)
+    url = client.require_account()
     return Account.parse(client.post(url, {"status": "deactivated"}, deadline), url)
 
 
@@ -108,7 +108,7 @@ def roll_over_key(client: AcmeClient, new_key: SigningKey, deadline: Deadline | 
     Store ``new_key`` before: when this raises, only a later `find` tells which of the two keys the CA knows.
     """
     deadline = deadline or client.deadline()
-    account_url = _url(client)
+    account_url = client.require_account()
     url = client.directory(deadline).key_change
     if url is None:
         raise UnexpectedAnswer("this CA offers no change of account keys: its directory has no keyChange")
@@ -147,9 +147,3 @@ def _adopt(client: AcmeClient, response: Response) -> Account:
     account = Account.parse(response, url)
     client.account_url = url
     return account
-
-
-def _url(client: AcmeClient) -> str:
-    if client.account_url is None:
-        raise NoAccount("the account is not registered with this CA yet, or its URL is not known")
-    return client.account_url

@@ -82,6 +82,12 @@ class AcmeClient:
         """A deadline on this client's clock."""
         return Deadline(self.clock, seconds)
 
+    def require_account(self) -> str:
+        """The account's URL; NoAccount if it is not known."""
+        if self.account_url is None:
+            raise NoAccount("the account is not registered with this CA yet, or its URL is not known")
+        return self.account_url
+
     def directory(self, deadline: Deadline | None = None) -> Directory:
         """The CA's directory, read anew when it is 12 hours old."""
         with self._directory_lock:
@@ -111,9 +117,7 @@ class AcmeClient:
             TransportError: no answer until the deadline.
             NoAccount: the account's URL is needed and not known.
         """
-        if key is None and self.account_url is None:
-            raise NoAccount("the account is not registered with this CA yet, or its URL is not known")
-        kid = self.account_url if key is None else None
+        kid = self.require_account() if key is None else None
         sign = partial(_signed, key or self.account_key, url, payload, kid)
         deadline = deadline or self.deadline()
         return self._persist(lambda: self._post(url, sign, deadline), deadline)
@@ -141,19 +145,14 @@ class AcmeClient:
         while True:
             response = self._send("POST", url, sign(own), deadline)
             fresh = nonce.carried(response)
-            try:
-                self._check(url, response)
-            except ServerProblem as failure:
-                if failure.problem.type == problem.BAD_NONCE and deadline.remaining() > 0:
-                    rejected += 1
-                    if rejected > _NONCES_AT_ONCE:
-                        deadline.pause(_NONCE_PAUSE, "a nonce that the CA accepts")
-                    own = fresh or self._new_nonce(deadline)
-                    continue
+            if not _rejects_nonce(response) or deadline.remaining() <= 0:
                 self._keep(fresh)
-                raise
-            self._keep(fresh)
-            return response
+                self._check(url, response)
+                return response
+            rejected += 1
+            if rejected > _NONCES_AT_ONCE:
+                deadline.pause(_NONCE_PAUSE, "a nonce that the CA accepts")
+            own = fresh or self._new_nonce(deadline)
 
     def _get(self, url: str, deadline: Deadline) -> Response:
         response = self._send("GET", url, None, deadline)
@@ -196,6 +195,10 @@ class AcmeClient:
         links += [said.instance] if said.instance else []
         kind = RateLimited if limited else ServerProblem
         raise kind(url, said, response.retry_after(self.clock.wall()), links)
+
+
+def _rejects_nonce(response: Response) -> bool:
+    return response.status >= _CLIENT_ERROR and Problem.from_response(response).type == problem.BAD_NONCE
 
 
 def _asked_pause(failure: ServerProblem, pauses: Iterator[float]) -> float:

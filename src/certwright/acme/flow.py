@@ -133,7 +133,8 @@ def obtain(
     chain = certificate.download(client, current.certificate, preferred_chain, run.deadline)
     if chain.leaf.public_key() != x509.load_der_x509_csr(csr).public_key():
         raise CertificateMismatch(f"the certificate of {current.url} is not for the key of this request")
-    on_step(Step.DOWNLOADED, ", ".join(each.subject.rfc4514_string() for each in chain.certificates))
+    issuer, end = chain.leaf.issuer.rfc4514_string(), chain.leaf.not_valid_after_utc
+    on_step(Step.DOWNLOADED, f"issued by {issuer}, valid until {end:%Y-%m-%d %H:%M} UTC")
     return Obtained(current, chain)
 
 

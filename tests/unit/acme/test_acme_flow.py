@@ -170,7 +170,7 @@ def test_the_steps(ca: MemoryCA, client: AcmeClient) -> None:
         (Step.ANSWERED, f"{NAME} by http-01"),
         (Step.VALIDATED, f"{NAME} by http-01"),
         (Step.FINALIZED, f"{ORDER} is valid"),
-        (Step.DOWNLOADED, ", CN=Intermediate 1"),
+        (Step.DOWNLOADED, "issued by CN=Intermediate 1, valid until 2026-04-01 00:00 UTC"),
     ]
 
 
