@@ -19,6 +19,7 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 MAX_KEY_FILE = 64 * 1024
 _RSA_SIZES = (2048, 3072, 4096)
+_DECRYPT = "Give its password, or take the encryption off first with the command openssl {}."
 _PFX_VERSION = b"\x02\x01\x03"  # INTEGER 3 opens every PFX (RFC 7292 section 4); PKCS#8, PKCS#1 and SEC 1 have 0 or 1
 
 
@@ -95,7 +96,7 @@ def load_private_key(data: bytes, password: bytes | None = None) -> PrivateKey:
         key = _load(data, password)
     except TypeError as error:
         if password is None:
-            raise InvalidMaterial("The private key is encrypted.", hint="Give its password too.") from error
+            raise InvalidMaterial("The private key is encrypted.", hint=_DECRYPT.format("pkey")) from error
         raise InvalidMaterial("The private key is not encrypted.", hint="Give it without a password.") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise InvalidMaterial(
@@ -125,7 +126,17 @@ def _load(data: bytes, password: bytes | None) -> object:
     if is_pem(data):
         return load_pem_private_key(data, password)
     if data[:1] == b"\x30" and _PFX_VERSION in data[2:9]:
-        if key := load_key_and_certificates(data, password)[0]:
-            return key
-        raise ValueError("a PFX file without a key")
+        return _load_pfx(data, password)
     return load_der_private_key(data, password)
+
+
+def _load_pfx(data: bytes, password: bytes | None) -> object:
+    try:
+        key = load_key_and_certificates(data, password)[0]
+    except ValueError as error:
+        if password is None:
+            raise InvalidMaterial("The PFX file is encrypted, or damaged.", hint=_DECRYPT.format("pkcs12")) from error
+        raise
+    if key is None:
+        raise ValueError("a PFX file without a key")
+    return key

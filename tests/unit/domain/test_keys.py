@@ -84,9 +84,11 @@ def test_a_pfx_needs_its_password() -> None:
     key = ec_key()
     data = pkcs12.serialize_key_and_certificates(b"x", key, None, [], BestAvailableEncryption("密码".encode()))
     assert _numbers(load_private_key(data, "密码".encode())) == _numbers(key)
-    for password in (None, b"other"):
-        with pytest.raises(InvalidMaterial, match="the password is wrong"):
-            load_private_key(data, password)
+    for damaged_or_not in (data, data[:-40], b"\x30\x05\x02\x01\x03\x30\x00"):
+        with pytest.raises(InvalidMaterial, match="PFX file is encrypted, or damaged"):
+            load_private_key(damaged_or_not)
+    with pytest.raises(InvalidMaterial, match="the password is wrong"):
+        load_private_key(data, b"other")
 
 
 def test_a_pfx_without_a_key_is_no_key() -> None:
@@ -126,9 +128,7 @@ def test_a_key_whose_parts_do_not_fit_is_refused() -> None:
         load_private_key(bytes(data))
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"not a key", b"-----BEGIN PRIVATE KEY-----", b"\x30\x82\x00\x00\x02\x01\x03", b"0"]
-)
+@pytest.mark.parametrize("data", [b"", b"not a key", b"-----BEGIN PRIVATE KEY-----", b"0"])
 def test_rubbish_is_no_key(data: bytes) -> None:
     with pytest.raises(InvalidMaterial, match="cannot be read"):
         load_private_key(data)
