@@ -1,6 +1,7 @@
 """HTTPS on real sockets: a thread for each connection, every one of them bounded."""
 
 import contextlib
+import io
 import json
 import logging
 import socket
@@ -12,6 +13,7 @@ from socketserver import TCPServer, ThreadingMixIn
 from threading import BoundedSemaphore, Lock, Thread
 from typing import Any
 
+from certwright.acme_server.bounded import BoundedReader, Deadline
 from certwright.acme_server.messages import PROBLEM_TYPE, Request, Response
 from certwright.acme_server.problem import Problem, malformed
 
@@ -19,7 +21,8 @@ Application = Callable[[Request], Response | None]
 
 MAX_BODY = 128 * 1024
 MAX_CONNECTIONS = 256
-IDLE_SECONDS = 30.0
+MAX_REQUEST = 2 * MAX_BODY
+REQUEST_SECONDS = 30.0
 HANDSHAKE_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 _LINGER_SECONDS = 1.0
@@ -34,10 +37,21 @@ class _Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "certwright-acme-server"
     sys_version = ""
-    timeout = IDLE_SECONDS
     disable_nagle_algorithm = True
     wbufsize = -1  # an answer leaves in one piece
     server: "Listener"
+
+    def setup(self) -> None:
+        """Read through bounds."""
+        super().setup()
+        self.rfile.close()
+        self._reader = BoundedReader(self.connection, Deadline(REQUEST_SECONDS), MAX_REQUEST)
+        self.rfile = io.BufferedReader(self._reader)
+
+    def handle_one_request(self) -> None:
+        """Wait for a request and serve it; a peer that drips bytes has no more time than an idle one."""
+        self._reader.renew(Deadline(REQUEST_SECONDS), MAX_REQUEST)
+        super().handle_one_request()
 
     def handle(self) -> None:
         """Serve requests until either side has had enough; a peer that vanishes is nothing to report."""
@@ -101,6 +115,7 @@ class _Connection(BaseHTTPRequestHandler):
                 break
 
     def _send(self, answer: Response) -> None:
+        self.connection.settimeout(REQUEST_SECONDS)
         self.send_response(answer.status)
         for name, value in answer.headers:
             self.send_header(name, value)

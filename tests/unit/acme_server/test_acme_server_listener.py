@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -146,9 +147,27 @@ def test_peers_that_vanish_leave_nothing_behind(server: AcmeServer, capfd: pytes
 
 
 def test_idle_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener_module._Connection, "timeout", 0.2)
+    monkeypatch.setattr(listener_module, "REQUEST_SECONDS", 0.2)
     with AcmeServer() as server:
         assert exchange(server, b"") == b""
+
+
+def drip(connection: socket.socket) -> None:
+    connection.sendall(b"GET /directory HTTP/1.1\r\nX: ")
+    for _ in range(200):
+        connection.sendall(b"y")
+        time.sleep(0.05)
+
+
+def test_dripping_requests_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_module, "REQUEST_SECONDS", 0.3)
+    with (
+        AcmeServer() as server,
+        socket.create_connection(("127.0.0.1", port_of(server)), timeout=10) as plain,
+        trusting(server).wrap_socket(plain, server_hostname="localhost") as tls,
+        pytest.raises((ConnectionError, ssl.SSLError)),
+    ):
+        drip(tls)
 
 
 def test_a_peer_that_does_not_shake_hands_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +189,7 @@ def test_beyond_the_limit_connections_are_closed_at_once(monkeypatch: pytest.Mon
 
 def test_closing_ends_all_threads_and_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener_module, "HANDSHAKE_SECONDS", 1000)  # or else waiting would do
-    monkeypatch.setattr(listener_module._Connection, "timeout", 1000)
+    monkeypatch.setattr(listener_module, "REQUEST_SECONDS", 1000)
     before = set(threading.enumerate())
     server = AcmeServer()
     server.start()

@@ -1,9 +1,10 @@
 """Validation of challenges over real sockets, by the rules public CAs follow (RFC 8555 section 8)."""
 
+from certwright.acme_server.bounded import Deadline
 from certwright.acme_server.config import ValidationConfig
 from certwright.acme_server.identifiers import Identifier
 from certwright.acme_server.validation import dns_01, http_01, tls_alpn_01
-from certwright.acme_server.validation.network import Deadline, Network
+from certwright.acme_server.validation.network import Network
 
 
 class Validator:

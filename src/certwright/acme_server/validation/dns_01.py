@@ -2,9 +2,10 @@
 
 import hashlib
 
+from certwright.acme_server.bounded import Deadline
 from certwright.acme_server.encoding import b64url
 from certwright.acme_server.problem import unauthorized
-from certwright.acme_server.validation.network import Deadline, Network
+from certwright.acme_server.validation.network import Network
 
 _SHOWN = 3
 

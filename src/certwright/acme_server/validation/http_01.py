@@ -7,12 +7,14 @@ import socket
 import ssl
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from certwright.acme_server.bounded import BoundedReader, Deadline
 from certwright.acme_server.identifiers import Identifier
 from certwright.acme_server.problem import ErrorType, Problem, unauthorized
-from certwright.acme_server.validation.network import BoundedReader, Deadline, Network
+from certwright.acme_server.validation.network import Network
 
 MAX_REDIRECTS = 10
 MAX_BODY = 128
+MAX_ANSWER = 64 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -125,7 +127,7 @@ class _Readable:
     """All that `http.client.HTTPResponse` wants of a socket."""
 
     def __init__(self, connection: socket.socket, deadline: Deadline) -> None:
-        self._reader = BoundedReader(connection, deadline)
+        self._reader = BoundedReader(connection, deadline, MAX_ANSWER)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(self._reader)

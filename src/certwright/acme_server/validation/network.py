@@ -1,9 +1,7 @@
 """Names, addresses and connections for validation, every wait bounded by one deadline."""
 
-import io
 import ipaddress
 import socket
-import time
 
 import dns.exception
 import dns.resolver
@@ -13,55 +11,9 @@ from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 
+from certwright.acme_server.bounded import Deadline
 from certwright.acme_server.config import ValidationConfig
 from certwright.acme_server.problem import ErrorType, Problem
-
-MAX_ANSWER = 64 * 1024
-
-
-class Deadline:
-    """A moment by which all of one validation must be done."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-
-    @property
-    def remaining(self) -> float:
-        """Seconds left.
-
-        Raises:
-            TimeoutError: None are left.
-        """
-        remaining = self._end - time.monotonic()
-        if remaining <= 0:
-            raise TimeoutError("the time for this validation is over")
-        return remaining
-
-
-class BoundedReader(io.RawIOBase):
-    """Reads a socket until the deadline, and no more than `MAX_ANSWER` bytes."""
-
-    def __init__(self, connection: socket.socket, deadline: Deadline) -> None:
-        self._connection = connection
-        self._deadline = deadline
-        self._left = MAX_ANSWER
-
-    def readable(self) -> bool:
-        """True."""
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Read at least a byte; 0 at the end.
-
-        Raises:
-            ConnectionAbortedError: The peer sent too much.
-        """
-        if not self._left:
-            raise ConnectionAbortedError(f"more than {MAX_ANSWER} bytes were sent")
-        self._connection.settimeout(self._deadline.remaining)
-        count = self._connection.recv_into(buffer[: self._left])
-        self._left -= count
-        return count
 
 
 class Network:

@@ -6,9 +6,10 @@ import ssl
 
 from cryptography import x509
 
+from certwright.acme_server.bounded import Deadline
 from certwright.acme_server.identifiers import Identifier
 from certwright.acme_server.problem import ErrorType, Problem, unauthorized
-from certwright.acme_server.validation.network import Deadline, Network
+from certwright.acme_server.validation.network import Network
 
 PROTOCOL = "acme-tls/1"
 _ACME_IDENTIFIER = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
