@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects.sqlite import insert
 
 from certwright.domain.errors import ConfigurationError, NotFound
 from certwright.domain.managed import ManagedCertificate
@@ -31,29 +32,20 @@ class Credentials:
     secrets: Secrets
 
     def add(self, kind: str, credential: Credential) -> None:
-        """Keep a new credential.
+        """Keep a credential, in place of the one of that name, wherever that is used.
 
         Raises:
-            ConfigurationError: if there is one of that name.
+            ConfigurationError: if the one of that name is of another kind.
         """
-        if self._exists(credential.name):
-            raise ConfigurationError(
-                f"There is a credential {credential.name!r} already.", hint="Choose another name, or replace it."
-            )
-        self.connection.execute(
-            insert(credentials).values(name=credential.name, kind=kind, username=credential.username)
-        )
-        self.secrets.put(_secret(credential.name), credential.password.encode())
-
-    def replace(self, credential: Credential) -> None:
-        """Give a credential another user name and password, wherever it is used.
-
-        Raises:
-            NotFound: if there is none of that name.
-        """
-        self.get(credential.name)
         row = credentials.c.name == credential.name
-        self.connection.execute(update(credentials).where(row).values(username=credential.username))
+        known = self.connection.scalar(select(credentials.c.kind).where(row))
+        if known not in (None, kind):
+            raise ConfigurationError(
+                f"There is a credential {credential.name!r} of the kind {known} already.", hint="Choose another name."
+            )
+        values = {"name": credential.name, "kind": kind, "username": credential.username}
+        statement = insert(credentials).values(values)
+        self.connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
         self.secrets.put(_secret(credential.name), credential.password.encode())
 
     def get(self, name: str) -> Credential:
@@ -89,9 +81,6 @@ class Credentials:
             )
         self.connection.execute(delete(credentials).where(credentials.c.name == name))
         self.secrets.remove(_secret(name))
-
-    def _exists(self, name: str) -> bool:
-        return self.connection.scalar(select(credentials.c.name).where(credentials.c.name == name)) is not None
 
     def _uses(self) -> Mapping[str, Sequence[str]]:
         uses: dict[str, list[str]] = {}

@@ -134,7 +134,7 @@ class Managed:
 
     def _name(self, certificate: ManagedCertificate) -> None:
         self.connection.execute(delete(names).where(names.c.managed_id == certificate.id))
-        rows = [{"identifier": str(i), "managed_id": certificate.id} for i in dict.fromkeys(certificate.identifiers)]
+        rows = [{"identifier": str(i), "managed_id": certificate.id} for i in certificate.identifiers]
         self.connection.execute(insert(names), rows)
 
     def _forget_tasks(self, managed_id: str, keep: set[str]) -> None:

@@ -468,20 +468,19 @@ class TestCredentials:
         assert (info.name, info.kind, info.username, info.used_by) == ("exchange", "exchange", "CONTOSO\\admin", ())
         assert "pä$$" not in repr(info)
 
-    def test_a_name_is_given_once(self, store: Store) -> None:
-        with store.write() as unit:
-            unit.credentials.add("exchange", self.ADMIN)
-            with pytest.raises(ConfigurationError, match="'exchange' already"):
-                unit.credentials.add("pfx", Credential("exchange", "", "other"))
-            assert unit.credentials.get("exchange").password == "pä$$"
-
     def test_a_new_password_takes_the_place_of_the_old(self, store: Store) -> None:
         with store.write() as unit:
             unit.credentials.add("exchange", self.ADMIN)
-            unit.credentials.replace(Credential("exchange", "admin@contoso.com", "new"))
+            unit.credentials.add("exchange", Credential("exchange", "admin@contoso.com", "new"))
             assert unit.credentials.get("exchange") == Credential("exchange", "admin@contoso.com", "new")
-            with pytest.raises(NotFound):
-                unit.credentials.replace(Credential("ghost", "", ""))
+            assert len(unit.credentials.list()) == 1
+
+    def test_a_name_is_of_one_kind(self, store: Store) -> None:
+        with store.write() as unit:
+            unit.credentials.add("exchange", self.ADMIN)
+            with pytest.raises(ConfigurationError, match="'exchange' of the kind exchange already"):
+                unit.credentials.add("pfx", Credential("exchange", "", "other"))
+            assert unit.credentials.get("exchange").password == "pä$$"
 
     def test_an_unknown_one_is_not_found(self, store: Store) -> None:
         with store.write() as unit:
