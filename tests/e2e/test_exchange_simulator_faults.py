@@ -1,5 +1,6 @@
 """Each injectable fault, as pypsrp meets it."""
 
+import base64
 import http.client
 import socket
 import ssl
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from psrpcore import ClientRunspacePool
 from pypsrp.exceptions import WinRMError, WSManFaultError
 
 from certwright.exchange_simulator import (
@@ -314,11 +316,22 @@ def test_requests_that_make_no_sense_are_faults(
 
 
 def test_a_message_sent_again_gets_the_same_answer(server: ExchangeServer, authority: TestAuthority) -> None:
-    creation = "<rsp:Shell><rsp:InputStreams>stdin</rsp:InputStreams></rsp:Shell>"
+    client = ClientRunspacePool()
+    client.open()
+    payload = client.data_to_send()
+    assert payload is not None
+    fragments = base64.b64encode(payload.data).decode()
+    xml = f'<creationXml xmlns="http://schemas.microsoft.com/powershell">{fragments}</creationXml>'
+    creation = f"<rsp:Shell>{xml}</rsp:Shell>"
     once = envelope(CREATE, creation, message_id=str(uuid.uuid4()))
-    assert post(server, authority.client_context, once) == post(server, authority.client_context, once)
-    other = envelope(CREATE, creation)
-    assert post(server, authority.client_context, other) != post(server, authority.client_context, once)
+    status, created = post(server, authority.client_context, once)
+    assert status == 200
+    assert post(server, authority.client_context, once) == (200, created)
+    shell_id = created.split(b"ShellId>")[1].split(b"<")[0].decode()
+    receive = envelope(SHELL + "Receive", "<rsp:Receive/>", selector=shell_id)
+    status, received = post(server, authority.client_context, receive)
+    assert (status, b":Stream" in received) == (200, True)
+    assert post(server, authority.client_context, receive) == (200, received)  # not lost, though taken once
 
 
 def test_other_paths_and_sizes(server: ExchangeServer, authority: TestAuthority) -> None:

@@ -30,6 +30,14 @@ the store and enabled: that one has to be removed.
 """
 
 from certwright.exchange_simulator.certificates import Services, Status, StoredCertificate
+from certwright.exchange_simulator.configuration import (
+    AuthConfig,
+    MailAccess,
+    OrganisationState,
+    ReceiveConnector,
+    SendConnector,
+    Version,
+)
 from certwright.exchange_simulator.errors import Refused
 from certwright.exchange_simulator.faults import (
     Delay,
@@ -44,15 +52,7 @@ from certwright.exchange_simulator.faults import (
     WsmanFault,
 )
 from certwright.exchange_simulator.organisation import ExchangeOrganisation, ExchangeServer, ServerSpec
-from certwright.exchange_simulator.state import (
-    AuthConfig,
-    MailAccess,
-    OrganisationState,
-    ReceiveConnector,
-    SendConnector,
-    ServerState,
-    Version,
-)
+from certwright.exchange_simulator.state import ServerState
 from certwright.exchange_simulator.world import Call, WireForm
 
 __all__ = [

@@ -1,6 +1,7 @@
 """The ExchangeCertificate cmdlets (exchange.md sections 1 and 3)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from certwright.exchange_simulator import nrbf
 from certwright.exchange_simulator.certificates import (
@@ -8,6 +9,7 @@ from certwright.exchange_simulator.certificates import (
     StoredCertificate,
     distinguished_name,
     read_bundle,
+    utc_now,
 )
 from certwright.exchange_simulator.cmdlet import (
     Cmdlet,
@@ -32,7 +34,6 @@ from certwright.exchange_simulator.records import (
     ps_object,
     rpc_error,
 )
-from certwright.exchange_simulator.state import status_of
 from certwright.exchange_simulator.world import Node, WireForm
 
 _TASKS = "Microsoft.Exchange.Management.SystemConfigurationTasks."
@@ -47,21 +48,37 @@ _FRIENDLY_NAME_LIMIT = 64
 
 def certificate_record(node: Node, stored: StoredCertificate, *, management_shell: bool) -> Record:
     """`stored` as ``Get-ExchangeCertificate`` outputs it on `node`."""
+    properties = _properties(node, stored)
+    own = {"RawData": stored.der}
+    display = (
+        f"[Subject]\r\n  {properties['Subject']}\r\n\r\n[Issuer]\r\n  {properties['Issuer']}\r\n\r\n"
+        f"[Thumbprint]\r\n  {stored.thumbprint}\r\n"
+    )
+    extended = {}
+    if management_shell and node.wire_form is not WireForm.RAW_DATA:
+        extended["SerializationData"] = _serialization_data(node, stored, properties)
+    return Record(
+        _TYPES,
+        properties if node.select_sees_properties else own,
+        display,
+        wire=lambda: ps_object(_TYPES, adapted=own, extended=extended, text=display),
+    )
+
+
+def _properties(node: Node, stored: StoredCertificate) -> dict[str, Any]:
     own = stored.certificate
-    identity = f"{node.state.fqdn}\\{stored.thumbprint}"
-    sites = [f"IIS://{node.state.name}/W3SVC/{site}" for site in node.state.iis_sites(stored)]
-    subject, issuer = distinguished_name(own.subject), distinguished_name(own.issuer)
     serial = f"{own.serial_number:X}"
-    properties = {
+    sites = [f"IIS://{node.state.name}/W3SVC/{site}" for site in node.state.iis_sites(stored)]
+    return {
         "AccessRules": None,
         "CertificateDomains": DomainList(stored.names),
         "EnhancedKeyUsageList": None,
         "FriendlyName": stored.friendly_name,
         "HasPrivateKey": stored.key is not None,
         "IISServices": IisServiceList(sites),
-        "Identity": identity,
+        "Identity": f"{node.state.fqdn}\\{stored.thumbprint}",
         "IsSelfSigned": stored.self_signed,
-        "Issuer": issuer,
+        "Issuer": distinguished_name(own.issuer),
         "NotAfter": own.not_valid_after_utc,
         "NotBefore": own.not_valid_before_utc,
         "PrivateKeyExportable": stored.exportable,
@@ -71,36 +88,27 @@ def certificate_record(node: Node, stored: StoredCertificate, *, management_shel
         "SerialNumber": serial if len(serial) % 2 == 0 else f"0{serial}",
         "Services": AllowedServices(int(stored.services)),
         "ServicesStringForm": stored.services.letters,
-        "Status": CertificateStatus(int(status_of(stored))),
-        "Subject": subject,
+        "Status": CertificateStatus(int(stored.status_at(utc_now()))),
+        "Subject": distinguished_name(own.subject),
         "Thumbprint": stored.thumbprint,
     }
-    display = f"[Subject]\r\n  {subject}\r\n\r\n[Issuer]\r\n  {issuer}\r\n\r\n[Thumbprint]\r\n  {stored.thumbprint}\r\n"
+
+
+def _serialization_data(node: Node, stored: StoredCertificate, properties: Mapping[str, Any]) -> bytes:
     payload = nrbf.serialize(
         nrbf.ExchangeCertificate(
             der=stored.der,
             friendly_name=stored.friendly_name,
-            self_signed=stored.self_signed,
-            status=int(status_of(stored)),
-            root_ca_type=int(_root_ca_type(stored)),
+            self_signed=properties["IsSelfSigned"],
+            status=int(properties["Status"]),
+            root_ca_type=int(properties["RootCAType"]),
             services=int(stored.services),
-            iis_services=sites,
+            iis_services=properties["IISServices"],
             private_key_exportable=stored.exportable,
-            identity=identity,
+            identity=properties["Identity"],
         )
     )
-    extended = {}
-    if management_shell and node.wire_form is not WireForm.RAW_DATA:
-        signed = node.wire_form is WireForm.SIGNED
-        extended["SerializationData"] = nrbf.sign(payload, node.signing_key) if signed else payload
-
-    seen = properties if node.select_sees_properties else {"RawData": stored.der}
-    return Record(
-        _TYPES,
-        seen,
-        display,
-        wire=lambda: ps_object(_TYPES, adapted={"RawData": stored.der}, extended=extended, text=display),
-    )
+    return nrbf.sign(payload, node.signing_key) if node.wire_form is WireForm.SIGNED else payload
 
 
 def _root_ca_type(stored: StoredCertificate) -> CertificateAuthorityType:

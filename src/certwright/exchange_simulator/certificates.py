@@ -16,6 +16,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from certwright.exchange_simulator.errors import Refused
 
 
+def utc_now() -> dt.datetime:
+    """Now, with its zone."""
+    return dt.datetime.now(dt.UTC)
+
+
 class Services(enum.IntFlag):
     """The flags of ``Enable-ExchangeCertificate -Services`` (AllowedServices on the wire)."""
 

@@ -59,6 +59,8 @@ def secure_string(value: Any) -> str:
 def services(value: Any) -> Services:
     """AllowedServices: a number, one comma separated string, or a list of names."""
     if isinstance(value, int) and not isinstance(value, bool):
+        if value & ~sum(Services):
+            raise ValueError(value)
         return Services(value)
     return Services.parse(", ".join(texts(value)))
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from psrpcore.types import CommandTypes, PSDict
 
 from certwright.exchange_simulator.cmdlet import Cmdlet, Invocation, not_recognized, text, texts
+from certwright.exchange_simulator.configuration import MailAccess, Version
 from certwright.exchange_simulator.records import MultiValuedProperty, Record, ps_object
-from certwright.exchange_simulator.state import MailAccess, Version
 from certwright.exchange_simulator.world import Node
 
 _TASKS = "Microsoft.Exchange.Management.SystemConfigurationTasks."

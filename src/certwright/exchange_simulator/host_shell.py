@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from psrpcore.types import ErrorCategory
 
 from certwright.exchange_simulator.cmdlet import Cmdlet, Invocation, switch, texts
+from certwright.exchange_simulator.configuration import IMAP_SERVICES, POP_SERVICES
 from certwright.exchange_simulator.records import (
     CmdletError,
     Record,
     ServiceControllerStatus,
     ServiceStartMode,
 )
-from certwright.exchange_simulator.state import IMAP_SERVICES, POP_SERVICES
 
 _COMMANDS = "Microsoft.PowerShell.Commands."
 _DISPLAY_NAMES = {

@@ -14,8 +14,10 @@ from certwright.exchange_simulator.certificates import (
     StoredCertificate,
     read_bundle,
     self_signed,
+    utc_now,
 )
 from certwright.exchange_simulator.cmdlet import Cmdlet, Session
+from certwright.exchange_simulator.configuration import AuthConfig, OrganisationState, Version
 from certwright.exchange_simulator.configuration_cmdlets import COMMON_CMDLETS, CONFIGURATION_CMDLETS
 from certwright.exchange_simulator.faults import Faults
 from certwright.exchange_simulator.host_shell import HOST_CMDLETS
@@ -23,13 +25,7 @@ from certwright.exchange_simulator.http import Account, serve_wsman
 from certwright.exchange_simulator.listeners import ServerPorts, server_context
 from certwright.exchange_simulator.runspace import Runspace
 from certwright.exchange_simulator.sockets import Listener
-from certwright.exchange_simulator.state import (
-    AuthConfig,
-    OrganisationState,
-    ServerState,
-    Version,
-    utc_now,
-)
+from certwright.exchange_simulator.state import ServerState
 from certwright.exchange_simulator.world import Call, Node, WireForm, World
 from certwright.exchange_simulator.wsman import WsmanService
 

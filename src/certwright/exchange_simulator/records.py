@@ -24,7 +24,7 @@ from psrpcore.types import (
     SessionStateEntryVisibility,
 )
 
-from certwright.exchange_simulator.state import utc_now
+from certwright.exchange_simulator.certificates import utc_now
 
 _TASKS = "Microsoft.Exchange.Management.SystemConfigurationTasks."
 

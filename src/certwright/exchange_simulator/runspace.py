@@ -99,6 +99,8 @@ class Runspace:
             ValueError: `command_id` or `data` are malformed.
         """
         with self._changed:
+            if _key(command_id) in self._pipelines:
+                raise ValueError("the command exists already")
             # psrpcore looks the pipeline up when its first message arrives, so it has to be there before.
             pipeline = ServerPipeline(self._pool, uuid.UUID(command_id))
             self._pipelines[_key(command_id)] = _RunningPipeline(self, pipeline)
@@ -235,7 +237,13 @@ class _RunningPipeline:
         }
 
     def start(self, request: PowerShell) -> None:
-        """Run `request` in a thread of its own; call with the runspace's lock held."""
+        """Run `request` in a thread of its own; call with the runspace's lock held.
+
+        Raises:
+            ValueError: It runs already.
+        """
+        if self._request is not None:
+            raise ValueError("the pipeline was created twice")
         self._request = request
         self._pipeline.start()
         self._thread.start()

@@ -16,6 +16,7 @@ CONFIG = "http://schemas.microsoft.com/wbem/wsman/1/config"
 FAULT = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"
 POWERSHELL = "http://schemas.microsoft.com/powershell"
 
+_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _ANONYMOUS = ADDRESSING + "/role/anonymous"
 _DURATION = re.compile(r"PT(?:(\d{1,4})H)?(?:(\d{1,5})M)?(?:(\d{1,6}(?:\.\d{1,6})?)S)?")
 _MAX_DEPTH = 64
@@ -31,7 +32,7 @@ class Fault(Exception):
 
     Attributes:
         code: Microsoft's number; None for a fault that has none.
-        subcode: Qualified name, for example ``w:InvalidSelectors``.
+        subcode: As ElementTree writes qualified names, ``{namespace}InvalidSelectors``.
         reason: The sentence that clients show.
         provider: What the shell's provider (Exchange) adds.
     """
@@ -140,11 +141,11 @@ def fault_response(fault: Fault, message_id: str, machine: str) -> bytes:
     """The envelope that carries `fault`."""
     element = ET.Element(f"{{{ENVELOPE}}}Fault")
     code = ET.SubElement(element, f"{{{ENVELOPE}}}Code")
-    ET.SubElement(code, f"{{{ENVELOPE}}}Value").text = "s:Sender"
+    _code_value(code, f"{{{ENVELOPE}}}Sender")
     subcode = ET.SubElement(code, f"{{{ENVELOPE}}}Subcode")
-    ET.SubElement(subcode, f"{{{ENVELOPE}}}Value").text = fault.subcode
+    _code_value(subcode, fault.subcode)
     reason = ET.SubElement(element, f"{{{ENVELOPE}}}Reason")
-    ET.SubElement(reason, f"{{{ENVELOPE}}}Text").text = fault.reason
+    ET.SubElement(reason, f"{{{ENVELOPE}}}Text", {_LANGUAGE: "en-US"}).text = fault.reason
     if fault.code is not None:
         detail = ET.SubElement(element, f"{{{ENVELOPE}}}Detail")
         wsman = ET.SubElement(detail, f"{{{FAULT}}}WSManFault", {"Code": str(fault.code), "Machine": machine})
@@ -154,6 +155,12 @@ def fault_response(fault: Fault, message_id: str, machine: str) -> bytes:
             provider = ET.SubElement(message, f"{{{FAULT}}}ProviderFault", {"provider": "Exchange", "path": "Exchange"})
             provider.text = fault.provider
     return _envelope(f"{WSMAN.removesuffix('/wsman.xsd')}/fault", message_id, [element])
+
+
+def _code_value(parent: ET.Element, name: str) -> None:
+    """A fault code, which is a qualified name as *text*: its prefix is declared where it is used."""
+    namespace, _, local = name.removeprefix("{").partition("}")
+    ET.SubElement(parent, f"{{{ENVELOPE}}}Value", {"xmlns:code": namespace}).text = f"code:{local}"
 
 
 def _envelope(action: str, relates_to: str, body: Iterable[ET.Element]) -> bytes:

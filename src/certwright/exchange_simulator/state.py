@@ -4,97 +4,33 @@ The transitions are those of exchange.md sections 1, 3 and 7 as far as a client 
 called from any thread.
 """
 
-import datetime as dt
-import enum
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from cryptography import x509
 
 from certwright.exchange_simulator.certificates import (
     Bundle,
     Services,
-    Status,
     StoredCertificate,
     best_for,
     self_signed,
+    utc_now,
+)
+from certwright.exchange_simulator.configuration import (
+    BACK_END,
+    DEFAULT_WEB_SITE,
+    IMAP_SERVICES,
+    POP_SERVICES,
+    TRANSPORT_SERVICES,
+    MailAccess,
+    OrganisationState,
+    ReceiveConnector,
+    SendConnector,
+    Version,
 )
 from certwright.exchange_simulator.errors import Refused
-
-DEFAULT_WEB_SITE = 1
-BACK_END = 2
-
-POP_SERVICES = ("MSExchangePOP3", "MSExchangePOP3BE")
-IMAP_SERVICES = ("MSExchangeIMAP4", "MSExchangeIMAP4BE")
-TRANSPORT_SERVICES = ("MSExchangeTransport", "MSExchangeFrontEndTransport")
-
-
-class Version(enum.Enum):
-    """An Exchange version profile: AdminDisplayVersion, and whether it has Unified Messaging."""
-
-    EXCHANGE_2013 = ("Version 15.0 (Build 1497.2)", True)
-    EXCHANGE_2016 = ("Version 15.1 (Build 2507.6)", True)
-    EXCHANGE_2019 = ("Version 15.2 (Build 1748.10)", False)
-    EXCHANGE_SE = ("Version 15.2 (Build 2562.17)", False)
-
-    def __init__(self, display: str, unified_messaging: bool) -> None:  # noqa: FBT001 - fields of a member
-        self.display = display
-        self.unified_messaging = unified_messaging
-
-
-@dataclass(slots=True)
-class MailAccess:
-    """POP or IMAP settings, and the certificate that the service loaded when it last started."""
-
-    x509_certificate_name: str
-    served: StoredCertificate | None = None
-
-
-@dataclass(slots=True)
-class ReceiveConnector:
-    """A receive connector: without TlsCertificateName, its Fqdn selects the certificate."""
-
-    name: str
-    fqdn: str
-    ports: tuple[int, ...]
-    tls_certificate_name: str | None = None
-
-
-@dataclass(slots=True)
-class SendConnector:
-    """A send connector of the organisation; without source servers it belongs to all."""
-
-    name: str
-    source_servers: tuple[str, ...] = ()
-    fqdn: str | None = None
-    smart_hosts: tuple[str, ...] = ()
-    tls_certificate_name: str | None = None
-
-
-@dataclass(slots=True)
-class AuthConfig:
-    """Thumbprints of the certificates that servers sign tokens with."""
-
-    current: str
-    previous: str | None = None
-    next: str | None = None
-    next_effective: dt.datetime | None = None
-
-
-@dataclass(slots=True)
-class OrganisationState:
-    """What is the same for every server of the organisation."""
-
-    auth_config: AuthConfig
-    send_connectors: list[SendConnector] = field(default_factory=list)
-    federation_thumbprints: set[str] = field(default_factory=set)
-
-
-def utc_now() -> dt.datetime:
-    """Now, with its zone."""
-    return dt.datetime.now(dt.UTC)
 
 
 class ServerState:
@@ -397,11 +333,6 @@ class ServerState:
         # A wildcard cannot be enabled for POP and IMAP: naming it in the settings is enough.
         candidates = [c for c in self.certificates.values() if flag in c.services or not _is_fqdn(c.common_name)]
         settings.served = best_for(settings.x509_certificate_name, candidates, utc_now())
-
-
-def status_of(stored: StoredCertificate) -> Status:
-    """What Exchange shows as its Status now."""
-    return stored.status_at(utc_now())
 
 
 def _is_fqdn(name: str) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from certwright.exchange_simulator.configuration import OrganisationState
 from certwright.exchange_simulator.faults import Faults
-from certwright.exchange_simulator.state import OrganisationState, ServerState
+from certwright.exchange_simulator.state import ServerState
 
 
 class WireForm(enum.Enum):

@@ -104,7 +104,9 @@ class WsmanService:
         if request.body is not None and request.body.tag == f"{{{soap.IDENTIFY}}}Identify":
             return Reply(200, soap.identify_response())
         if not request.message_id:
-            return self._fault(Fault(None, "a:MessageInformationHeaderRequired", "No MessageID."), request)
+            return self._fault(
+                Fault(None, f"{{{ADDRESSING}}}MessageInformationHeaderRequired", "No MessageID."), request
+            )
         with self._lock:
             repeated = request.message_id in self._replies
             remembered = self._replies.setdefault(request.message_id, _Remembered())
@@ -157,7 +159,7 @@ class WsmanService:
             page = f"<html><head><title>{effect.status}</title></head><body><h1>Error</h1></body></html>"
             return Reply(effect.status, page.encode(), "text/html")
         if isinstance(effect, WsmanFault):
-            return self._fault(Fault(effect.code, "w:InternalError", effect.message), request)
+            return self._fault(Fault(effect.code, f"{{{WSMAN}}}InternalError", effect.message), request)
         raise ConnectionDropped
 
     # --- actions -----------------------------------------------------------------------------------------------
@@ -166,13 +168,15 @@ class WsmanService:
         if request.resource_uri.lower() != self._resource_uri.lower():
             raise Fault(
                 UNKNOWN_RESOURCE,
-                "w:InvalidResourceURI",
+                f"{{{WSMAN}}}InvalidResourceURI",
                 "The WS-Management service cannot process the request. The resource URI "
                 f"({request.resource_uri}) was not found in the WS-Management catalog.",
             )
         body = _require(request.body)
         creation = body.find(f"{{{soap.POWERSHELL}}}creationXml")
-        fragments = _decoded(creation.text if creation is not None else None)
+        if creation is None or not creation.text:
+            raise _invalid("creationXml is missing")
+        fragments = _decoded(creation.text)
         shell_id = _identifier(body.get("ShellId"))
         idle = body.findtext(f"{{{SHELL}}}IdleTimeOut")
         seconds = min(self._idle_timeout, soap.seconds(idle)) if idle else self._idle_timeout
@@ -247,7 +251,7 @@ class WsmanService:
         if not data and not done:
             raise Fault(
                 TIMED_OUT,
-                "w:TimedOut",
+                f"{{{WSMAN}}}TimedOut",
                 "The WS-Management service cannot complete the operation within the time specified in "
                 "OperationTimeout.",
             )
@@ -290,7 +294,7 @@ class WsmanService:
         if shell is None:
             raise Fault(
                 SHELL_LOST,
-                "w:InvalidSelectors",
+                f"{{{WSMAN}}}InvalidSelectors",
                 "The request for the Windows Remote Shell with ShellId "
                 f"{request.shell_id} failed because the shell was not found on the server.",
             )
@@ -310,7 +314,7 @@ class WsmanService:
 
 
 def _not_supported(_request: Request) -> list[ET.Element]:
-    raise Fault(None, "a:ActionNotSupported", "The action is not supported by the service.")
+    raise Fault(None, f"{{{ADDRESSING}}}ActionNotSupported", "The action is not supported by the service.")
 
 
 def _require(body: ET.Element | None) -> ET.Element:
@@ -334,17 +338,17 @@ def _identifier(given: str | None) -> str:
 
 
 def _invalid(reason: str) -> Fault:
-    return Fault(None, "w:SchemaValidationError", f"The request is not valid: {reason}.")
+    return Fault(None, f"{{{WSMAN}}}SchemaValidationError", f"The request is not valid: {reason}.")
 
 
 def _no_command() -> Fault:
-    return Fault(2150858843, "w:InvalidSelectors", "The shell has no such command, or it has ended already.")
+    return Fault(2150858843, f"{{{WSMAN}}}InvalidSelectors", "The shell has no such command, or it has ended already.")
 
 
 def _quota_fault(quota: int) -> Fault:
     return Fault(
         SHELL_QUOTA,
-        "w:QuotaLimit",
+        f"{{{WSMAN}}}QuotaLimit",
         "The WS-Management service cannot process the request. The maximum number of concurrent shells for this "
         "user has been exceeded. Close existing shells or raise the quota for this user.",
         "Fail to create a runspace because you have exceeded the maximum number of connections allowed : "
