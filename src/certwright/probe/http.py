@@ -18,7 +18,7 @@ _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_BODY = 4096
 _BUDGET = 262_144
-_URL_SAFE = "/?%:=&~+!$,;'@()*[]"
+_URL_SAFE = "/?#%:=&~+!$,;'@()*[]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def fetch(url: str, address: Endpoint | None, timeout: float, *, mapped: bool = 
     """Get `url`, following redirects as an authority does: http and https, any certificate, at most 10.
 
     Args:
-        url: of scheme http.
+        url: of scheme http, in ASCII.
         address: where to connect to for the scheme, host and port of `url`; other hosts are resolved.
         timeout: seconds in all.
         mapped: whether `address` is not the host's own, so that ports tell nothing about what the authority will see.
@@ -82,7 +82,7 @@ def _get(parts: SplitResult, address: Endpoint | None, deadline: Deadline) -> tu
     with connect(addresses, deadline, _BUDGET) as wire:
         if parts.scheme == "https":
             wire.start_tls(observing_context(), host)
-        path = quote(parts._replace(scheme="", netloc="", fragment="").geturl() or "/", safe=_URL_SAFE)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         wire.send(
             f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: certwright\r\nAccept: */*\r\n"
             "Connection: close\r\n\r\n".encode("ascii")
@@ -140,7 +140,7 @@ def _next(urls: Sequence[str], location: str | None, *, mapped: bool) -> str:
     if not location:
         raise _NotFollowed("it redirects without saying where to.")
     try:
-        parts = urlsplit(quote(urljoin(urls[-1], location), safe=_URL_SAFE))
+        parts = urlsplit(quote(urljoin(urls[-1], location), safe=_URL_SAFE, encoding="latin-1"))
         port = parts.port or _PORTS[parts.scheme]
         Endpoint(parts.hostname or "", port)
     except (KeyError, ValueError, ConfigurationError):

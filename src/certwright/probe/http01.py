@@ -4,6 +4,7 @@ import http.client
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from pydantic import Field, field_validator
 
@@ -101,7 +102,7 @@ def wrong_answers(
 def _examine(challenge: Challenge, via: Endpoint | None, timeout: float, resolver: Resolver) -> Iterator[WrongAnswer]:
     name = challenge.identifier.value
     place = Endpoint(name, _PORT)
-    url = f"http://{f'[{name}]' if ':' in name else name}{CHALLENGE_PATH}{challenge.token}"
+    url = f"http://{f'[{name}]' if ':' in name else name}{CHALLENGE_PATH}{quote(challenge.token)}"
     try:
         addresses = resolver(via or place, Deadline(timeout))
     except ProbeError as error:

@@ -32,6 +32,7 @@ _MAX_CONNECTIONS = 128
 _HEAD_SECONDS = 10.0
 _LINGER_SECONDS = 1.0
 _RETRY_SECONDS = 0.05
+_ASK_SECONDS = 5.0
 _HANDOVER_SECONDS = 2.0
 _BACKLOG = 256
 _GONE = (FailureKind.REFUSED, FailureKind.CLOSED)
@@ -72,7 +73,7 @@ class HttpListener(Solver[Params]):
         while (refusal := self._listen()) and challenges:
             if not _is_taken(refusal):
                 raise _cannot_listen(self.params, refusal)
-            wrong = wrong_answers(challenges[:1], _nearest(self.params), timeout=5)
+            wrong = wrong_answers(challenges[:1], _nearest(self.params), _ASK_SECONDS)
             if not wrong:
                 self._over = threading.Event()
                 self._successor = threading.Thread(target=self._take_over, name="http-01 successor", daemon=True)

@@ -20,7 +20,7 @@ from certwright.sdk.solver import Challenge, Solver
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _FOLDERS = tuple(CHALLENGE_PATH.strip("/").split("/"))
-_ATTEMPTS = 5
+_ATTEMPTS = 100
 
 
 class Params(Precheck):

@@ -1,0 +1,204 @@
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from certwright.domain.errors import SolverError
+from certwright.domain.identifiers import Identifier
+from certwright.sdk.solver import Challenge
+from certwright.solvers.webroot import Params, Webroot
+from peers.answers import http01, solver_context
+
+CHALLENGE = http01("mail.contoso.test")
+
+
+def solver(root: Path, **paths: Path) -> Webroot:
+    return Webroot(
+        Params(path=root, paths={f"{name}.contoso.test": path for name, path in paths.items()}), solver_context()
+    )
+
+
+def answer(root: Path, token: str = CHALLENGE.token) -> Path:
+    return root / ".well-known" / "acme-challenge" / token
+
+
+def everything(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*")}
+
+
+def test_an_answer_is_a_file_that_the_web_server_may_read(tmp_path: Path) -> None:
+    previous = os.umask(0o077)
+    try:
+        solver(tmp_path).present([CHALLENGE])
+    finally:
+        os.umask(previous)
+    assert answer(tmp_path).read_text() == CHALLENGE.key_authorization
+    assert stat.S_IMODE(answer(tmp_path).stat().st_mode) == 0o644
+    for folder in (answer(tmp_path).parent, answer(tmp_path).parent.parent):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert everything(tmp_path) == {
+        ".well-known",
+        ".well-known/acme-challenge",
+        f".well-known/acme-challenge/{CHALLENGE.token}",
+    }
+
+
+def test_afterwards_the_folder_is_as_it_was(tmp_path: Path) -> None:
+    webroot = solver(tmp_path)
+    challenges = [http01(f"host{i}.contoso.test", f"token-{i}") for i in range(5)]
+    webroot.present(challenges)
+    webroot.clean_up(challenges)
+    webroot.clean_up(challenges)
+    assert everything(tmp_path) == set()
+
+
+@pytest.mark.parametrize("before", [".well-known", ".well-known/acme-challenge", ".well-known/acme-challenge/other"])
+def test_what_was_there_stays(before: str, tmp_path: Path) -> None:
+    (tmp_path / before).mkdir(parents=True)
+    (tmp_path / before).chmod(0o700)
+    there = everything(tmp_path)
+    webroot = solver(tmp_path)
+    webroot.present([CHALLENGE])
+    webroot.clean_up([CHALLENGE])
+    assert everything(tmp_path) == there
+    assert stat.S_IMODE((tmp_path / before).stat().st_mode) == 0o700
+
+
+def test_an_answer_left_by_a_crash_is_replaced_and_removed(tmp_path: Path) -> None:
+    solver(tmp_path).present([CHALLENGE])
+    again = solver(tmp_path)
+    again.present([CHALLENGE])
+    again.clean_up([CHALLENGE])
+    assert not answer(tmp_path).exists()
+
+
+def test_a_crashed_run_is_cleaned_up_by_the_next(tmp_path: Path) -> None:
+    solver(tmp_path).present([CHALLENGE])
+    solver(tmp_path).clean_up([CHALLENGE])
+    assert not answer(tmp_path).exists()
+
+
+@pytest.mark.parametrize("content", [b"somebody else's", b"\xff\xfe"])
+def test_a_file_that_is_not_ours_is_left(content: bytes, tmp_path: Path) -> None:
+    answer(tmp_path).parent.mkdir(parents=True)
+    answer(tmp_path).write_bytes(content)
+    solver(tmp_path).clean_up([CHALLENGE])
+    assert answer(tmp_path).read_bytes() == content
+
+
+def test_names_may_have_sites_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "www").mkdir()
+    (tmp_path / "mail").mkdir()
+    webroot = solver(tmp_path / "www", mail=tmp_path / "mail")
+    challenges = [CHALLENGE, http01("www.contoso.test", "other")]
+    webroot.present(challenges)
+    assert answer(tmp_path / "mail").exists()
+    assert answer(tmp_path / "www", "other").exists()
+    webroot.clean_up(challenges)
+    assert everything(tmp_path) == {"www", "mail"}
+
+
+@pytest.mark.parametrize("link", [".well-known", ".well-known/acme-challenge"])
+@pytest.mark.parametrize("dangling", [True, False])
+def test_a_link_out_of_the_folder_is_not_followed(link: str, dangling: bool, tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    (root / link).parent.mkdir(parents=True)
+    (root / link).symlink_to(outside)
+    if not dangling:
+        outside.mkdir()
+    with pytest.raises(SolverError) as caught:
+        solver(root).present([CHALLENGE])
+    assert "leads out of it" in str(caught.value.causes[0])
+    assert everything(outside) == set()
+    assert outside.exists() is not dangling
+
+
+def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".well-known").symlink_to("elsewhere")
+    solver(tmp_path).present([CHALLENGE])
+    assert (tmp_path / "elsewhere" / "acme-challenge" / CHALLENGE.token).exists()
+
+
+def test_a_link_in_the_place_of_the_answer_is_replaced(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    answer(tmp_path / "root").parent.mkdir(parents=True)
+    answer(tmp_path / "root").symlink_to(victim)
+    solver(tmp_path / "root").present([CHALLENGE])
+    assert victim.read_text() == "precious"
+    assert answer(tmp_path / "root").read_text() == CHALLENGE.key_authorization
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda root: None, "there is no such folder"),
+        (lambda root: root.write_text("a file"), "there is no such folder"),
+        (lambda root: (root.mkdir(), (root / ".well-known").write_text("a file")), "Not a directory"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_named(make: object, reason: str, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    make(root)  # type: ignore[operator]
+    with pytest.raises(SolverError, match="1 of 1 answers could not be written") as caught:
+        solver(root).present([CHALLENGE])
+    (cause,) = caught.value.causes
+    assert reason in str(cause)
+    assert str(root) in str(cause)
+    assert "mail.contoso.test" in str(cause)
+
+
+def test_every_name_that_fails_is_told(tmp_path: Path) -> None:
+    webroot = solver(tmp_path, mail=tmp_path / "missing", www=tmp_path / "missing too")
+    challenges = [CHALLENGE, http01("www.contoso.test", "2"), http01("good.contoso.test", "3")]
+    with pytest.raises(SolverError, match="2 of 3") as caught:
+        webroot.present(challenges)
+    assert len(caught.value.causes) == 2
+    webroot.clean_up(challenges)
+    assert everything(tmp_path) == set()
+
+
+@given(st.text(max_size=30).filter(lambda t: not t.replace("-", "a").replace("_", "a").isalnum() or not t.isascii()))
+def test_a_token_that_is_no_token_touches_no_file(tmp_path_factory: pytest.TempPathFactory, token: str) -> None:
+    root = tmp_path_factory.mktemp("root")
+    challenge = Challenge(Identifier.parse("mail.contoso.test"), "http-01", token, "x")
+    with pytest.raises(SolverError):
+        solver(root).present([challenge])
+    solver(root).clean_up([challenge])
+    assert everything(root) == set()
+
+
+def test_runs_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None:
+    errors: list[BaseException] = []
+
+    def run(number: int) -> None:
+        challenge = http01("mail.contoso.test", f"token-{number}")
+        try:
+            for _ in range(20):
+                webroot = solver(tmp_path)
+                webroot.present([challenge])
+                assert answer(tmp_path, challenge.token).read_text() == challenge.key_authorization
+                webroot.clean_up([challenge])
+        except BaseException as error:  # noqa: BLE001 - to be seen by the test
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"path": "relative"}, {"path": "/srv", "paths": {"x": "relative"}}, {"path": "/", "x": 1}]
+)
+def test_parameters_that_cannot_work_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Params.model_validate(values)
