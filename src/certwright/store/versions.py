@@ -40,10 +40,11 @@ class Versions:
         Raises:
             NotFound: if there is none.
         """
-        row = self.connection.execute(select(*_FIELDS).where(versions.c.id == version_id)).one_or_none()
+        found = self.connection.execute(select(*_FIELDS).where(versions.c.id == version_id))
+        row = found.mappings().one_or_none()
         if row is None:
             raise NotFound(f"There is no certificate version {version_id!r}.")
-        return CertificateVersion.model_validate(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+        return CertificateVersion.model_validate(row)
 
     def list(self, managed_id: str, limit: int | None = None) -> list[CertificateVersion]:
         """The versions of a managed certificate, newest first."""

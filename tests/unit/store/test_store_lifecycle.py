@@ -1,6 +1,7 @@
 import base64
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -91,6 +92,23 @@ def test_of_those_who_create_at_once_one_succeeds(settings: Settings) -> None:
     assert sorted(type(result).__name__ for result in results) == ["StoreError", "StoreError", "StoreError", "str"]
     assert [path.name for path in settings.data_folder.iterdir()] == ["certwright.db"]
     assert len(list(settings.key_folder.iterdir())) == 1
+    open_store(settings).close()
+
+
+def test_a_process_killed_while_it_creates_leaves_no_store_behind(settings: Settings) -> None:
+    script = f"""
+import os, signal
+from pathlib import Path
+from certwright.settings import Settings
+from certwright.store import create
+os.link = lambda *places: os.kill(os.getpid(), signal.SIGKILL)
+create(Settings(Path({str(settings.data_folder)!r}), Path({str(settings.key_folder)!r})))
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    with pytest.raises(StoreError, match="There is no store"):
+        open_store(settings)
+    create(settings)
     open_store(settings).close()
 
 
