@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from certwright.domain.certificates import CertificateFacts
-from certwright.domain.deployment import Plan, ServedRow
+from certwright.domain.deployment import Plan, ServedRow, failures
+from certwright.domain.errors import CertwrightError, DeploymentError, NeedsPerson
 from certwright.domain.formats import PfxCipher, pkcs12_bytes
 from certwright.domain.keys import KeyType, PrivateKey, generate
 from certwright.exchange.verify import Patience
@@ -251,3 +252,47 @@ def verdicts(rows: Sequence[ServedRow]) -> Mapping[str, set[str]]:
     for row in rows:
         found.setdefault(row.service, set()).add(row.verdict.value)
     return found
+
+
+@dataclass
+class Ended:
+    """How a run ended: `stage` as the engine names it."""
+
+    stage: str
+    rows: Sequence[ServedRow]
+    error: CertwrightError | None = None
+
+    @property
+    def told(self) -> str:
+        return "\n".join(self.error.explain()) if self.error else ""
+
+
+def run(task: Exchange, baseline: Sequence[ServedRow] | None = None) -> Ended:
+    """What the engine does, whatever happens; `baseline` is that of the run that this one resumes."""
+    before = task.baseline() if baseline is None else baseline
+    applying = False
+    try:
+        plan = task.plan()
+        if plan.refusals:
+            return Ended("failed", (), DeploymentError("refused", causes=plan.refusals))
+        applying = bool(plan.changes)
+        if applying:
+            task.apply(plan)
+        rows = task.verify(before)
+        if wrong := failures(rows):
+            raise DeploymentError("not served", causes=[f"{row.service}: {row.detail}" for row in wrong])
+    except NeedsPerson as waiting:
+        return Ended("waiting", (), waiting)
+    except CertwrightError as error:
+        return take_back(task, before, error) if applying else Ended("failed", (), error)
+    return Ended("deployed", rows)
+
+
+def take_back(task: Exchange, before: Sequence[ServedRow], cause: CertwrightError | None = None) -> Ended:
+    """The engine's way back."""
+    try:
+        task.undo()
+        rows = task.verify_undone(before)
+    except NeedsPerson as stuck:
+        return Ended("undoing", (), stuck)
+    return Ended("undoing" if failures(rows) else "rolled-back", rows, cause)

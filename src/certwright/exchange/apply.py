@@ -10,12 +10,11 @@ from certwright.domain.errors import DeploymentError, Unreachable
 from certwright.domain.formats import PfxCipher, pkcs12_bytes
 from certwright.exchange import changes
 from certwright.exchange.organisation import Organisation
+from certwright.exchange.plan import BLOCKING
 from certwright.remoting.failures import CommandFailed
 from certwright.remoting.psrp import Parameter, SecureString
 from certwright.sdk.context import Material
 from certwright.sdk.journal import Journal, Step
-
-_BLOCKING = {"Revoked", "DateInvalid", "Invalid", "Untrusted", "PendingRequest"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +153,7 @@ def _check_import(change: Change, work: Work) -> None:
                 hint=f"Remove it there, then run this again: Remove-ExchangeCertificate -Server '{server}' "
                 f"-Thumbprint '{found.thumbprint}'",
             )
-        if found.status in _BLOCKING:
+        if found.status in BLOCKING:
             raise DeploymentError(
                 f"{server} does not accept the certificate: its status there is {found.status}.",
                 hint="If it is Untrusted, the root of its authority is missing in the server's store of trusted roots.",

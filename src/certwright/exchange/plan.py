@@ -18,6 +18,7 @@ from certwright.exchange.model import MAIL_ACCESS, SUPPORTED, Certificate, Conne
 from certwright.exchange.refusals import connector_notes, connector_refusals, version_refusals
 
 INTERNAL_LIFETIME = timedelta(days=60)
+BLOCKING = frozenset({"Revoked", "DateInvalid", "Invalid", "Untrusted", "PendingRequest"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +112,11 @@ class _Server:
         wanted = self._wanted()
         if wanted is None:
             return self._draft
-        self._import()
         missing = self._missing(wanted)
+        if self._new is None:
+            self._import()
+        elif missing:
+            self._check_stored(self._new)
         if Service.IIS in missing:
             self._draft.web_site.append(self._enable(Service.IIS, "the Default Web Site is to serve it"))
         if rest := missing & ~Service.IIS:
@@ -132,22 +136,27 @@ class _Server:
         return wanted
 
     def _import(self) -> None:
-        server = self._state.server
-        if self._new is None:
-            made = changes.import_certificate(
-                server,
-                self._wish.facts.thumbprint,
-                self._wish.intermediates,
-                self._wish.friendly_name,
-                "it is not in the server's store",
-            )
-            self._draft.imports.append(made)
-        elif self._new.has_private_key is False:
+        made = changes.import_certificate(
+            self._state.server,
+            self._wish.facts.thumbprint,
+            self._wish.intermediates,
+            self._wish.friendly_name,
+            "it is not in the server's store",
+        )
+        self._draft.imports.append(made)
+
+    def _check_stored(self, stored: Certificate) -> None:
+        """What is in the store already must be usable before anything is assigned to it."""
+        server, thumbprint = self._state.server, stored.thumbprint
+        if stored.has_private_key is False:
             self._draft.refusals.append(
-                f"{server}: the certificate {self._new.thumbprint} is in the store without its private key, and "
-                "Exchange imports no certificate twice. Remove it there: "
-                f"Remove-ExchangeCertificate -Server '{server}' -Thumbprint '{self._new.thumbprint}'; then run this "
-                "again."
+                f"{server}: the certificate {thumbprint} is in the store without its private key, and Exchange imports "
+                f"no certificate twice. Remove it there: Remove-ExchangeCertificate -Server '{server}' -Thumbprint "
+                f"'{thumbprint}'; then run this again."
+            )
+        elif stored.status in BLOCKING:
+            self._draft.refusals.append(
+                f"{server} does not accept the certificate: its status there is {stored.status}."
             )
 
     def _missing(self, wanted: Service) -> Service:
