@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from certwright.domain.errors import CertwrightError, LeaseLost, NeedsPerson
 from certwright.domain.events import Event, EventKind
@@ -11,6 +11,9 @@ from certwright.domain.managed import ManagedCertificate
 from certwright.domain.runs import Entry, Outcome, Run, RunKind
 from certwright.engine.journal import Listen, RunJournal
 from certwright.store import Lease, Store
+
+ANSWERS_KEPT = timedelta(hours=1)
+"""How long challenge answers may lie in the store: no order is waited for as long as this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,11 @@ class Engine:
 
     @contextmanager
     def certificate_lease(self, managed: ManagedCertificate) -> Iterator[Lease]:
-        """Exclusive work on one managed certificate, over all processes."""
+        """Exclusive work on one managed certificate, over all processes; runs that died with it are closed first."""
         with self.store.lease(f"certificate:{managed.id}") as lease:
+            with self.store.write(lease) as unit:
+                unit.runs.interrupt_dead(managed.id, self.now())
+                unit.answers.expire(self.now() - ANSWERS_KEPT)
             yield lease
 
     def record(self, event: Event, *leases: Lease) -> None:
@@ -56,7 +62,6 @@ def running(engine: Engine, managed: ManagedCertificate, kind: RunKind, *leases:
     """A run with a journal; how the block ends is how the run ends."""
     run = Run(managed_id=managed.id, kind=kind, started_at=engine.now())
     with engine.store.write(*leases) as unit:
-        unit.runs.interrupt_dead(managed.id, run.started_at)
         unit.runs.start(run)
 
     def append(entry: Entry) -> Entry:

@@ -111,6 +111,8 @@ def remove(engine: Engine, reference: str) -> ManagedCertificate:
         managed = unit.managed.get(reference)
     with engine.certificate_lease(managed) as lease, engine.store.write(lease) as unit:
         unit.managed.remove(managed.id)
+        if managed.key.own_key:
+            unit.secrets.remove(managed.key.own_key)
     return managed
 
 
