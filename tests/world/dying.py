@@ -1,0 +1,108 @@
+"""Processes that kill themselves, as a power cut would, at a chosen boundary. The product has no hooks for this."""
+
+import os
+import signal
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, event
+
+from certwright.acme.https_transport import HttpsTransport
+from certwright.domain.runs import Entry
+from certwright.engine.context import Engine
+from certwright.engine.deploy import deploy as put
+from certwright.engine.issuers import add_issuer
+from certwright.engine.request import request as ask
+from certwright.settings import Settings
+from certwright.store.database import Database
+from certwright.wiring import open_engine
+from world.hurry import hurry
+
+
+class Boundary(StrEnum):
+    """What a process is about to do when it dies, or has just done."""
+
+    ENTRY = "an entry is in the journal"
+    EFFECT = "before something lasts: a transaction is committed, or the authority is asked"
+
+
+@dataclass(slots=True)
+class Death:
+    """The ``nth`` time that this boundary is reached is the last."""
+
+    boundary: Boundary
+    nth: int
+    _seen: int = field(default=0, init=False)
+
+    def reached(self, boundary: Boundary) -> None:
+        """Die, if it is this one's turn."""
+        if boundary is self.boundary:
+            self._seen += 1
+            if self._seen == self.nth:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def request(reference: str, death: Death) -> None:
+    """Request a certificate."""
+    with _engine(death) as engine:
+        ask(engine, reference)
+
+
+def register(name: str, params: Mapping[str, Any], death: Death) -> None:
+    """Add an issuer."""
+    with _engine(death) as engine:
+        add_issuer(engine, "acme", name, dict(params), internal_names=True, eab=None)
+
+
+def deploy(reference: str, death: Death) -> None:
+    """Run the deployment tasks; an exit code that is not 0 says that one failed."""
+    hurry()
+    with _engine(death) as engine:
+        results = put(engine, reference)
+    if failed := [result.error for result in results if result.error]:
+        raise SystemExit("\n".join(line for error in failed for line in error.explain()))
+
+
+@contextmanager
+def _engine(death: Death) -> Iterator[Engine]:
+    def listen(_entry: Entry) -> None:
+        death.reached(Boundary.ENTRY)
+
+    engine = open_engine(Settings.locate(None, os.environ), listen)
+    _watch_database(engine.store._database, death)
+    _watch_transport(death)
+    try:
+        yield engine
+    finally:
+        engine.store.close()
+
+
+def _watch_database(database: Database, death: Death) -> None:
+    class Dying(Database):
+        @contextmanager
+        def write(self) -> Iterator[Connection]:
+            with super().write() as connection:
+                yield connection
+                death.reached(Boundary.EFFECT)
+
+    @event.listens_for(database._engine, "connect")
+    def _hurry(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")  # a kill spares what the system has still to write to the disk
+
+    database._engine.dispose()
+    database.__class__ = Dying
+
+
+def _watch_transport(death: Death) -> None:
+    class Dying(HttpsTransport):
+        def request(self, *arguments: Any, **options: Any) -> Any:
+            death.reached(Boundary.EFFECT)
+            return super().request(*arguments, **options)
+
+    from certwright.issuers import acme
+
+    acme.HttpsTransport = Dying  # type: ignore[attr-defined]  # the module that uses it
