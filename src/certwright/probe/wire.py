@@ -18,7 +18,7 @@ T = TypeVar("T")
 _CHUNK = 16_384
 _TLS_RECORDS = (21, 22)  # what a server begins with: an alert or a handshake message
 _ALERT = re.compile(r"(sslv3|tlsv1|tlsv13)_(alert_)?")
-_RESOLUTIONS = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+_NO_ADDRESS = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
 
 class Deadline:
@@ -69,7 +69,7 @@ def resolve(endpoint: Endpoint, deadline: Deadline) -> list[Endpoint]:
         raise ProbeError(FailureKind.DNS, f"The name {endpoint.host} was not resolved in time.") from None
     if isinstance(result, list):
         return result
-    if isinstance(result, socket.gaierror) and result.errno not in _RESOLUTIONS:
+    if isinstance(result, socket.gaierror) and result.errno not in _NO_ADDRESS:
         raise ProbeError(FailureKind.DNS, f"The name {endpoint.host} cannot be resolved: {result.strerror}.")
     raise ProbeError(FailureKind.DNS, f"The name {endpoint.host} has no address.")
 
