@@ -314,12 +314,13 @@ def _validation(challenge: str, address: str | None, check_via: str | None, webr
         if address:
             raise ConfigurationError("--http-address and --webroot exclude each other: choose who answers on port 80.")
         return Validation(challenge="http-01", solver="webroot", params=_set(path=webroot, check_via=check_via))
-    host, _, port = (address or "").rpartition(":")
-    if address and not port.isdigit():
-        raise ConfigurationError(
-            f"{address!r} is not ADDRESS:PORT.", hint="For example 0.0.0.0:80, [::]:80 or 192.0.2.10:8080."
-        )
-    listen = _set(address=host.strip("[]") or None, port=int(port) if port else None, check_via=check_via)
+    if address:
+        from certwright.probe import Endpoint  # noqa: PLC0415 - loads cryptography
+
+        where = Endpoint.parse(address)
+        listen = _set(address=where.host, port=where.port, check_via=check_via)
+    else:
+        listen = _set(check_via=check_via)
     return Validation(challenge="http-01", solver="http_listener", params=listen)
 
 
