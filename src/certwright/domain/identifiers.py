@@ -182,12 +182,8 @@ def _is_covered(names: set[Identifier], host: str) -> bool:
         wanted = Identifier.parse(host)
     except InvalidIdentifier:
         return False
-    if wanted in names:
-        return True
-    if wanted.type is IdentifierType.IP or wanted.is_wildcard:
-        return False
-    _, _, parent = wanted.value.partition(".")
-    return Identifier(IdentifierType.DNS, f"*.{parent}") in names
+    _, _, parent = wanted.value.partition(".")  # of an address it makes no name, and of a wildcard the same one
+    return wanted in names or Identifier(IdentifierType.DNS, f"*.{parent}") in names
 
 
 def _shown(text: str) -> str:

@@ -184,6 +184,10 @@ class TestChains:
         ordered = order_chain([everything[i] for i in given_order])
         assert ordered == [self.server, self.issuing, self.cross, self.old_anchor]
 
+    def test_a_root_that_was_renewed_is_there_once(self) -> None:
+        renewed = self.root.root()
+        assert order_chain([renewed, self.server, self.anchor, self.issuing]) == [self.server, self.issuing, renewed]
+
     def test_two_authorities_that_certify_each_other_end(self) -> None:
         back = self.root.issuer_certificate(self.old_root)
         assert order_chain([self.server, self.issuing, self.cross, back]) == [

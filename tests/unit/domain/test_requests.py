@@ -133,6 +133,13 @@ def test_keys_that_authorities_do_not_sign_are_refused(
     assert caught.value.hint
 
 
+def test_a_request_of_another_version_is_refused() -> None:
+    data = der(GOOD)
+    version = data.index(b"\x02\x01\x00")
+    with pytest.raises(InvalidMaterial, match="cannot be read"):
+        load_request(data[: version + 2] + b"\x05" + data[version + 3 :])
+
+
 def test_a_key_of_unknown_kind_is_refused() -> None:
     p256, unknown = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d030177")
     with pytest.raises(InvalidMaterial):
