@@ -108,7 +108,7 @@ def show(session: Session, certificate: Reference) -> None:
         for label, value in found.lines():
             console.print(f"{label:<16} {value}")
         for state in found.states:
-            console.print(served(state.served, f"Task {state.task_id}: {state.stage} {state.message}"))
+            console.print(served(console, state.served, f"Task {state.task_id}: {state.stage} {state.message}"))
 
     session.emit(found.data(), to_person)
 

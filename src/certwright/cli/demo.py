@@ -132,7 +132,7 @@ class _Story:
         from certwright.cli.show import served  # noqa: PLC0415 - loads Rich
 
         names = {number: standard for standard, (_, number) in self._world.server.ports.items()}
-        self._console.print(served(rows, title, names))
+        self._console.print(served(self._console, rows, title, names))
 
 
 def _first_to_last(*acts: tuple[ServedRow, ...]) -> list[ServedRow]:

@@ -40,7 +40,7 @@ def report(session: Session, results: Sequence["TaskResult"]) -> Exit:
     session.progress.close()
     for result in results:
         if not session.as_json:
-            session.console.print(served(result.rows, f"{result.task.title}: {result.stage}"))
+            session.console.print(served(session.console, result.rows, f"{result.task.title}: {result.stage}"))
             if result.error:
                 session.console.print("\n".join(result.error.explain()))
             elif result.unchanged:
