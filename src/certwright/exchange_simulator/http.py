@@ -48,6 +48,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
     server_version = "Microsoft-IIS/10.0"
     sys_version = ""
     timeout = CONNECTION_TIMEOUT
+    wbufsize = -1  # an answer leaves as a whole
     error_content_type = "text/plain"
     error_message_format = "%(code)d %(message)s"
 

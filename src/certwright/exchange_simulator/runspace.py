@@ -38,7 +38,6 @@ from psrpcore.types import (
 )
 
 from certwright.exchange_simulator.cmdlet import Session
-from certwright.exchange_simulator.faults import Gone
 from certwright.exchange_simulator.pipeline import (
     Interrupted,
     PipelineFailed,
@@ -323,8 +322,6 @@ class _RunningPipeline:
         with self._runspace.locked():
             self.interruption = interruption
             self._runspace.locked().notify_all()
-        if isinstance(interruption.effect, Gone):
-            interruption.node.faults.take_down()
 
 
 def _key(identifier: str | None) -> str:

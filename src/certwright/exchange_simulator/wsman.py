@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree as ET
 
 from certwright.exchange_simulator import soap
-from certwright.exchange_simulator.faults import HttpStatus, WsmanFault
+from certwright.exchange_simulator.faults import Gone, HttpStatus, WsmanFault
 from certwright.exchange_simulator.pipeline import Interrupted
 from certwright.exchange_simulator.runspace import Runspace
 from certwright.exchange_simulator.soap import ADDRESSING, CONFIG, SHELL, TRANSFER, WSMAN, Fault, Request
@@ -160,6 +160,9 @@ class WsmanService:
             return Reply(effect.status, page.encode(), "text/html")
         if isinstance(effect, WsmanFault):
             return self._fault(Fault(effect.code, f"{{{WSMAN}}}InternalError", effect.message), request)
+        if isinstance(effect, Gone):
+            # Here and not where the cmdlet ran: its Command must have been answered, or it is another fault.
+            interruption.node.faults.take_down()
         raise ConnectionDropped
 
     # --- actions -----------------------------------------------------------------------------------------------
