@@ -20,7 +20,7 @@ from certwright.engine.request import request as ask
 from certwright.settings import Settings
 from certwright.store.database import Database
 from certwright.wiring import open_engine
-from world.hurry import hurry
+from world.hurry import hurried
 
 
 class Boundary(StrEnum):
@@ -60,8 +60,7 @@ def register(name: str, params: Mapping[str, Any], death: Death) -> None:
 
 def deploy(reference: str, death: Death) -> None:
     """Run the deployment tasks; an exit code that is not 0 says that one failed."""
-    hurry()
-    with _engine(death) as engine:
+    with hurried(), _engine(death) as engine:
         results = put(engine, reference)
     if failed := [result.error for result in results if result.error]:
         raise SystemExit("\n".join(line for error in failed for line in error.explain()))

@@ -33,6 +33,7 @@ class Exchange:
     organisation: ExchangeOrganisation
     server: ExchangeServer
     ca_file: Path
+    first_sha256: str
 
     @property
     def params(self) -> dict[str, Any]:
@@ -50,6 +51,12 @@ class Exchange:
         }
 
     @property
+    def few_params(self) -> dict[str, Any]:
+        """Less work: the web site and SMTP alone."""
+        looked_at = [word for word in self.params["verify"] if word.startswith(("IIS", "SMTP"))]
+        return {"services": "IIS,SMTP", "winrm": None, "verify": looked_at}
+
+    @property
     def options(self) -> list[str]:
         """The same for the command line."""
         words = ["--server", SERVER, "--auth", "basic", "--credential", CREDENTIAL, "--ca-file", str(self.ca_file)]
@@ -65,6 +72,11 @@ class Exchange:
         """Port -> SHA-256 of the certificate that the server's state selects for it."""
         found = {port: self.server.state.served(port) for port in WAYS}
         return {port: CertificateFacts.of(c.certificate).sha256 if c else None for port, c in found.items()}
+
+    @property
+    def internal_transport(self) -> str | None:
+        """Thumbprint of the certificate that servers use among themselves."""
+        return self.server.state.internal_transport
 
     @property
     def mutations(self) -> list[str]:
@@ -85,6 +97,7 @@ def exchange(folder: Path, password: str = PASSWORD) -> Iterator[Exchange]:
         tls_key=endpoint.private_key_pem,
         username=USERNAME,
         password=password,
+        shell_quota=100,  # a process that is killed leaves its shells open
     )
     with organisation:
         now = utc_now()
@@ -95,7 +108,7 @@ def exchange(folder: Path, password: str = PASSWORD) -> Iterator[Exchange]:
         server.add_certificate(
             pkcs12_bytes(old.private_key, old.chain, "by hand", PfxCipher.LEGACY, "by hand"), "by hand"
         )
-        yield Exchange(organisation, server, ca_file)
+        yield Exchange(organisation, server, ca_file, CertificateFacts.of(old.chain[0]).sha256)
 
 
 def attach(engine: Engine, managed_id: str, target: Exchange, password: str = PASSWORD, **params: Any) -> TaskSettings:

@@ -1,12 +1,20 @@
 """The Exchange task with less patience than production needs: a test's server answers at once or never."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
 from certwright.exchange.verify import Patience
 from certwright.remoting.psrp import Limits
 from certwright.tasks.exchange import Exchange
 
 
-def hurry() -> None:
-    """Shorten the waits of every Exchange task of this process."""
-    Exchange.limits = Limits(connect=5, reply=8, poll=1, call=6)
-    Exchange.patience = Patience(total=3, first=0.1, longest=0.5)
-    Exchange.pauses = (0.05, 0.1)
+@contextmanager
+def hurried() -> Iterator[None]:
+    """Shorter waits for every Exchange task of this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Exchange, "limits", Limits(connect=5, reply=8, poll=1, call=6))
+        patch.setattr(Exchange, "patience", Patience(total=3, first=0.1, longest=0.5))
+        patch.setattr(Exchange, "pauses", (0.05, 0.1))
+        yield
