@@ -10,7 +10,7 @@ from certwright.cli.session import Exit, Session, command, exit_code
 from certwright.cli.show import journal_lines, plan_lines, served, table
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.formats import PfxCipher
-from certwright.domain.keys import KeyType
+from certwright.domain.keys import KeyType, PrivateKey, load_private_key
 from certwright.domain.managed import CertificateVersion, Validation
 
 app = typer.Typer(help="Managed certificates.", no_args_is_help=True)
@@ -35,6 +35,9 @@ def new(
     webroot: Annotated[str | None, typer.Option(help="Answer http-01 by files in this folder of a web server.")] = None,
     key: Annotated[KeyType | None, typer.Option(help="Kind of key [default: rsa-2048].")] = None,
     key_file: Annotated[str | None, typer.Option(help="Use this private key; - is standard input.")] = None,
+    key_password_file: Annotated[
+        str | None, typer.Option(help="File with the password of an encrypted --key-file; - is standard input.")
+    ] = None,
     csr: Annotated[str | None, typer.Option(help="Use this signing request; its key stays where it is.")] = None,
     reuse_key: Annotated[bool, typer.Option("--reuse-key", help="Keep the key when it is renewed.")] = False,
     profile: Annotated[str | None, typer.Option(help="The authority's profile, for example classic.")] = None,
@@ -52,7 +55,7 @@ def new(
         title=title,
         validation=_validation(challenge, http_address, http_check_via, webroot),
         key_type=key,
-        own_key=read_file(key_file, "a private key") if key_file else None,
+        own_key=_own_key(key_file, key_password_file) if key_file else None,
         own_csr=read_file(csr, "a signing request") if csr else None,
         reuse_key=reuse_key,
         profile=profile,
@@ -300,6 +303,11 @@ def export(
         [{"path": str(f.path), "secret": f.secret} for f in files],
         lambda console: console.print("\n".join(f"{f.path}{' (secret)' if f.secret else ''}" for f in files)),
     )
+
+
+def _own_key(file: str, password_file: str | None) -> PrivateKey:
+    password = read_secret(password_file, "key's password").encode() if password_file else None
+    return load_private_key(read_file(file, "a private key"), password)
 
 
 def _validation(challenge: str, address: str | None, check_via: str | None, webroot: str | None) -> Validation:

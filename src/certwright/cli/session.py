@@ -150,6 +150,7 @@ def command(
 
 def perform(session: Session, work: Callable[[Session], None]) -> NoReturn:
     """Do the work and leave with its exit code; whatever went wrong is said in words, never as a traceback."""
+    logging.captureWarnings(capture=True)  # a library's doubts about a stranger's certificate are not for the terminal
     try:
         work(session)
     except CertwrightError as error:

@@ -94,7 +94,8 @@ def make_task(
     params = read_params(found.params, settings.params, f"the task {settings.title!r}")
     with engine.store.read() as unit:
         mine = material(unit, version)
-        older = [material(unit, v) for v in unit.versions.list(managed.id) if v.issued_at < version.issued_at]
+        older = [v for v in unit.versions.list(managed.id) if v.issued_at < version.issued_at]
+        predecessors = tuple(material(unit, v) for v in older[:MAX_PREDECESSORS])
 
     def guard() -> None:
         for lease in leases:
@@ -103,7 +104,7 @@ def make_task(
     context = TaskContext(
         certificate_title=managed.title,
         material=mine,
-        predecessors=tuple(older[:MAX_PREDECESSORS]),
+        predecessors=predecessors,
         credentials=lambda name: _credential(engine, name),
         memory=TaskMemory(engine, settings.id, leases),
         journal=journal,

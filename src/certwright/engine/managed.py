@@ -1,7 +1,7 @@
 """Managed certificates: described, listed, changed, forgotten."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -10,7 +10,7 @@ from certwright.domain import certificates, keys
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.identifiers import parse_all
-from certwright.domain.keys import KeySource, KeyType
+from certwright.domain.keys import KeySource, KeyType, PrivateKey
 from certwright.domain.managed import (
     CertificateVersion,
     KeySettings,
@@ -32,14 +32,14 @@ from certwright.store import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a person asks for; `own_key` and `own_csr` are files' contents."""
+    """What a person asks for; `own_csr` is a file's contents."""
 
     names: tuple[str, ...]
     issuer: str
     validation: Validation
     title: str | None = None
     key_type: KeyType | None = None
-    own_key: bytes | None = None
+    own_key: PrivateKey | None = field(default=None, repr=False)
     own_csr: bytes | None = None
     reuse_key: bool = False
     profile: str | None = None
@@ -67,20 +67,13 @@ def create(engine: Engine, wish: Wish) -> ManagedCertificate:
         preferred_chain=wish.preferred_chain,
         pfx_password_credential=wish.pfx_password_credential,
     )
-    if wish.own_csr:
-        asked = set(certificates.request_identifiers(certificates.load_request(wish.own_csr)))
-        if asked != set(identifiers):
-            raise ConfigurationError(
-                "The signing request names something else than you did.",
-                hint=f"It names: {', '.join(sorted(str(i) for i in asked))}.",
-            )
     read_params(catalog.plugin("solvers", wish.validation.solver).params, wish.validation.params, "the validation")
     with engine.store.write() as unit:
         check_capabilities(managed, unit.issuers.get(managed.issuer).capabilities)
         if wish.pfx_password_credential:
             unit.credentials.get(wish.pfx_password_credential)
         if wish.own_key and key.own_key:
-            unit.secrets.put(key.own_key, wish.own_key)
+            unit.secrets.put(key.own_key, keys.private_key_pem(wish.own_key))
         unit.managed.add(managed)
         unit.managed.set_next_check(managed.id, engine.now())
     return managed
@@ -95,8 +88,7 @@ def _key_settings(wish: Wish, secret: str) -> KeySettings:
             hint="A key file or a signing request brings its own kind of key; --reuse-key goes with --key alone.",
         )
     if wish.own_key:
-        kind = keys.key_type(keys.load_private_key(wish.own_key))
-        return KeySettings(source=KeySource.OWN_KEY, type=kind, own_key=secret)
+        return KeySettings(source=KeySource.OWN_KEY, type=keys.key_type(wish.own_key), own_key=secret)
     if wish.own_csr:
         request = certificates.load_request(wish.own_csr)
         kind = KeyType(certificates.public_key_type(request))

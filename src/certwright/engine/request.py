@@ -108,7 +108,7 @@ def _key_and_request(engine: Engine, managed: ManagedCertificate) -> tuple[Priva
 def _key(engine: Engine, managed: ManagedCertificate) -> PrivateKey:
     with engine.store.read() as unit:
         if managed.key.source is KeySource.OWN_KEY and managed.key.own_key:
-            return keys.load_private_key(unit.secrets.get(managed.key.own_key))
+            return keys.load_own_key(unit.secrets.get(managed.key.own_key))
         current = unit.managed.current(managed.id) if managed.key.source is KeySource.REUSED else None
         stored = unit.versions.private_key(current.id) if current else None
     if stored:
@@ -140,7 +140,8 @@ def _ask(
     )
     plugin = issuer_plugin(engine, managed.issuer, run.journal)
     with run.journal.step(f"Obtain the certificate from {managed.issuer}"):
-        return plugin.obtain(asked, solving(engine, managed, run.journal), remember)
+        found = plugin.obtain(asked, solving(engine, managed, run.journal), remember)
+        return tuple(certificates.order_chain(found))
 
 
 def _keep(
