@@ -61,20 +61,55 @@ class ServerSpec:
     select_sees_properties: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """What the endpoints of all servers share."""
+
+    context: ssl.SSLContext
+    account: Account
+    shell_quota: int
+    shell_idle_timeout: float
+
+
+class _Endpoint:
+    """One PowerShell endpoint: its shells and its port."""
+
+    def __init__(
+        self, spec: ServerSpec, world: World, access: _Access, path: str, uri: str, cmdlets: Iterable[Cmdlet]
+    ) -> None:
+        commands = {cmdlet.name.lower(): cmdlet for cmdlet in cmdlets}
+        self._path = path
+        self._service = WsmanService(
+            machine=spec.fqdn,
+            resource_uri=uri,
+            open_runspace=lambda full: Runspace(Session(world, world.nodes[spec.name], commands, full)),
+            shell_quota=access.shell_quota,
+            idle_timeout=access.shell_idle_timeout,
+        )
+        serve = partial(
+            serve_wsman,
+            context=access.context,
+            path=path,
+            account=access.account,
+            realm=spec.fqdn,
+            service=self._service,
+        )
+        self.listener = Listener(spec.host, serve, f"{spec.name}{path}")
+
+    @property
+    def url(self) -> str:
+        host, port = self.listener.address
+        return f"https://{f'[{host}]' if ':' in host else host}:{port}{self._path}"
+
+    def stop(self) -> None:
+        self._service.close()
+        self.listener.stop()
+
+
 class ExchangeServer:
     """One running server: where its endpoints are, what it knows, what is to go wrong."""
 
-    def __init__(
-        self,
-        spec: ServerSpec,
-        world: World,
-        *,
-        auth_certificate: StoredCertificate,
-        context: ssl.SSLContext,
-        account: Account,
-        shell_quota: int,
-        shell_idle_timeout: float,
-    ) -> None:
+    def __init__(self, spec: ServerSpec, world: World, auth_certificate: StoredCertificate, access: _Access) -> None:
         self.spec = spec
         self.state = ServerState(
             name=spec.name,
@@ -88,36 +123,21 @@ class ExchangeServer:
         )
         self._ports = ServerPorts(self.state, spec.host)
         self.state.on_services_changed = self._ports.refresh
-
-        def endpoint(path: str, uri: str, cmdlets: Iterable[Cmdlet]) -> tuple[WsmanService, Listener]:
-            commands = {c.name.lower(): c for c in cmdlets}
-            service = WsmanService(
-                machine=spec.fqdn,
-                resource_uri=uri,
-                open_runspace=lambda full: Runspace(Session(world, node, commands, full)),
-                shell_quota=shell_quota,
-                idle_timeout=shell_idle_timeout,
-            )
-            serve = partial(serve_wsman, context=context, path=path, account=account, realm=spec.fqdn, service=service)
-            return service, Listener(spec.host, serve, f"{spec.name}{path}")
-
-        self._exchange, self._exchange_listener = endpoint(
-            "/PowerShell", _EXCHANGE_URI, (*CERTIFICATE_CMDLETS, *CONFIGURATION_CMDLETS, *COMMON_CMDLETS)
-        )
-        self._host_shell, self._host_listener = endpoint("/wsman", _HOST_URI, (*HOST_CMDLETS, *COMMON_CMDLETS))
-        self.faults = Faults(self._exchange_listener.refuse, self._exchange_listener.open)
-        node = Node(self.state, self.faults, spec.wire_form, spec.select_sees_properties)
-        world.nodes[spec.name] = node
+        cmdlets = (*CERTIFICATE_CMDLETS, *CONFIGURATION_CMDLETS, *COMMON_CMDLETS)
+        self._exchange = _Endpoint(spec, world, access, "/PowerShell/", _EXCHANGE_URI, cmdlets)
+        self._host_shell = _Endpoint(spec, world, access, "/wsman", _HOST_URI, (*HOST_CMDLETS, *COMMON_CMDLETS))
+        self.faults = Faults(self._exchange.listener.refuse, self._exchange.listener.open)
+        world.nodes[spec.name] = Node(self.state, self.faults, spec.wire_form, spec.select_sees_properties)
 
     @property
     def powershell_url(self) -> str:
         """The Exchange endpoint; append ``?serialization=Full;...`` to be the management shell."""
-        return f"https://{self._authority(self._exchange_listener)}/PowerShell/"
+        return self._exchange.url
 
     @property
     def winrm_url(self) -> str:
         """The host's own PowerShell."""
-        return f"https://{self._authority(self._host_listener)}/wsman"
+        return self._host_shell.url
 
     @property
     def ports(self) -> Mapping[int, tuple[str, int]]:
@@ -153,20 +173,14 @@ class ExchangeServer:
     def start(self) -> None:
         """Open all ports of running services."""
         self._ports.refresh()
-        self._exchange_listener.open()
-        self._host_listener.open()
+        self._exchange.listener.open()
+        self._host_shell.listener.open()
 
     def stop(self) -> None:
         """Close everything; takes a bounded time."""
-        for service in (self._exchange, self._host_shell):
-            service.close()
-        for listener in (self._exchange_listener, self._host_listener):
-            listener.stop()
+        self._exchange.stop()
+        self._host_shell.stop()
         self._ports.stop()
-
-    def _authority(self, listener: Listener) -> str:
-        host, port = listener.address
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class ExchangeOrganisation:
@@ -207,18 +221,11 @@ class ExchangeOrganisation:
             hidden_cmdlets=frozenset(hidden_cmdlets),
             hidden_parameters=frozenset(hidden_parameters),
         )
-        context = server_context(tls_chain, tls_key)
+        access = _Access(
+            server_context(tls_chain, tls_key), Account(username, password), shell_quota, shell_idle_timeout
+        )
         self.servers: Mapping[str, ExchangeServer] = {
-            spec.name: ExchangeServer(
-                spec,
-                self._world,
-                auth_certificate=auth,
-                context=context,
-                account=Account(username, password),
-                shell_quota=shell_quota,
-                shell_idle_timeout=shell_idle_timeout,
-            )
-            for spec in servers
+            spec.name: ExchangeServer(spec, self._world, auth, access) for spec in servers
         }
 
     def __enter__(self) -> Self:

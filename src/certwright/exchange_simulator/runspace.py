@@ -83,14 +83,6 @@ class Runspace:
         self._output: defaultdict[str, deque[bytes]] = defaultdict(deque)
         self._pipelines: dict[str, _RunningPipeline] = {}
 
-    def open(self, data: bytes) -> None:
-        """Take the first fragments (creationXml).
-
-        Raises:
-            ValueError: They are not PSRP.
-        """
-        self.feed(data)
-
     def create_pipeline(self, command_id: str, data: bytes) -> None:
         """Register a pipeline and take its first fragments (Command).
 
@@ -106,7 +98,7 @@ class Runspace:
         self.feed(data)
 
     def feed(self, data: bytes) -> None:
-        """Take fragments (Send).
+        """Take fragments (creationXml, Send).
 
         Raises:
             ValueError: They are not PSRP.

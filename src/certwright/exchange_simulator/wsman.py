@@ -190,7 +190,7 @@ class WsmanService:
                 raise _quota_fault(self._shell_quota)
             self._shells[shell_id] = shell
         try:
-            shell.runspace.open(fragments)
+            shell.runspace.feed(fragments)
         except ValueError as error:
             self._end(shell_id)
             raise _invalid(str(error)) from None

@@ -147,7 +147,7 @@ def test_bytes_that_are_no_psrp_are_refused(data: bytes, message_type: int, whol
     message = (2).to_bytes(4, "little") + message_type.to_bytes(4, "little") + bytes(32) + data
     fragment = bytes(7) + b"\1" + bytes(8) + b"\3" + len(message).to_bytes(4, "big") + message
     with pytest.raises(ValueError, match="malformed"):
-        runspace.open(fragment if whole else data)
+        runspace.feed(fragment if whole else data)
     runspace.close()
 
 
@@ -158,7 +158,7 @@ def test_messages_without_their_fields_are_refused_or_ignored(xml: str, message_
     message = (2).to_bytes(4, "little") + message_type.to_bytes(4, "little") + uuid.uuid4().bytes * 2 + xml.encode()
     fragment = bytes(7) + b"\1" + bytes(8) + b"\3" + len(message).to_bytes(4, "big") + message
     with contextlib.suppress(ValueError):  # the only thing that may be raised
-        runspace.open(fragment)
+        runspace.feed(fragment)
     assert runspace.read(None, 0)[1] is False
     runspace.close()
 
