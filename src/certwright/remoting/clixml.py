@@ -53,6 +53,8 @@ def read(xml: str) -> Value:
         raise MalformedClixml("no well-formed XML") from error
     try:
         return _Reader().value(element, 0)
+    except MalformedClixml:
+        raise
     except (ValueError, KeyError, OverflowError, binascii.Error) as error:
         raise MalformedClixml(f"a value that cannot be read ({type(error).__name__})") from error
 

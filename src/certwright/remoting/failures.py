@@ -242,6 +242,6 @@ def _hint(command: str, record: ErrorRecord) -> str:
         return (
             f"The account may not use {command}: it needs the role group Server Management or Organization Management."
         )
-    if "ParameterBinding" in record.error_id:
+    if "ParameterBinding" in record.kind:
         return f"The account may not use a parameter of {command}, or this version of Exchange does not know it."
     return ""

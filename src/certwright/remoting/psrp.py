@@ -271,6 +271,7 @@ class _Bounded:
         for part in self._raw.stream(amount, **options):
             self._left -= len(part)
             if self._left < 0:
+                self._raw.close()
                 raise TooMuch
             yield part
 
