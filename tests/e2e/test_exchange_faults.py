@@ -196,6 +196,25 @@ def test_a_run_killed_half_way_converges_at_the_next_run(deployed: tuple[World, 
     assert one.first.state.internal_transport == internal
 
 
+def test_a_newer_version_takes_over_from_a_run_that_was_killed(deployed: tuple[World, Material]) -> None:
+    one, earlier = deployed
+    internal = one.first.state.internal_transport
+    abandoned, version = one.authority.issue(), one.authority.issue()
+    task = one.task(abandoned, [earlier])
+    with pytest.raises(KeyboardInterrupt):
+        _die_after(task, 3).apply(task.plan())
+    assert one.first.state.internal_transport == abandoned.facts.thumbprint
+    one.first.faults.inject(Fail(), ENABLE, nth=2)
+    ended = run(one.task(version, [abandoned, earlier]))
+    assert ended.stage == "rolled-back", ended.told
+    assert one.served()[443] == abandoned.facts.sha256[:16]
+
+    ended = run(one.task(version, [abandoned, earlier]))
+    assert ended.stage == "deployed", ended.told
+    assert set(one.served().values()) == {version.facts.sha256[:16]}
+    assert one.first.state.internal_transport == internal
+
+
 def _die_after(task: Exchange, survivors: int) -> Exchange:
     """The task, whose process dies before the change after so many."""
     count = iter(range(survivors))

@@ -294,5 +294,5 @@ def take_back(task: Exchange, before: Sequence[ServedRow], cause: CertwrightErro
         task.undo()
         rows = task.verify_undone(before)
     except NeedsPerson as stuck:
-        return Ended("undoing", (), stuck)
+        return Ended("undoing", task.verify_undone(before), stuck)
     return Ended("undoing" if failures(rows) else "rolled-back", rows, cause)

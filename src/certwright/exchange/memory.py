@@ -1,9 +1,8 @@
 """What must be known to take a change back, after a crash too: kept before the first change is made."""
 
-from collections.abc import Mapping
-
 from pydantic import Field
 
+from certwright.domain.certificates import CertificateFacts
 from certwright.domain.managed import Value
 from certwright.exchange.model import SUPPORTED, ServerState
 from certwright.sdk.context import Memory
@@ -39,11 +38,22 @@ class Before(Value):
 
 
 class Deployment(Value):
-    """A deployment that is under way: what is being put to use, and what was used before, by server."""
+    """A deployment that is under way: what is being put to use, and what was used before, by server.
+
+    `abandoned` are versions of earlier deployments that died on the way and may have left themselves as the internal
+    transport certificate; `internals` is what that was before the first of them, by server.
+    """
 
     thumbprint: str
     sha256: str
     servers: dict[str, Before]
+    internals: dict[str, str | None] = Field(default_factory=dict)
+    abandoned: tuple[str, ...] = ()
+
+    @property
+    def versions(self) -> frozenset[str]:
+        """Thumbprints that only we can have put where they are."""
+        return frozenset({self.thumbprint, *self.abandoned})
 
 
 def load(memory: Memory) -> Deployment | None:
@@ -52,13 +62,22 @@ def load(memory: Memory) -> Deployment | None:
     return Deployment.model_validate(stored) if stored else None
 
 
-def begin(memory: Memory, thumbprint: str, sha256: str, before: Mapping[str, Before]) -> Deployment:
-    """Remember a deployment; what an unfinished one remembered of a server is older, and so stands."""
+def begin(memory: Memory, facts: CertificateFacts, server: str, before: Before) -> Before:
+    """Remember what `server` used before `facts`; what an earlier attempt at the same remembered of it stands."""
     earlier = load(memory)
-    servers = {**before, **(earlier.servers if earlier else {})}
-    deployment = Deployment(thumbprint=thumbprint, sha256=sha256, servers=servers)
+    deployment = Deployment(thumbprint=facts.thumbprint, sha256=facts.sha256, servers={})
+    if earlier:
+        resumed = earlier.thumbprint == facts.thumbprint
+        update = {
+            "servers": dict(earlier.servers) if resumed else {},
+            "internals": dict(earlier.internals),
+            "abandoned": tuple(sorted(earlier.versions - {facts.thumbprint})),
+        }
+        deployment = deployment.model_copy(update=update)
+    internal = deployment.internals.setdefault(server, before.internal)
+    kept = deployment.servers.setdefault(server, before.model_copy(update={"internal": internal}))
     memory.put(_KEY, deployment.model_dump(mode="json"))
-    return deployment
+    return kept
 
 
 def finish(memory: Memory) -> None:

@@ -13,7 +13,7 @@ from certwright.domain.certificates import CertificateFacts
 from certwright.domain.deployment import Change, Plan
 from certwright.exchange import changes
 from certwright.exchange.host import MAIL_SERVICES
-from certwright.exchange.memory import Before
+from certwright.exchange.memory import Deployment
 from certwright.exchange.model import MAIL_ACCESS, SUPPORTED, Certificate, Connector, ServerState, Service
 from certwright.exchange.refusals import connector_notes, connector_refusals, version_refusals
 
@@ -52,13 +52,13 @@ class Served:
 class Snapshot:
     """The servers at one moment. `send_connectors` is None if the account may not read them.
 
-    `before` is what an unfinished deployment remembers, `served` what the ports show; both by server.
+    `begun` is a deployment that was not finished; `served` is what the ports show, by server.
     """
 
     servers: tuple[ServerState, ...]
     send_connectors: Sequence[Connector] | None = ()
     protected: frozenset[str] = frozenset()
-    before: Mapping[str, Before] = field(default_factory=dict)
+    begun: Deployment | None = None
     served: Mapping[str, Served] = field(default_factory=dict)
 
 
@@ -104,7 +104,7 @@ class _Server:
         self._now = now
         self._new = state.certificate(wish.facts.thumbprint)
         self._served = snapshot.served.get(state.server, Served())
-        self._before = snapshot.before.get(state.server)
+        self._begun = snapshot.begun
         self._protected = snapshot.protected
         self._draft = _Draft()
 
@@ -187,11 +187,9 @@ class _Server:
 
     def _internal_transport(self, smtp: bool) -> None:  # noqa: FBT001 - private, and read where it is called
         """Assigning SMTP also replaces the certificate servers use among themselves: keep the one that was there."""
-        server, current = self._state.server, self._state.internal_transport
-        if not smtp and current != self._wish.facts.thumbprint:
-            return
-        before = self._before.internal if self._before and current == self._wish.facts.thumbprint else current
-        if before == self._wish.facts.thumbprint or (not smtp and before is None):
+        server, new = self._state.server, self._wish.facts.thumbprint
+        current, before = self._state.internal_transport, self._internal_before()
+        if before == new or not (smtp or (current != before and before is not None)):
             return
         obstacle = self._obstacle_to_keeping(before)
         if obstacle is None and before is not None:
@@ -200,6 +198,13 @@ class _Server:
         elif smtp:
             known = f"The internal transport certificate {before} of {server}" if before else f"{server}: it"
             self._draft.notes.append(f"{known} {obstacle}: the new certificate takes its place.")
+
+    def _internal_before(self) -> str | None:
+        """The internal transport certificate, or what it was before a deployment that died on the way."""
+        current, begun = self._state.internal_transport, self._begun
+        if begun and current in begun.versions | {self._wish.facts.thumbprint}:
+            return begun.internals.get(self._state.server, current)
+        return current
 
     def _obstacle_to_keeping(self, thumbprint: str | None) -> str | None:
         """Why the internal transport certificate is not kept, or None if it is."""

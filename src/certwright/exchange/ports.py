@@ -6,6 +6,7 @@ from datetime import datetime
 
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.deployment import ServedRow, Verdict
+from certwright.domain.errors import ConfigurationError
 from certwright.exchange.model import Service
 from certwright.probe import Endpoint, Observation, StartTls, Target, probe_all
 
@@ -71,6 +72,22 @@ def standard(servers: Iterable[str]) -> tuple[Port, ...]:
         for way, numbers in _STANDARD.items()
         for number in numbers
     )
+
+
+def chosen(words: Sequence[str] | None, servers: Sequence[str]) -> tuple[Port, ...]:
+    """The ports that `words` name; None stands for the standard ones, ``off`` for none.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    if words is None:
+        return standard(servers)
+    if [word.lower() for word in words] == ["off"]:
+        return ()
+    try:
+        return tuple(parse(word, servers) for word in words)
+    except ConfigurationError as error:
+        raise ValueError(" ".join(error.explain())) from error
 
 
 def parse(text: str, servers: Sequence[str]) -> Port:

@@ -29,9 +29,10 @@ class Return:
 
 
 def way_back(
-    before: Before, state: ServerState, thumbprint: str, now: datetime, protected: frozenset[str] = frozenset()
+    deployment: Deployment, state: ServerState, now: datetime, protected: frozenset[str] = frozenset()
 ) -> Return:
-    """How `state` becomes what `before` was, as far as it was the version `thumbprint` that changed it."""
+    """How `state` becomes what it was before `deployment`, as far as it was that which changed it."""
+    before = deployment.servers[state.server]
     back = Return()
     for service, was, now_is in (
         (Service.POP, before.pop_name, state.pop_name),
@@ -39,8 +40,9 @@ def way_back(
     ):
         if was and now_is and was != now_is:
             back.changes.append(changes.set_name(state.server, service, was, "it was so before"))
-    _web_site(back, before, state, thumbprint, now, protected)
-    _internal_transport(back, before, state, thumbprint, now, protected)
+    _web_site(back, before, state, deployment.thumbprint, now, protected)
+    if state.internal_transport in deployment.versions:
+        _internal_transport(back, before, state, now, protected)
     return back
 
 
@@ -68,13 +70,13 @@ def _web_site(
 
 
 def _internal_transport(
-    back: Return, before: Before, state: ServerState, thumbprint: str, now: datetime, protected: frozenset[str]
+    back: Return, before: Before, state: ServerState, now: datetime, protected: frozenset[str]
 ) -> None:
-    if state.internal_transport != thumbprint or before.internal is None or before.internal == thumbprint:
+    if before.internal is None or before.internal == state.internal_transport:
         return
     if obstacle := _obstacle(before.internal, state, now, protected):
         back.stays.append(
-            f"{state.server}: the new certificate stays the internal transport certificate, because the one before "
+            f"{state.server}: ours stays the internal transport certificate, because the one before "
             f"({before.internal}) {obstacle}."
         )
         return
@@ -103,11 +105,11 @@ def undo(deployment: Deployment, work: Work, now: datetime, protected: frozenset
     """
     kept = IRREVOCABLE
     failed: dict[str, Exception] = {}
-    for server, before in deployment.servers.items():
+    for server in deployment.servers:
         with work.journal.step(f"{server}: take back") as step:
             try:
                 state = work.organisation.state(server)
-                back = way_back(before, state, deployment.thumbprint, now, protected)
+                back = way_back(deployment, state, now, protected)
                 for note in back.stays:
                     step.note(note)
                 if not back.changes:

@@ -46,6 +46,12 @@ def served(sights: Iterable[Sight], sha256: str) -> dict[str, Served]:
     return {server: Served(kinds[True] & ~kinds[False], kinds[False]) for server, kinds in found.items()}
 
 
+def is_stale(sights: Iterable[Sight], sha256: str) -> bool | None:
+    """Whether a port that answers serves another version; None if no port was looked at."""
+    seen = [s.leaf.sha256 != sha256 if s.leaf else False for s in sights]
+    return any(seen) if seen else None
+
+
 def judge(sights: Iterable[Sight], before: Before, sha256: str, now: datetime) -> list[ServedRow]:
     """The verdict on each port for the version with this SHA-256; a port that was closed before proves nothing."""
     return [_judged(sight, before.get(sight.port.key), sha256, now) for sight in sights]

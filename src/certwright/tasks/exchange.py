@@ -17,14 +17,14 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from certwright.domain.deployment import Change, Plan, ServedRow, failures
-from certwright.domain.errors import ConfigurationError, NeedsPerson
-from certwright.exchange import addresses, memory, ports, undo, verify
+from certwright.domain.errors import NeedsPerson
+from certwright.exchange import addresses, memory, ports, snapshot, undo, verify
 from certwright.exchange.apply import Work, carry_out_plan, import_secrets
 from certwright.exchange.changes import names_of
 from certwright.exchange.host import MAIL_SERVICES
-from certwright.exchange.model import MAIL_ACCESS, SUPPORTED, ServerState, Service
+from certwright.exchange.model import MAIL_ACCESS, SUPPORTED, Service
 from certwright.exchange.organisation import Organisation, read_authorities
-from certwright.exchange.plan import Snapshot, Wish, make_plan, requested_services
+from certwright.exchange.plan import Wish, make_plan, requested_services
 from certwright.remoting.psrp import Limits, Parameter
 from certwright.sdk.params import Params as BaseParams
 from certwright.sdk.params import credential_field
@@ -92,14 +92,7 @@ class Params(BaseParams):
     @property
     def ports(self) -> tuple[ports.Port, ...]:
         """The ports to look at; empty if that is turned off."""
-        if self.verify is None:
-            return ports.standard(self.servers)
-        if [word.lower() for word in self.verify] == ["off"]:
-            return ()
-        try:
-            return tuple(ports.parse(word, self.servers) for word in self.verify)
-        except ConfigurationError as error:
-            raise ValueError(error.message) from error
+        return ports.chosen(self.verify, self.servers)
 
     @property
     def chosen(self) -> Service | None:
@@ -115,7 +108,7 @@ class Exchange(Task[Params]):
     patience = verify.Patience()
     pauses: tuple[float, ...] = (1, 4)
     _sights: list[ports.Sight] | None = None
-    _kept = undo.IRREVOCABLE
+    _kept: Service | None = None
     _restarted: tuple[Change, ...] = ()
     _requested: Mapping[str, Service | None] = MappingProxyType({})
 
@@ -134,17 +127,9 @@ class Exchange(Task[Params]):
         served = verify.served(self._sights if self._sights is not None else self._look(), self._sha256)
         begun = memory.load(self.context.memory)
         with self._organisation() as organisation:
-            states = tuple(self._read(organisation, server) for server in self.params.servers)
-            session = organisation.session(self.params.servers[0])
-            snapshot = Snapshot(
-                servers=states,
-                send_connectors=session.send_connectors(),
-                protected=session.protected(),
-                before=begun.servers if begun else {},
-                served=served,
-            )
-        self._requested = {state.server: requested_services(state, self._wish) for state in states}
-        return make_plan(snapshot, self._wish, self.context.now())
+            found = snapshot.take(organisation, self.params.servers, self.context.journal, begun, served)
+        self._requested = {state.server: requested_services(state, self._wish) for state in found.servers}
+        return make_plan(found, self._wish, self.context.now())
 
     def apply(self, plan: Plan) -> None:
         """Do what `plan` says."""
@@ -192,16 +177,16 @@ class Exchange(Task[Params]):
                 raise NeedsPerson(stuck.message, causes=[*state, *stuck.causes], hint=stuck.hint) from stuck
 
     def verify_undone(self, baseline: Sequence[ServedRow]) -> tuple[ServedRow, ...]:
-        """What each port serves after the undo."""
-        deployment, before = memory.load(self.context.memory), verify.before_of(baseline)
+        """What each port serves after the undo; after one that is not complete yet, as it is, without waiting."""
+        deployment, before, kept = memory.load(self.context.memory), verify.before_of(baseline), self._kept
         sha256 = deployment.sha256 if deployment else self._sha256
         rows = verify.settle(
             self.params.ports,
             self._name,
-            lambda sights: verify.judge_undone(sights, before, sha256, self._kept, self.context.now()),
-            self.patience,
+            lambda sights: verify.judge_undone(sights, before, sha256, kept or undo.IRREVOCABLE, self.context.now()),
+            self.patience if kept or not deployment else verify.Patience(total=0),
         )
-        if not failures(rows):
+        if kept and not failures(rows):
             memory.finish(self.context.memory)
         return tuple(rows)
 
@@ -246,29 +231,23 @@ class Exchange(Task[Params]):
         """Keep what `server` uses, before the first change there that is served."""
         state = organisation.state(server)
         before = memory.Before.of(state, verify.served_web_site(self._sights or (), state))
-        facts = self.context.material.facts
-        memory.begin(self.context.memory, facts.thumbprint, facts.sha256, {server: before})
+        before = memory.begin(self.context.memory, self.context.material.facts, server, before)
         self.context.journal.note(
             f"{server}: before this the web site used {before.web_site}, internal transport {before.internal}, "
             f"POP looked for {before.pop_name}, IMAP for {before.imap_name}."
         )
-
-    def _read(self, organisation: Organisation, server: str) -> ServerState:
-        with self.context.journal.step(f"{server}: read what Exchange has there") as step:
-            state = organisation.state(server)
-            step.note(f"{state.info.version or 'version unknown'}, {len(state.certificates)} certificates")
-            return state
 
     def _look(self, chosen: Sequence[ports.Port] | None = None) -> list[ports.Sight]:
         return ports.look(self.params.ports if chosen is None else chosen, self._name)
 
     def _is_stale(self, change: Change) -> bool | None:
         """Whether the services that `change` restarts serve another certificate; None if no port is looked at."""
-        service = next(s for s, names in MAIL_SERVICES.items() if names == names_of(change))
-        chosen = [p for p in self.params.ports if p.server == change.target and p.service == service]
-        if not chosen:
-            return None
-        return any(s.leaf is not None and s.leaf.sha256 != self._sha256 for s in self._look(chosen))
+        restarted = [p for p in self.params.ports if _restarts(change, p)]
+        return verify.is_stale(self._look(restarted), self._sha256)
 
     def _was_restarted(self, port: ports.Port) -> bool:
-        return any(c.target == port.server and names_of(c) == MAIL_SERVICES[port.service] for c in self._restarted)
+        return any(_restarts(change, port) for change in self._restarted)
+
+
+def _restarts(change: Change, port: ports.Port) -> bool:
+    return change.target == port.server and names_of(change) == MAIL_SERVICES.get(port.service)

@@ -13,7 +13,7 @@ from certwright.domain.certificates import CertificateFacts
 from certwright.domain.deployment import Change, Plan
 from certwright.domain.keys import KeyType
 from certwright.exchange import changes
-from certwright.exchange.memory import Before
+from certwright.exchange.memory import Before, Deployment
 from certwright.exchange.model import MAIL_ACCESS, SUPPORTED, Certificate, Connector, ServerInfo, ServerState, Service
 from certwright.exchange.plan import Served, Snapshot, Wish, mail_access_name, make_plan, requested_services
 from certwright.exchange.undo import way_back
@@ -75,6 +75,10 @@ def server(*certificates: Certificate, name: str = "ex01.contoso.test", **change
 
 def plan(*states: ServerState, wish: Wish | None = None, **snapshot: object) -> Plan:
     return make_plan(Snapshot(states or (server(),), **snapshot), wish or Wish(issued()), NOW)  # type: ignore[arg-type]
+
+
+def begun(before: Before, name: str) -> Deployment:
+    return Deployment(thumbprint=issued().thumbprint, sha256=issued().sha256, servers={name: before})
 
 
 def carried_out(state: ServerState, made: Plan) -> ServerState:
@@ -183,11 +187,12 @@ def test_protected_certificates_and_the_back_end_are_never_touched(
 @given(STATES, STATES)
 def test_the_way_back_leads_back_and_then_is_empty(before: ServerState, after: ServerState) -> None:
     remembered = Before.of(before, None)
-    back = way_back(remembered, after, issued().thumbprint, NOW)
+    deployment = begun(remembered, after.server)
+    back = way_back(deployment, after, NOW)
     state = after
     for change in back.changes:
         state = _after(change, state)
-    again = way_back(remembered, state, issued().thumbprint, NOW)
+    again = way_back(deployment, state, NOW)
     assert not again.changes
     if remembered.internal != issued().thumbprint:
         assert state.internal_transport == remembered.internal
@@ -207,7 +212,7 @@ def test_an_expired_revoked_or_keyless_certificate_is_never_assigned_again(
     bad = replace(internal(), iis_sites=frozenset({2}), **damage)  # type: ignore[arg-type]
     new = version(SUPPORTED, frozenset({1}))
     state = ServerState("ex01", ServerInfo("EX01", ""), (bad, new), internal_transport=new.thumbprint)
-    back = way_back(Before(web_site=INTERNAL, internal=INTERNAL), state, new.thumbprint, NOW)
+    back = way_back(begun(Before(web_site=INTERNAL, internal=INTERNAL), "ex01"), state, NOW)
     assert not back.changes
     assert len(back.stays) == 2
     assert all(reason in line for line in back.stays)
@@ -344,8 +349,20 @@ class TestInternalTransport:
 
     def test_it_is_restored_by_a_later_run_that_remembers_it(self) -> None:
         state = server(version(SUPPORTED, frozenset({1})), internal_transport=issued().thumbprint)
-        made = plan(state, wish=Wish(issued(), services=Service.SMTP), before={state.server: Before(internal=INTERNAL)})
+        died = Deployment(thumbprint=issued().thumbprint, sha256="", servers={}, internals={state.server: INTERNAL})
+        made = plan(state, wish=Wish(issued(), services=Service.SMTP), begun=died)
         assert [c.parameters["Thumbprint"] for c in made.changes] == [INTERNAL]
+
+    def test_it_is_restored_although_another_version_was_begun(self) -> None:
+        dead = Certificate(EARLIER, services=SUPPORTED, iis_sites=frozenset({1}), has_private_key=True)
+        state = server(dead, internal_transport=EARLIER)
+        died = Deployment(thumbprint=EARLIER, sha256="", servers={}, internals={state.server: INTERNAL})
+        wish = Wish(issued(), predecessors=(EARLIER,), services=Service.SMTP)
+        made = plan(state, wish=wish, begun=died)
+        assert [c.parameters["Thumbprint"] for c in made.changes if c.action == changes.ENABLE] == [
+            issued().thumbprint,
+            INTERNAL,
+        ]
 
     def test_what_an_administrator_chose_is_left_alone(self) -> None:
         state = server(version(SUPPORTED, frozenset({1})), internal_transport=issued().thumbprint)
