@@ -86,8 +86,9 @@ def chosen(words: Sequence[str] | None, servers: Sequence[str]) -> tuple[Port, .
         return ()
     try:
         return tuple(parse(word, servers) for word in words)
-    except ConfigurationError as error:
-        raise ValueError(" ".join(error.explain())) from error
+    except (ConfigurationError, ValueError) as error:
+        said = " ".join(error.explain()) if isinstance(error, ConfigurationError) else str(error)
+        raise ValueError(f"verify: {said}") from error
 
 
 def parse(text: str, servers: Sequence[str]) -> Port:
