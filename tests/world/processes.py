@@ -1,6 +1,5 @@
 """Real processes, quickly: each is forked from a server that has loaded the heavy libraries already."""
 
-import importlib
 import multiprocessing
 import os
 import sys
@@ -23,6 +22,7 @@ _LOADED = (
     "certwright.solvers.webroot",
     "certwright.tasks.exchange",
     "certwright.wiring",
+    "pytest",
     "pypsrp.powershell",
     "pypsrp.wsman",
     "rich.console",
@@ -96,12 +96,6 @@ def run(
 ) -> Ended:
     """As `start`, to its end."""
     return start(target, *args, folder=folder, environment=environment, given=given).wait()
-
-
-def command_line(*arguments: str) -> None:
-    """What the `certwright` command does."""
-    sys.argv = ["certwright", *arguments]
-    importlib.import_module("certwright.cli").main()
 
 
 def _begin(target: Callable[..., None], args: tuple[Any, ...], folder: str, environment: dict[str, str]) -> None:

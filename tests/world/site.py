@@ -20,6 +20,7 @@ from certwright.settings import Settings
 from certwright.wiring import open_engine, utc_now
 from peers.acme_server import loopback_config
 from world import processes
+from world.hurry import command_line
 from world.processes import Ended, Running
 
 NAMES = ("mail.contoso.test", "autodiscover.contoso.test")
@@ -124,9 +125,7 @@ class Site:
     def begin(self, *arguments: str, given: str | bytes = b"") -> Running:
         """Start a command in a process of its own."""
         data = given.encode() if isinstance(given, str) else given
-        return processes.start(
-            processes.command_line, *arguments, folder=self.folder, environment=self.environment, given=data
-        )
+        return processes.start(command_line, *arguments, folder=self.folder, environment=self.environment, given=data)
 
     def cli(self, *arguments: str, given: str | bytes = b"", code: int | None = None) -> Ended:
         """Run a command in a process of its own, to its end; ``code`` is the exit code that it must have."""
