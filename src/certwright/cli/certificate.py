@@ -362,10 +362,10 @@ def _renewal_lines(done: list[Any]) -> list[str]:
         return ["Nothing is due."]
     lines = []
     for item in done:
+        if item.request and item.request.version:
+            lines.append(f"{item.managed.title}: issued version {item.request.version.id}.")
         if item.error:
             lines += [f"{item.managed.title}: {line}" for line in item.error.explain()]
-        elif item.request.version:
-            lines.append(f"{item.managed.title}: issued version {item.request.version.id}.")
-        else:
+        elif not item.request.version:
             lines.append(f"{item.managed.title}: not due. {item.request.decision.message}")
     return lines

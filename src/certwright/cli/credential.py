@@ -1,5 +1,6 @@
 """`certwright credential`: user names and passwords for targets; stored encrypted, shown never."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,20 +10,28 @@ from certwright.cli.session import Session, command
 from certwright.cli.show import table
 from certwright.sdk.context import Credential
 
+
+class Kind(StrEnum):
+    """What a credential is for."""
+
+    EXCHANGE = "exchange"
+    PFX = "pfx"
+
+
 app = typer.Typer(help="User names and passwords for targets; shown never.", no_args_is_help=True)
 
 
 @command(app, "add")
 def add(
     session: Session,
-    kind: Annotated[str, typer.Argument(help="What it is for: exchange, or pfx for the password of exported files.")],
+    kind: Annotated[Kind, typer.Argument(help="What it is for: exchange, or pfx for the password of exported files.")],
     name: Annotated[str, typer.Argument(help="What you call it.")],
     username: Annotated[str, typer.Option(help="The user name, for example svc-certs@contoso.com.")] = "",
     password_file: Annotated[
         str | None, typer.Option(help="File with the password; - is standard input. Without it you are asked.")
     ] = None,
 ) -> None:
-    """Store a credential. Adding one that exists replaces its password."""
+    """Store a credential. Adding one that exists replaces its user name and password."""
     credential = Credential(name, username, read_secret(password_file, "password"))
     with session.engine.store.write() as unit:
         unit.credentials.add(kind, credential)

@@ -33,7 +33,7 @@ def demo(
     from certwright.sandbox import World  # noqa: PLC0415 - loads the simulator
 
     progress = Progress(sys.stdout)
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160, soft_wrap=True)
     try:
         _say(console, "Start an ACME authority and a simulated Exchange server on loopback.")
         with World(progress.hear) as world:

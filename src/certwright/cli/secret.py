@@ -23,7 +23,12 @@ def read_secret(file: str | None, what: str) -> str:
             )
         secret = getpass.getpass(f"{what[:1].upper()}{what[1:]}: ")
     else:
-        secret = read_file(file, f"the {what}", MAX_SECRET).decode("utf-8", errors="replace").rstrip("\r\n")
+        try:
+            secret = read_file(file, f"the {what}", MAX_SECRET).decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise ConfigurationError(
+                f"The {what} in {file} is not text.", hint="Write it to the file in UTF-8, on one line."
+            ) from None
     if not secret:
         raise ConfigurationError(f"The {what} is empty.")
     return secret

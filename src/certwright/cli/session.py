@@ -74,7 +74,8 @@ class Session:
         """Standard output for people."""
         from rich.console import Console  # noqa: PLC0415 - Rich is loaded only where it is used
 
-        return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
+        width = None if sys.stdout.isatty() else 200
+        return Console(highlight=False, markup=False, width=width, soft_wrap=True)  # commands must be fit to be pasted
 
     def emit(self, data: Any, show: Callable[["Console"], None]) -> None:
         """Print `data` as JSON if that was asked for, else `show` it to a person."""
@@ -156,6 +157,8 @@ def perform(session: Session, work: Callable[[Session], None]) -> NoReturn:
     except CertwrightError as error:
         log.info("failed: %s", error.message)
         session.fail(error)
+    except typer.Abort:
+        session.fail(ConfigurationError("Nothing was done: the question was not answered.", hint="Say --yes instead."))
     except KeyboardInterrupt:
         session.fail(CertwrightError("Stopped. What was begun is kept; the same command goes on with it."))
     except BrokenPipeError:

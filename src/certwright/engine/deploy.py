@@ -142,19 +142,14 @@ def _credential(engine: Engine, name: str) -> Credential:
 def _deploy_one(
     engine: Engine, managed: ManagedCertificate, version: CertificateVersion, settings: TaskSettings, lease: Lease
 ) -> TaskResult:
-    reader = make_task(engine, managed, version, settings, SilentJournal(), ())
-    with ExitStack() as stack:
-        held = [stack.enter_context(engine.store.lease(f"organisation:{o}")) for o in sorted(set(reader.organisations))]
-        leases = (lease, *held)
-        deployment = _Deployment(engine, managed, version, settings, leases)
-        try:
-            with running(engine, managed, RunKind.DEPLOY, *leases) as run:
-                deployment.go(run)
-        except LeaseLost:
-            raise
-        except CertwrightError as error:
-            return deployment.result(error)
-        return deployment.result(None)
+    deployment = _Deployment(engine, managed, version, settings, lease)
+    try:
+        deployment.run()
+    except LeaseLost:
+        raise
+    except CertwrightError as error:
+        return deployment.result(error)
+    return deployment.result(None)
 
 
 class _Deployment:
@@ -166,13 +161,13 @@ class _Deployment:
         managed: ManagedCertificate,
         version: CertificateVersion,
         settings: TaskSettings,
-        leases: tuple[Lease, ...],
+        lease: Lease,
     ) -> None:
         self._engine = engine
         self._managed = managed
         self._version = version
         self._settings = settings
-        self._leases = leases
+        self._leases: tuple[Lease, ...] = (lease,)
         self._plan: Plan | None = None
         with engine.store.read() as unit:
             known = unit.deployments.get(settings.id)
@@ -181,7 +176,16 @@ class _Deployment:
     def result(self, error: CertwrightError | None) -> TaskResult:
         return TaskResult(self._settings, self._state.stage, self._state.served, self._plan, error)
 
-    def go(self, run: ActiveRun) -> None:
+    def run(self) -> None:
+        """Deploy, while nobody else changes the same targets."""
+        reader = make_task(self._engine, self._managed, self._version, self._settings, SilentJournal(), ())
+        with ExitStack() as stack:
+            for organisation in sorted(set(reader.organisations)):
+                self._leases += (stack.enter_context(self._engine.store.lease(f"organisation:{organisation}")),)
+            with running(self._engine, self._managed, RunKind.DEPLOY, *self._leases) as run:
+                self._go(run)
+
+    def _go(self, run: ActiveRun) -> None:
         task = make_task(self._engine, self._managed, self._version, self._settings, run.journal, self._leases)
         if self._state.stage is Stage.UNDOING:
             run.journal.note("An earlier run could not take back all it had done; that is finished first.")
@@ -193,7 +197,7 @@ class _Deployment:
         try:
             self._forward(run, task)
         except NeedsPerson as error:
-            self._move(Stage.WAITING, message=error.message)
+            self._move(Stage.WAITING, served=self._meanwhile(run, task), message=error.message)
             self._tell(run, EventKind.NEEDS_PERSON, error.message)
             raise
         except LeaseLost:
@@ -203,7 +207,6 @@ class _Deployment:
                 self._move(Stage.FAILED, message=error.message)
                 self._tell(run, EventKind.DEPLOYMENT_FAILED, error.message)
                 raise
-            self._move(Stage.UNDOING, message=error.message)
             self._undo(run, task, error)
 
     def _forward(self, run: ActiveRun, task: Task[Any]) -> None:
@@ -232,6 +235,12 @@ class _Deployment:
                 causes=_lines(wrong),
             )
 
+    def _meanwhile(self, run: ActiveRun, task: Task[Any]) -> tuple[ServedRow, ...]:
+        """What every port serves while a person is waited for, beside what it served before the deployment."""
+        before = {_port(row): row.before for row in self._state.baseline}
+        with run.journal.step("Probe what every port serves meanwhile"):
+            return tuple(row.model_copy(update={"before": before.get(_port(row))}) for row in task.baseline())
+
     def _undo(self, run: ActiveRun, task: Task[Any], cause: CertwrightError) -> None:
         """Go back; always ends in an error that says how far it came.
 
@@ -239,14 +248,15 @@ class _Deployment:
             NeedsPerson: if it could not be taken back now; the next run goes on.
             DeploymentError: when all is as it was.
         """
+        self._move(Stage.UNDOING, message=cause.message, served=())
         try:
             with run.journal.step("Take the changes back"):
                 task.undo()
             with run.journal.step("Verify what every port serves after the undo"):
                 self._verify_undone(task)
         except (NeedsPerson, Unreachable) as stuck:
-            with run.journal.step("Probe what every port serves meanwhile"):
-                self._move(Stage.UNDOING, served=task.verify_undone(self._state.baseline))
+            if not self._state.served:
+                self._move(Stage.UNDOING, served=self._meanwhile(run, task))
             self._tell(run, EventKind.NEEDS_PERSON, stuck.message)
             raise NeedsPerson(
                 f"The deployment failed and could not be taken back yet. {stuck.message}",
@@ -282,6 +292,10 @@ class _Deployment:
     def _tell(self, run: ActiveRun, kind: EventKind, message: str) -> None:
         event = run.event(kind, self._managed, self._engine.now(), message)
         self._engine.record(event.model_copy(update={"version_id": self._version.id}), *self._leases)
+
+
+def _port(row: ServedRow) -> tuple[str, str, str, int]:
+    return row.server, row.service, row.address, row.port
 
 
 def _lines(rows: Sequence[ServedRow]) -> list[str]:

@@ -13,7 +13,7 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """What was done for one managed certificate; `error` is why its request failed."""
+    """What was done for one managed certificate; `error` is why its request failed, or no task could be begun."""
 
     managed: ManagedCertificate
     request: RequestResult | None
@@ -30,13 +30,13 @@ def renew(engine: Engine, reference: str, *, force: bool = False) -> Renewal:
     """Ask for the next version if one is due, then run the tasks that have not put the current one to use."""
     with engine.store.read() as unit:
         managed = unit.managed.get(reference)
+    asked = None
     try:
         asked = request(engine, managed.id, force=force)
+        tasks = deploy(engine, managed.id) if needs_deployment(engine, managed) else []
     except CertwrightError as error:
-        return Renewal(managed, None, (), error)
-    if asked.version is None and not needs_deployment(engine, managed):
-        return Renewal(managed, asked, (), None)
-    return Renewal(managed, asked, tuple(deploy(engine, managed.id)) if managed.tasks else (), None)
+        return Renewal(managed, asked, (), error)
+    return Renewal(managed, asked, tuple(tasks), None)
 
 
 def renew_all(engine: Engine) -> list[Renewal]:
