@@ -126,10 +126,10 @@ def _do(change: Change, work: Work) -> None:
 
 
 def _is_done(change: Change, work: Work) -> bool:
-    """Whether the server shows the change; while it cannot be reached this is not known, so False."""
+    """Whether the server shows the change; while it cannot be read this is not known, so False."""
     try:
         return changes.is_done(change, work.organisation.state(change.target))
-    except Unreachable:
+    except (Unreachable, DeploymentError):
         return False
 
 

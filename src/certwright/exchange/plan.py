@@ -122,6 +122,7 @@ class _Server:
         if rest := missing & ~Service.IIS:
             self._draft.rest.append(self._enable(rest, f"it is not assigned to {rest} yet"))
         self._internal_transport(Service.SMTP in missing)
+        self._announced_names(Service.SMTP in missing)
         self._names(wanted)
         self._restarts(wanted, missing)
         return self._draft
@@ -232,6 +233,16 @@ class _Server:
         if facts.not_after < self._now + INTERNAL_LIFETIME:
             return f"expires on {facts.not_after:%Y-%m-%d}, in less than {INTERNAL_LIFETIME.days} days"
         return None
+
+    def _announced_names(self, smtp: bool) -> None:  # noqa: FBT001 - as above
+        """SMTP chooses its certificate by the name that a receive connector announces."""
+        names = {c.fqdn for c in self._state.connectors or () if c.fqdn}
+        if smtp and names and not any(map(self._wish.facts.covers, names)):
+            self._draft.notes.append(
+                f"{self._state.server}: the certificate covers no name that a receive connector announces "
+                f"({', '.join(sorted(names))}): SMTP will go on serving another one. Add such a name to the "
+                "certificate, or change the connector's Fqdn."
+            )
 
     def _names(self, wanted: Service) -> None:
         """POP and IMAP find their certificate by name: let it be one that the version covers."""

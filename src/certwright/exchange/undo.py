@@ -28,9 +28,7 @@ class Return:
     kept: Service = IRREVOCABLE
 
 
-def way_back(
-    deployment: Deployment, state: ServerState, now: datetime, protected: frozenset[str] = frozenset()
-) -> Return:
+def way_back(deployment: Deployment, state: ServerState, now: datetime) -> Return:
     """How `state` becomes what it was before `deployment`, as far as it was that which changed it."""
     before = deployment.servers[state.server]
     back = Return()
@@ -40,15 +38,13 @@ def way_back(
     ):
         if was and now_is and was != now_is:
             back.changes.append(changes.set_name(state.server, service, was, "it was so before"))
-    _web_site(back, before, state, deployment.thumbprint, now, protected)
+    _web_site(back, before, state, deployment.thumbprint, now)
     if state.internal_transport in deployment.versions:
-        _internal_transport(back, before, state, now, protected)
+        _internal_transport(back, before, state, now)
     return back
 
 
-def _web_site(
-    back: Return, before: Before, state: ServerState, thumbprint: str, now: datetime, protected: frozenset[str]
-) -> None:
+def _web_site(back: Return, before: Before, state: ServerState, thumbprint: str, now: datetime) -> None:
     bound, new = state.web_site_certificate(), state.certificate(thumbprint)
     if bound is not None and bound.thumbprint != thumbprint:
         return
@@ -56,7 +52,7 @@ def _web_site(
         return
     if before.web_site == thumbprint:
         return
-    obstacle = _obstacle(before.web_site, state, now, protected)
+    obstacle = _obstacle(before.web_site, state, now)
     if before.web_site is None or obstacle:
         back.stays.append(
             f"{state.server}: the Default Web Site keeps the new certificate, because the one before "
@@ -69,12 +65,10 @@ def _web_site(
     )
 
 
-def _internal_transport(
-    back: Return, before: Before, state: ServerState, now: datetime, protected: frozenset[str]
-) -> None:
+def _internal_transport(back: Return, before: Before, state: ServerState, now: datetime) -> None:
     if before.internal is None or before.internal == state.internal_transport:
         return
-    if obstacle := _obstacle(before.internal, state, now, protected):
+    if obstacle := _obstacle(before.internal, state, now):
         back.stays.append(
             f"{state.server}: ours stays the internal transport certificate, because the one before "
             f"({before.internal}) {obstacle}."
@@ -84,17 +78,17 @@ def _internal_transport(
     back.changes.append(changes.enable(state.server, before.internal, Service.SMTP, why))
 
 
-def _obstacle(thumbprint: str | None, state: ServerState, now: datetime, protected: frozenset[str]) -> str | None:
+def _obstacle(thumbprint: str | None, state: ServerState, now: datetime) -> str | None:
     """Why a certificate must not be assigned again, or None."""
     found = state.certificate(thumbprint)
     if found is None:
         return "is not in the server's store"
-    if found.thumbprint in protected or found.is_protected:
+    if found.is_protected:
         return "belongs to Exchange's own sign-in"
     return unusable(found, now)
 
 
-def undo(deployment: Deployment, work: Work, now: datetime, protected: frozenset[str] = frozenset()) -> Service:
+def undo(deployment: Deployment, work: Work, now: datetime) -> Service:
     """Take the deployment back on every server that answers.
 
     Returns:
@@ -109,7 +103,7 @@ def undo(deployment: Deployment, work: Work, now: datetime, protected: frozenset
         with work.journal.step(f"{server}: take back") as step:
             try:
                 state = work.organisation.state(server)
-                back = way_back(deployment, state, now, protected)
+                back = way_back(deployment, state, now)
                 for note in back.stays:
                     step.note(note)
                 if not back.changes:

@@ -13,11 +13,23 @@ from certwright.domain.errors import CertwrightError, ConfigurationError, Deploy
 WRONG_RESOURCE = 2150858811
 SHELL_LOST = 2150858843
 _MAX_WORDS = 600
+_NETWORK = "Check that the server is up and that a firewall lets this machine reach the port; the next run tries again."
 _NEVER_SENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
 
 
 class OutcomeUnknown(Unreachable):
-    """The connection broke after a command was sent: it may have been carried out. Read the state back."""
+    """A command was sent and no result came: it may have been carried out. Read the state back.
+
+    `what` is what happened instead, in words.
+    """
+
+    def __init__(self, url: str, what: str) -> None:
+        super().__init__(
+            f"No result came from {url} for a command that was sent ({what}); whether it was carried out has to be "
+            "read back.",
+            hint=_NETWORK,
+        )
+        self.what = what
 
 
 class ShellLost(Unreachable):
@@ -89,7 +101,7 @@ def as_error(error: Exception, url: str, username: str, reached: Reached) -> Cer
         )
     refused = _http(error, url, username) or _fault(error, url)
     if reached is Reached.RUNNING:
-        return _unknown(url, refused.message if refused else _describe(error))
+        return OutcomeUnknown(url, refused.message if refused else _describe(error))
     return refused or _transport(error, url, sent=reached is Reached.SENDING)
 
 
@@ -166,19 +178,8 @@ def _transport(error: Exception, url: str, *, sent: bool) -> CertwrightError:
     if isinstance(error, requests.exceptions.ConnectTimeout) or any(name in text for name in _NEVER_SENT):
         return Unreachable(f"{url} cannot be reached: {_why(error)}", hint=_NETWORK)
     if sent:
-        return _unknown(url, _describe(error))
+        return OutcomeUnknown(url, _describe(error))
     return Unreachable(f"{url} did not answer as PowerShell remoting ({_describe(error)}).", hint=_NETWORK)
-
-
-def _unknown(url: str, what: str) -> OutcomeUnknown:
-    return OutcomeUnknown(
-        f"The connection to {url} broke while a command was under way ({what}); whether it was carried out has to be "
-        "read back.",
-        hint=_NETWORK,
-    )
-
-
-_NETWORK = "Check that the server is up and that a firewall lets this machine reach the port; the next run tries again."
 
 
 def _tls(error: Exception, url: str) -> Unreachable:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from certwright.domain.errors import ConfigurationError
+from certwright.domain.errors import ConfigurationError, Unreachable
 from certwright.remoting import clixml
 from certwright.remoting.clixml import Obj, Value
 from certwright.remoting.failures import (
@@ -145,10 +145,12 @@ class PowerShell:
             Unreachable: if the endpoint does not answer, or not as PowerShell.
             CommandFailed: if a cmdlet reports an error of whatever kind.
         """
+        with contextlib.suppress(OutcomeUnknown, ShellLost):
+            return self._run(pipeline)
         try:
             return self._run(pipeline)
-        except (OutcomeUnknown, ShellLost):
-            return self._run(pipeline)
+        except OutcomeUnknown as again:
+            raise Unreachable(f"{self.endpoint.url} gives no answer ({again.what}).", hint=again.hint) from again
 
     def change(self, command: Command) -> Result:
         """Run one command that changes something; it is sent at most once.
@@ -193,10 +195,8 @@ class PowerShell:
             left = deadline - time.monotonic()
             if left <= 0:
                 _quietly(shell.stop)
-                raise OutcomeUnknown(
-                    f"{shell.commands[0].cmd} did not finish on {self.endpoint.url} within {self._limits.call:g} s; "
-                    "whether it was carried out has to be read back."
-                )
+                what = f"{shell.commands[0].cmd} did not finish within {self._limits.call:g} s"
+                raise OutcomeUnknown(self.endpoint.url, what)
             shell.poll_invoke(timeout=max(1, min(self._limits.poll, int(left))))
         _quietly(shell.close)
 

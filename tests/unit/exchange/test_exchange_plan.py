@@ -369,6 +369,15 @@ class TestInternalTransport:
         assert not plan(state, wish=Wish(issued(), services=Service.SMTP)).changes
 
 
+def test_a_certificate_that_covers_no_announced_name_is_noted() -> None:
+    def notes(*names: str) -> tuple[str, ...]:
+        connectors = tuple(Connector(name, "receive", fqdn=name, server="ex01") for name in names)
+        return plan(server(connectors=connectors), wish=Wish(issued(), services=Service.SMTP)).notes
+
+    assert any("ex01.contoso.test" in note for note in notes("ex01.contoso.test"))
+    assert not notes("ex01.contoso.test", "mail.contoso.test")
+
+
 def test_restarts_are_planned_only_for_what_changes_or_is_stale() -> None:
     settled = server(version(SUPPORTED, frozenset({1})), pop_name="mail.contoso.test", imap_name="mail.contoso.test")
     unbound = tuple(
