@@ -76,7 +76,7 @@ def _shape(field: FieldInfo, value: Any) -> Any:
     if not isinstance(value, list | tuple):
         return value
     pieces = [piece.strip() for text in cast("Iterable[str]", value) for piece in text.split(",") if piece.strip()]
-    if dict in kinds and all("=" in piece for piece in pieces):
+    if dict in kinds and all("=" in piece and "/" not in piece.partition("=")[0] for piece in pieces):
         return dict(piece.split("=", 1) for piece in pieces)
     if kinds & {list, tuple, frozenset}:
         return pieces

@@ -29,7 +29,6 @@ from certwright.acme.errors import (
     TLSFailed,
     TransportError,
 )
-from certwright.acme.https_transport import HttpsTransport
 from certwright.acme.identifier import Identifier as AcmeIdentifier
 from certwright.acme.jws import SigningKey
 from certwright.acme.problem import Problem
@@ -168,6 +167,8 @@ class AcmeIssuer(IssuerPlugin[Params]):
 
     @contextmanager
     def _client(self) -> Iterator[AcmeClient]:
+        from certwright.acme.https_transport import HttpsTransport  # noqa: PLC0415 - only who connects pays for urllib3
+
         try:
             transport = HttpsTransport(f"certwright/{__version__}", self.params.ca_file)
         except OSError as error:
