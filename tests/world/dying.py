@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 
-from certwright.acme.https_transport import HttpsTransport
+from certwright.acme import https_transport
 from certwright.domain.runs import Entry
 from certwright.engine.context import Engine
 from certwright.engine.deploy import deploy as put
@@ -97,11 +97,9 @@ def _watch_database(database: Database, death: Death) -> None:
 
 
 def _watch_transport(death: Death) -> None:
-    class Dying(HttpsTransport):
+    class Dying(https_transport.HttpsTransport):
         def request(self, *arguments: Any, **options: Any) -> Any:
             death.reached(Boundary.EFFECT)
             return super().request(*arguments, **options)
 
-    from certwright.issuers import acme
-
-    acme.HttpsTransport = Dying  # type: ignore[attr-defined]  # the module that uses it
+    https_transport.HttpsTransport = Dying  # type: ignore[misc]  # a class is replaced

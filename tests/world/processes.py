@@ -11,6 +11,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 _LOADED = (
+    "certwright.acme.https_transport",
     "certwright.cli.app",
     "certwright.engine.export",
     "certwright.engine.preview",

@@ -1,0 +1,207 @@
+"""No secret leaves the place it was given for: a canary is looked for in all that a life of commands leaves behind."""
+
+import base64
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from certwright.acme_server import AcmeServerConfig
+from certwright.domain.keys import KeyType, generate, load_own_key, private_key_pem
+from world.exchange import Exchange, exchange
+from world.site import NAMES, Authority, Site, authority
+
+pytestmark = pytest.mark.e2e
+
+EXCHANGE_PASSWORD = "c4nary-Exchange \"$(id)' {0} 7fQ"
+WRONG_PASSWORD = "c4nary-wrong !%&/ 8gR"
+PFX_PASSWORD = "c4nary-Pfx ;-- \\u00e4 9hS"
+EAB_KEY = base64.urlsafe_b64encode(b"c4nary-EAB-32-bytes-of-mac-key!!").rstrip(b"=").decode()
+BAD_EAB_KEY = "c4nary-EAB that is no base64url"
+SCRIPT = """
+import logging, os, sys
+logging.basicConfig(level=logging.DEBUG, filename=os.environ["DEBUG_LOG"])
+from certwright.cli import main
+main()
+"""
+
+
+def forms(secret: bytes) -> set[bytes]:
+    """How a secret may look when it leaks: as it is, as Windows writes it, in hex, in base64 wherever it begins."""
+    text = secret.decode("latin-1")
+    found = {secret, text.encode("utf-16-le"), secret.hex().encode(), quote(text).encode()}
+    for shift in range(3):
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            found.add(encode(b"x" * shift + secret)[4:-4])
+    return found
+
+
+@dataclass
+class Watch:
+    """Runs commands in processes of their own and keeps all that anyone could see of them."""
+
+    site: Site
+    folder: Path
+    seen: dict[str, bytes] = field(default_factory=dict)
+
+    def run(self, *arguments: str, given: str = "", code: int = 0) -> str:
+        """Run a command with everything logged; its standard output."""
+        name = " ".join(arguments)[:60]
+        own = self.folder / "tmp"
+        own.mkdir(exist_ok=True)
+        environment = {
+            **os.environ,
+            **self.site.environment,
+            "DEBUG_LOG": str(self.folder / "debug.log"),
+            "TMPDIR": str(own),
+        }
+        with (
+            subprocess.Popen(
+                [sys.executable, "-c", SCRIPT, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+            ) as process,
+            _command_lines(process.pid) as lines,
+        ):
+            out, err = process.communicate(given.encode(), timeout=60)
+        assert process.returncode == code, (name, out, err)
+        assert lines, "no command line was seen"
+        self.seen[f"command line of {name}"] = b"\n".join(lines)
+        self.seen[f"output of {name}"] = out + err
+        self.look_at_files(name)
+        return out.decode()
+
+    def look_at_files(self, when: str) -> None:
+        """Keep what is on disk now."""
+        for folder in (self.site.settings.data_folder, self.folder / "tmp"):
+            for path in (p for p in folder.rglob("*") if p.is_file()):
+                self.seen[f"{path} after {when}"] = path.read_bytes()
+        self.seen["debug.log"] = (self.folder / "debug.log").read_bytes()
+
+    def leaks(self, secrets: Sequence[bytes]) -> list[str]:
+        """Where any of them can be seen."""
+        wanted = {form for secret in secrets for form in forms(secret)}
+        return [where for where, data in self.seen.items() if any(form in data for form in wanted)]
+
+
+@contextmanager
+def _command_lines(pid: int) -> Iterator[set[bytes]]:
+    """The command lines of this process and its children, as `ps` shows them, for as long as the block lasts."""
+    found: set[bytes] = set()
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.01):
+            children = Path(f"/proc/{pid}/task/{pid}/children")
+            try:
+                for number in [str(pid), *children.read_text().split()]:
+                    found.add(Path(f"/proc/{number}/cmdline").read_bytes())
+            except OSError:
+                continue
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_leak_would_be_seen() -> None:
+    secret = EXCHANGE_PASSWORD.encode()
+    for start in range(3):
+        header = base64.b64encode(b"u" * start + b":" + secret)
+        assert any(form in header for form in forms(secret))
+    assert any(form in EXCHANGE_PASSWORD.encode("utf-16-le") for form in forms(secret))
+
+
+@pytest.fixture
+def ca() -> Iterator[Authority]:
+    config = AcmeServerConfig(external_account_keys={"kid-1": EAB_KEY}, external_account_required=True)
+    with authority(config) as made:
+        yield made
+
+
+def test_no_secret_is_seen_anywhere_but_in_what_is_exported(ca: Authority, tmp_path: Path) -> None:
+    with exchange(tmp_path, EXCHANGE_PASSWORD) as target:
+        watch = Watch(Site(tmp_path / "site"), tmp_path)
+        (tmp_path / "given").mkdir()
+        key = generate(KeyType.RSA_2048)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        _live(watch, ca, target, tmp_path / "given", private_key_pem(key))
+
+        numbers = key.private_numbers()
+        primes = [prime.to_bytes(128, "big") for prime in (numbers.p, numbers.q)]
+        body = private_key_pem(key).splitlines()[5:10]
+        words = [EXCHANGE_PASSWORD, WRONG_PASSWORD, PFX_PASSWORD, EAB_KEY, BAD_EAB_KEY]
+        assert watch.leaks([*(word.encode() for word in words), *primes, *body]) == []
+        assert not list((tmp_path / "tmp").iterdir())
+        assert b"DEBUG:pypsrp" in watch.seen["debug.log"] or b"DEBUG:urllib3" in watch.seen["debug.log"]
+
+        out = tmp_path / "out"
+        assert load_own_key((out / "mail.contoso.test.key.pem").read_bytes()).private_numbers() == numbers
+        opened = subprocess.run(
+            ["openssl", "pkcs12", "-in", str(out / "mail.contoso.test.pfx"), "-nodes", "-passin", "stdin"],
+            input=PFX_PASSWORD.encode(),
+            capture_output=True,
+            timeout=30,
+            check=True,
+        )
+        assert b"BEGIN PRIVATE KEY" in opened.stdout
+
+
+def _live(watch: Watch, ca: Authority, target: Exchange, given: Path, own_key: bytes) -> None:
+    """A life of commands, with failures."""
+    for name, data in {
+        "exchange": EXCHANGE_PASSWORD.encode(),
+        "eab": EAB_KEY.encode() + b"\n",
+        "bad-eab": BAD_EAB_KEY.encode(),
+        "key": own_key,
+        "broken-key": own_key.replace(b"A", b"B", 40),
+    }.items():
+        (given / name).write_bytes(data)
+    name, run = NAMES[0], watch.run
+    issuer = ["issuer", "add", "acme", "ca", *ca.issuer_options, "--eab-kid", "kid-1", "--eab-key-file"]
+    described = [*NAMES, "--issuer", "ca", *ca.http_options, "--pfx-password-credential", "files", "--key-file"]
+    run("init", "--json")
+    run(*issuer, str(given / "bad-eab"), "--json", code=2)
+    run(*issuer, str(given / "eab"), "--json")
+    run(
+        "credential",
+        "add",
+        "exchange",
+        "exchange",
+        "--username",
+        "nobody",
+        "--password-file",
+        "-",
+        given=WRONG_PASSWORD,
+    )
+    run("credential", "add", "pfx", "files", "--password-file", "-", "--json", given=PFX_PASSWORD)
+    run("certificate", "new", *described, str(given / "broken-key"), code=2)
+    run("certificate", "new", *described, str(given / "key"), "--json")
+    run("certificate", "request", name, "--json")
+    run("task", "add", name, "exchange", *target.options, "--json")
+    run("deploy", name, "--json", code=1)
+    user = ["--username", "svc-certwright@contoso.test"]
+    run("credential", "add", "exchange", "exchange", *user, "--password-file", str(given / "exchange"))
+    run("certificate", "preview", name, "--json")
+    run("deploy", name, "--json")
+    run("certificate", "show", name, "--json")
+    run("certificate", "log", name, "--runs", "20", "--json")
+    run("credential", "list", "--json")
+    run("task", "show", name, "exchange", "--json")
+    out = str(given.parent / "out")
+    run("certificate", "export", name, "--to", out, "--format", "pem")
+    run("certificate", "export", name, "--to", out, "--format", "pfx", "--cipher", "modern")

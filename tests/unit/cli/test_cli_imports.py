@@ -1,0 +1,67 @@
+"""Help costs little: no command line loads a library that its command does not use."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "alembic",
+    "dns",
+    "fastapi",
+    "jinja2",
+    "psrpcore",
+    "pypsrp",
+    "requests",
+    "spnego",
+    "sqlalchemy",
+    "starlette",
+    "urllib3",
+    "uvicorn",
+}
+SCRIPT = """
+import sys
+from certwright.cli import main
+try:
+    main()
+except SystemExit as left:
+    assert left.code in (0, None), left.code
+print("LOADED", *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def _loaded(*arguments: str) -> tuple[str, set[str]]:
+    """What is printed, and the names of the libraries that are loaded in the end."""
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    printed, _, names = ended.stdout.rpartition("LOADED ")
+    return printed, set(names.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--help"], "Exit codes: 0 done, 1 failed, 2 usage"),
+        (["certificate", "--help"], "preview"),
+        (["task", "add", "mail", "exchange", "--help"], "--services"),
+        (["issuer", "add", "acme", "--help"], "--directory"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_help_loads_no_heavy_library(arguments: list[str], expected: str) -> None:
+    printed, loaded = _loaded(*arguments)
+    assert expected in printed
+    assert not loaded & HEAVY
+
+
+def test_the_test_would_see_a_heavy_library() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT.replace("import sys\n", "import sys, sqlalchemy\n", 1), "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "sqlalchemy" in ended.stdout.rpartition("LOADED ")[2].split()
