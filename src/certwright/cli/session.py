@@ -7,7 +7,7 @@ import logging
 import logging.handlers
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -138,7 +138,11 @@ def command(
 
         @functools.wraps(work)
         def run(*, data: Path | None, as_json: bool, **values: Any) -> None:
-            perform(Session(data, as_json=as_json), lambda session: work(session, **values))
+            def checked(session: Session) -> None:
+                _check_text(values.values())
+                work(session, **values)
+
+            perform(Session(data, as_json=as_json), checked)
 
         parameters = [*keywords, *shared]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -147,6 +151,16 @@ def command(
         return work
 
     return decorate
+
+
+def _check_text(values: Iterable[Any]) -> None:
+    """Refuse what was typed in another encoding: it could neither be stored nor shown."""
+    for value in values:
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and not text.isascii() and text != text.encode(errors="ignore").decode():
+                raise ConfigurationError(
+                    f"{text!a} is not text in UTF-8.", hint="Type it in a terminal that uses UTF-8."
+                )
 
 
 def perform(session: Session, work: Callable[[Session], None]) -> NoReturn:

@@ -80,16 +80,15 @@ def create(engine: Engine, wish: Wish) -> ManagedCertificate:
 
 
 def _key_settings(wish: Wish, secret: str) -> KeySettings:
-    if sum(bool(given) for given in (wish.own_key, wish.own_csr, wish.reuse_key or None)) > 1 or (
-        wish.key_type and (wish.own_key or wish.own_csr)
-    ):
+    own = [given for given in (wish.own_key, wish.own_csr) if given is not None]
+    if len(own) > 1 or (own and (wish.reuse_key or wish.key_type)):
         raise ConfigurationError(
             "--key, --key-file, --csr and --reuse-key exclude each other.",
             hint="A key file or a signing request brings its own kind of key; --reuse-key goes with --key alone.",
         )
     if wish.own_key:
         return KeySettings(source=KeySource.OWN_KEY, type=keys.key_type(wish.own_key), own_key=secret)
-    if wish.own_csr:
+    if wish.own_csr is not None:
         request = certificates.load_request(wish.own_csr)
         kind = KeyType(certificates.public_key_type(request))
         return KeySettings(source=KeySource.OWN_CSR, type=kind, own_csr=request.public_bytes(Encoding.PEM).decode())

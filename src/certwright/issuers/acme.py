@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -41,6 +42,7 @@ from certwright.sdk.params import Params as PluginParams
 from certwright.sdk.solver import Challenge
 
 _NOT_FOUND = 404
+_REACH_SECONDS = 10.0  # a wrong address is told soon; once the authority has answered, it is waited for
 _ELSEWHERE = (
     "Something else answered for the name: check that it points here, and which web server or balancer is before it."
 )
@@ -72,8 +74,11 @@ class Params(PluginParams):
     @field_validator("directory")
     @classmethod
     def _is_https(cls, value: str) -> str:
-        if not value.startswith("https://"):
-            raise ValueError("the directory's address must begin with https://")
+        parts = urlsplit(value)
+        if parts.scheme != "https" or not parts.hostname or parts.port == 0:
+            raise ValueError("the directory's address must be https://HOST/...")
+        if parts.username is not None:
+            raise ValueError("the directory's address must hold no user name or password")
         return value
 
     @field_validator("email")
@@ -97,7 +102,7 @@ class AcmeIssuer(IssuerPlugin[Params]):
 
     def register(self, eab: tuple[str, bytes] | None) -> Registration:
         """Make or find the account of this key."""
-        with self._client() as client, _in_our_words("The account could not be registered"):
+        with self._client("The account could not be registered") as client:
             directory = client.directory()
             if directory.meta.terms_of_service and not self.params.agree_tos:
                 raise ConfigurationError(
@@ -119,7 +124,7 @@ class AcmeIssuer(IssuerPlugin[Params]):
 
     def find_account(self) -> None:
         """See that the authority answers and knows the account."""
-        with self._client() as client, _in_our_words("The account could not be looked up"):
+        with self._client("The account could not be looked up") as client:
             found = account.find(client)
             if found is None or found.status != "valid":
                 state = found.status if found else "unknown to the authority"
@@ -130,7 +135,7 @@ class AcmeIssuer(IssuerPlugin[Params]):
     ) -> tuple[x509.Certificate, ...]:
         """The chain, leaf first; `request.order_url` is gone on with."""
         try:
-            with self._client() as client, _in_our_words("The authority did not issue the certificate"):
+            with self._client("The authority did not issue the certificate") as client:
                 obtained = flow.obtain(
                     client,
                     [AcmeIdentifier(i.type, i.value) for i in request.identifiers],
@@ -151,13 +156,13 @@ class AcmeIssuer(IssuerPlugin[Params]):
 
     def revoke(self, certificate_: x509.Certificate, reason: int) -> None:
         """Revoke by the account."""
-        with self._client() as client, _in_our_words("The authority did not revoke the certificate"):
+        with self._client("The authority did not revoke the certificate") as client:
             der = certificate_.public_bytes(Encoding.DER)
             certificate.revoke(client, der, certificate.RevocationReason(reason))
 
     def renewal_window(self, certificate_: x509.Certificate) -> RenewalWindow | None:
         """When the authority wishes the renewal."""
-        with self._client() as client, _in_our_words("The renewal information could not be read"):
+        with self._client("The renewal information could not be read") as client:
             wanted = _certificate_id(certificate_)
             found = renewal_info.fetch(client, wanted) if wanted else None
         if found is None:
@@ -166,7 +171,8 @@ class AcmeIssuer(IssuerPlugin[Params]):
         return RenewalWindow(found.start, found.end, found.explanation_url, again)
 
     @contextmanager
-    def _client(self) -> Iterator[AcmeClient]:
+    def _client(self, failed: str) -> Iterator[AcmeClient]:
+        """A client that has reached the authority; `failed` begins the sentence of every failure."""
         from certwright.acme.https_transport import HttpsTransport  # noqa: PLC0415 - only who connects pays for urllib3
 
         try:
@@ -175,9 +181,11 @@ class AcmeIssuer(IssuerPlugin[Params]):
             raise ConfigurationError(
                 f"{self.params.ca_file} holds no readable PEM certificate.", hint="Give the authority's root in PEM."
             ) from error
-        with transport:
+        with transport, _in_our_words(failed):
             key = SigningKey.from_pem(self.account_key)
-            yield AcmeClient(transport, self.params.directory, key, self.account.get("url"))
+            client = AcmeClient(transport, self.params.directory, key, self.account.get("url"))
+            client.directory(client.deadline(_REACH_SECONDS))
+            yield client
 
 
 def _external_account(eab: tuple[str, bytes] | None) -> account.ExternalAccount | None:
