@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.domain import certificates, keys, renewal
-from certwright.domain.errors import CertwrightError, InvalidMaterial, IssuanceError, OrderDead, Unreachable
+from certwright.domain.errors import CertwrightError, InvalidMaterial, OrderDead, StoreError
 from certwright.domain.events import EventKind
 from certwright.domain.keys import KeySource, PrivateKey
 from certwright.domain.managed import CertificateVersion, KeyForm, ManagedCertificate, check_capabilities
@@ -58,7 +58,9 @@ def request(engine: Engine, reference: str, *, force: bool = False) -> RequestRe
             run.journal.note(decision.message if decision.due else "Asked for although it is not due.")
             try:
                 version = _obtain(engine, managed, run, begun)
-            except (IssuanceError, Unreachable) as error:
+            except StoreError:
+                raise
+            except CertwrightError as error:
                 engine.record(run.event(EventKind.ISSUANCE_FAILED, managed, engine.now(), error.message), lease)
                 raise
         return RequestResult(decision, version)

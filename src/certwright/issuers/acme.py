@@ -56,6 +56,9 @@ _HINTS = {
     problem.TLS: "The authority met broken TLS: a redirect to https leads it to a certificate or port that fails.",
     problem.RATE_LIMITED: "Wait: trying again sooner only counts against you.",
     problem.REJECTED_IDENTIFIER: "This authority does not issue for this name: read its policy, or choose another.",
+    problem.UNSUPPORTED_IDENTIFIER: "This authority does not issue for names of this kind: choose another authority.",
+    problem.BAD_CSR: "The authority does not sign such a request: another --key, or a plainer request, may do.",
+    problem.SERVER_INTERNAL: "The fault is the authority's own: look at its status page, and try again later.",
     problem.EXTERNAL_ACCOUNT_REQUIRED: "The authority wants an external account: give --eab-kid and --eab-key-file.",
     problem.USER_ACTION_REQUIRED: "Visit the page that the authority names, agree there, then try again.",
     problem.ACCOUNT_DOES_NOT_EXIST: "The authority forgot this account: add the issuer again under another name.",
@@ -274,7 +277,8 @@ def _translated(what: str, error: AcmeError) -> IssuanceError | Unreachable:  # 
 
 
 def _hint(told: Problem) -> str:
-    return _HINTS.get(told.type, "")
+    """What to do: about the problem itself, or about the first of its parts that is known."""
+    return next((_HINTS[each.type] for each in (told, *told.subproblems) if each.type in _HINTS), "")
 
 
 def _is_dead(cause: BaseException | None) -> bool:
