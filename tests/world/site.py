@@ -69,9 +69,13 @@ class Authority:
 
 
 @contextmanager
-def authority(config: AcmeServerConfig | None = None) -> Iterator[Authority]:
-    """An authority for which every name is this machine."""
+def authority(
+    config: AcmeServerConfig | None = None, hosts: Mapping[str, tuple[str, ...]] | None = None
+) -> Iterator[Authority]:
+    """An authority for which every name is this machine, or for which these `hosts` are all there are."""
     loopback = loopback_config(config)
+    if hosts is not None:
+        loopback = replace(loopback, validation=replace(loopback.validation, hosts=hosts))
     with AcmeServer(loopback) as server:
         yield Authority(server, loopback.validation.http_port)
 
