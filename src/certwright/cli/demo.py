@@ -10,6 +10,7 @@ import typer
 from certwright.cli.progress import Progress
 from certwright.cli.session import Exit
 from certwright.domain.deployment import ServedRow, Verdict
+from certwright.domain.errors import CertwrightError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +31,11 @@ def demo(
     """Run the whole main job against a simulated Exchange server and a real ACME server, here, on loopback."""
     from rich.console import Console  # noqa: PLC0415 - loaded only where it is used
 
-    from certwright.sandbox import World  # noqa: PLC0415 - loads the simulator
+    try:
+        from certwright.sandbox import World  # noqa: PLC0415 - loads the simulator
+    except ModuleNotFoundError as missing:
+        typer.echo(f"The demo needs {missing.name}: install Certwright with its extra `sandbox`.", err=True)
+        raise typer.Exit(Exit.USAGE) from missing
 
     progress = Progress(sys.stdout)
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160, soft_wrap=True)
@@ -43,6 +48,9 @@ def demo(
     except KeyboardInterrupt:
         good = False
         console.print("Stopped.")
+    except CertwrightError as error:
+        good = False
+        typer.echo("\n".join(error.explain()), err=True)
     finally:
         progress.close()
     raise typer.Exit(Exit.DONE if good else Exit.FAILED)
@@ -156,4 +164,7 @@ def _keep(world: "World", console: "Console") -> None:
         "  .venv/bin/certwright deploy mail.contoso.test\n"
         f"  .venv/bin/certwright probe {host}:{port} --starttls smtp --name mail.contoso.test --ca-file {root}\n"
     )
-    threading.Event().wait()
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        console.print("The world ends.")

@@ -45,7 +45,7 @@ class Progress:
     def _line(self, depth: int, text: str) -> None:
         line = f"{time.strftime('%H:%M:%S')} {'  ' * depth}{text}"
         if self._status is not None:
-            self._status.console.print(line, highlight=False, markup=False)
+            self._status.console.print(line, highlight=False, markup=False, soft_wrap=True)
         else:
             self._out.write(line + "\n")
             self._out.flush()
