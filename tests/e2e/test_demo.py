@@ -1,0 +1,149 @@
+"""`certwright demo` as a newcomer runs it: piped, on a terminal, kept running, interrupted; nothing is left behind."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+PORTS = (443, 25, 587, 143, 993, 110, 995)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {**os.environ, "TMPDIR": str(folder), "TERM": "xterm", "HOME": str(folder)}
+
+
+def _verdicts(table: str) -> dict[int, str]:
+    """Standard port -> what the rest of its row says."""
+    return {
+        int(port): rest for port, rest in re.findall(r"^ *(?:IIS|SMTP|IMAP|POP) +(\d+) +(.*)$", table, re.MULTILINE)
+    }
+
+
+def test_the_demo_is_green_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "certwright", "demo"],
+        env=_environment(tmp_path),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert not ended.stderr
+    assert "\x1b" not in ended.stdout, "colours or a spinner in a pipe"
+    *_, table = ended.stdout.split("What every port served at first, and serves now")
+    rows = _verdicts(table)
+    assert set(rows) == set(PORTS)
+    assert all(rest.split()[-1] == "ok" for rest in rows.values()), table
+    assert all("mail.contoso.test" in rest for rest in rows.values())
+    assert "Every port is green." in table
+    for act in ("exchange: deployed", "exchange: rolled-back", "The deployment failed and was taken back"):
+        assert act in ended.stdout
+    assert ended.stdout.count("exchange: deployed") == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+class _Terminal:
+    """A command on a terminal of 120 columns."""
+
+    def __init__(self, arguments: list[str], environment: Mapping[str, str]) -> None:
+        self._leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        self.process = subprocess.Popen(
+            arguments, stdin=follower, stdout=follower, stderr=follower, env=environment, start_new_session=True
+        )
+        os.close(follower)
+        self.shown = ""
+
+    def read_until(self, words: str | None, seconds: float) -> None:
+        """Read until `words` are shown, or until the command ends."""
+        end = time.monotonic() + seconds
+        while words is None or words not in self.shown:
+            left = end - time.monotonic()
+            assert left > 0, f"still waiting for {words!r}:\n{self.shown}"
+            if select.select([self._leader], [], [], min(left, 1.0))[0]:
+                try:
+                    self.shown += os.read(self._leader, 65536).decode(errors="replace")
+                except OSError:  # the other side is closed: the command has ended
+                    assert words is None, f"it ended without {words!r}:\n{self.shown}"
+                    return
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(timeout=20)
+        os.close(self._leader)
+
+
+def test_on_a_terminal_the_world_is_kept_until_it_is_interrupted(tmp_path: Path) -> None:
+    terminal = _Terminal([sys.executable, "-m", "certwright", "demo", "--keep"], _environment(tmp_path))
+    try:
+        terminal.read_until("--ca-file", 180)
+        assert "\x1b[" in terminal.shown, "neither colours nor a spinner on a terminal"
+        assert "Every port is green." in terminal.shown
+        _as_the_demo_says(terminal.shown, tmp_path)
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.read_until(None, 30)
+        assert terminal.process.wait(timeout=20) == 0
+        assert "The world ends." in terminal.shown
+        assert "Traceback" not in terminal.shown
+    finally:
+        terminal.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def _as_the_demo_says(shown: str, folder: Path) -> None:
+    """The commands that it prints work as they stand."""
+    export = re.search(r"export CERTWRIGHT_DATA=(\S+) CERTWRIGHT_MASTER_KEY_FILE=(\S+)", shown)
+    assert export
+    commands = re.findall(r"\.venv/bin/certwright (.*?)\r?\n", shown)
+    assert len(commands) == 4
+    environment = {
+        **_environment(folder),
+        "CERTWRIGHT_DATA": export.group(1),
+        "CERTWRIGHT_MASTER_KEY_FILE": export.group(2),
+    }
+    for command in commands:
+        ended = subprocess.run(
+            [sys.executable, "-m", "certwright", *command.split()],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ended.returncode == 0, f"{command}\n{ended.stdout}{ended.stderr}"
+
+
+def test_interrupted_in_the_middle_it_cleans_up(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "certwright", "demo"],
+        env=_environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if "read what Exchange has there" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stdout.read()
+        assert process.wait(timeout=30) == 1
+    assert "Stopped." in rest
+    assert "Traceback" not in rest
+    assert list(tmp_path.iterdir()) == []
