@@ -27,13 +27,22 @@ class PluginGroup(typer.core.TyperGroup):
         """The command of one plugin, or None."""
         if cmd_name not in catalog.names(self.kind):
             return None
+        app = typer.Typer(add_completion=False)
         try:
             plugin = catalog.plugin(self.kind, cmd_name)
         except ConfigurationError as error:
-            raise typer.BadParameter(" ".join(error.explain())) from error
-        app = typer.Typer(add_completion=False)
-        type(self).build(app, plugin)
+            _refuse(app, cmd_name, " ".join(error.explain()))
+        else:
+            type(self).build(app, plugin)
         return typer.main.get_command(app)
+
+
+def _refuse(app: typer.Typer, name: str, reason: str) -> None:
+    """A command that only says why there is no such plugin here."""
+
+    @app.command(name, help=reason, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+    def refuse() -> None:
+        raise typer.BadParameter(reason)
 
 
 def options(model: type[Params]) -> list[inspect.Parameter]:

@@ -3,11 +3,12 @@
 import difflib
 import importlib
 import inspect
+import logging
 import pkgutil
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 
 from certwright.domain.errors import ConfigurationError
 from certwright.sdk.issuer import IssuerPlugin
@@ -17,7 +18,7 @@ from certwright.sdk.task import Task
 
 Kind = Literal["issuers", "solvers", "tasks"]
 _BASES: dict[Kind, type[Any]] = {"issuers": IssuerPlugin, "solvers": Solver, "tasks": Task}
-T = TypeVar("T")
+log = logging.getLogger("certwright")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,14 @@ def names(kind: Kind) -> dict[str, str]:
     """Name of plugin -> its module, of all installed packages, without importing any plugin."""
     found: dict[str, str] = {}
     for entry in sorted(entry_points(group=f"certwright.{kind}"), key=lambda e: e.name != "builtin"):
-        package = importlib.import_module(entry.module)
+        try:
+            package = importlib.import_module(entry.module)
+        except Exception as error:  # noqa: BLE001 - a third party's package may be broken in any way; the others work on
+            log.warning("The plugins of %s cannot be loaded: %s: %s", entry.module, type(error).__name__, error)
+            continue
         for module in pkgutil.iter_modules(package.__path__):
-            found.setdefault(module.name, f"{entry.module}.{module.name}")
+            if not module.name.startswith("_"):
+                found.setdefault(module.name, f"{entry.module}.{module.name}")
     return found
 
 
@@ -56,12 +62,20 @@ def plugin(kind: Kind, name: str) -> Plugin:
     try:
         module = importlib.import_module(known[name])
     except ImportError as error:
-        raise ConfigurationError(
-            f"The {kind.removesuffix('s')} {name!r} is unavailable: {error}.",
-            hint="Install the library it needs, or the extra of Certwright that brings it.",
+        raise _unavailable(
+            kind, name, str(error), "Install the library it needs, or the extra of Certwright that brings it."
         ) from error
+    except Exception as error:
+        reason = f"{known[name]} is broken: {type(error).__name__}: {error}"
+        raise _unavailable(kind, name, reason, "Tell its author.") from error
     base = _BASES[kind]
     members = [m for _, m in inspect.getmembers(module, inspect.isclass) if m.__module__ == module.__name__]
     found = [m for m in members if issubclass(m, base)]
+    if len(found) != 1:
+        raise _unavailable(kind, name, f"{known[name]} has {len(found)} classes of that kind", "Tell its author.")
     cls: Any = found[0]
     return Plugin(name, inspect.getdoc(module) or "", cast("type[Params]", cls.Params), cls)
+
+
+def _unavailable(kind: Kind, name: str, reason: str, hint: str) -> ConfigurationError:
+    return ConfigurationError(f"The {kind.removesuffix('s')} {name!r} is unavailable: {reason}.", hint=hint)
