@@ -10,6 +10,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain, islice, repeat
 from typing import TypeAlias
 
 from certwright.acme import jws, nonce, problem
@@ -34,6 +35,7 @@ OPERATION_SECONDS = 60.0
 
 _REQUEST_SECONDS = 30.0
 _NONCES_AT_ONCE = 50
+_FIRST_RETRIES = 3
 _NONCE_PAUSE = 0.1  # seconds; a CA that rejects every nonce is not to be flooded until the deadline
 _BUSY = frozenset({500, 502, 503, 504})
 _REDIRECTION, _CLIENT_ERROR, _TOO_MANY_REQUESTS = 300, 400, 429
@@ -58,6 +60,7 @@ class AcmeClient:
         account_key: Signs.
         account_url: The account of that key; `account.register` and `account.find` set it.
         clock: The time.
+        on_pause: Gets a sentence before each retry: what failed, and when it is asked again.
     """
 
     def __init__(
@@ -68,12 +71,14 @@ class AcmeClient:
         account_url: str | None = None,
         *,
         clock: Clock | None = None,
+        on_pause: Callable[[str], None] = _log.info,
     ) -> None:
         self.directory_url = directory_url
         self.account_key = account_key
         self.account_url = account_url
         self.clock = clock or Clock()
         self._transport = transport
+        self._on_pause = on_pause
         self._nonces = nonce.NoncePool()
         self._directory: tuple[Directory, float] | None = None
         self._directory_lock = threading.Lock()
@@ -123,19 +128,23 @@ class AcmeClient:
         return self._persist(lambda: self._post(url, sign, deadline), deadline)
 
     def _persist(self, attempt: Callable[[], Response], deadline: Deadline) -> Response:
-        """Repeat ``attempt`` after a pause for as long as that may help and ``deadline`` allows."""
+        """Repeat ``attempt`` after a pause for as long as that may help and ``deadline`` allows.
+
+        Where no CA has answered yet, a wrong address is more likely than an outage: that is given up soon.
+        """
         pauses = backoff(0.25, 2, 15)
+        connects = pauses if self._directory else chain(islice(pauses, _FIRST_RETRIES), repeat(math.inf))
         while True:
             failure: TransportError | ServerProblem
             try:
                 return attempt()
             except (ConnectionFailed, TimedOut) as error:
-                failure, pause = error, next(pauses)
+                failure, pause = error, next(connects)
             except ServerProblem as error:
                 failure, pause = error, _asked_pause(error, pauses)
             if not deadline.allows(pause):
                 raise failure
-            _log.info("%s; asking again in %.2f s", failure, pause)
+            self._on_pause(f"{failure}; asking again in {pause:.2f} s")
             self.clock.sleep(pause)
 
     def _post(self, url: str, sign: _Sign, deadline: Deadline) -> Response:

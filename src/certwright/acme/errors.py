@@ -6,7 +6,8 @@
     ├── TransportError            no complete answer came
     │   ├── ConnectionFailed      refused, reset, closed, or the name has no address
     │   ├── TimedOut
-    │   ├── TLSFailed             the server's certificate is not trusted, or no handshake
+    │   ├── TLSFailed             no handshake: perhaps the port does not speak TLS
+    │   │   └── NotTrusted        the server's certificate is not trusted here
     │   ├── AnswerTooLarge
     │   └── URLRefused            no usable URL, or not https and not this machine; nothing was sent
     ├── UnexpectedAnswer          an answer that RFC 8555 does not allow
@@ -25,10 +26,14 @@ from dataclasses import dataclass
 
 from certwright.acme.identifier import Identifier
 from certwright.acme.problem import Problem
+from certwright.acme.text import printable
 
 
 class AcmeError(Exception):
-    """The root of this package's errors."""
+    """The root of this package's errors; a peer's words in ``message`` are made safe to show."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class TransportError(AcmeError):
@@ -37,7 +42,7 @@ class TransportError(AcmeError):
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"{url}: {reason}")
         self.url = url
-        self.reason = reason
+        self.reason = printable(reason)
 
 
 class ConnectionFailed(TransportError):
@@ -49,7 +54,11 @@ class TimedOut(TransportError):
 
 
 class TLSFailed(TransportError):
-    """The server's certificate is not trusted here, or the handshake failed."""
+    """The handshake failed: the port does not speak TLS, or not in a way that both sides accept."""
+
+
+class NotTrusted(TLSFailed):
+    """The server's certificate is not trusted here."""
 
 
 class AnswerTooLarge(TransportError):

@@ -14,7 +14,15 @@ from urllib3 import exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from certwright.acme.errors import AnswerTooLarge, ConnectionFailed, TimedOut, TLSFailed, TransportError, URLRefused
+from certwright.acme.errors import (
+    AnswerTooLarge,
+    ConnectionFailed,
+    NotTrusted,
+    TimedOut,
+    TLSFailed,
+    TransportError,
+    URLRefused,
+)
 from certwright.acme.transport import Headers, Response
 
 MOST_BYTES = 1024 * 1024
@@ -118,7 +126,7 @@ def _typed(url: str, error: Exception) -> TransportError:
         return TimedOut(url, "no complete answer in time")
     reason = error.args[0] if isinstance(error, exceptions.SSLError) and error.args else error
     if isinstance(reason, ssl.SSLCertVerificationError):
-        return TLSFailed(url, f"its certificate is not trusted: {reason.verify_message}")
+        return NotTrusted(url, f"its certificate is not trusted: {reason.verify_message}")
     if isinstance(error, exceptions.SSLError | ssl.SSLError):
         return TLSFailed(url, f"TLS failed: {reason}")
     return ConnectionFailed(url, f"the connection broke: {error.args[-1] if error.args else error}")

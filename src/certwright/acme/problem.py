@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from certwright.acme.identifier import Identifier
+from certwright.acme.text import printable
 from certwright.acme.transport import Response
 
 _NAMESPACE = "urn:ietf:params:acme:error:"
@@ -117,4 +118,4 @@ def _identifier(data: Any) -> Identifier | None:
 def _words(value: object) -> str:
     if not isinstance(value, str):
         return ""
-    return "".join(c if c.isprintable() else " " for c in value[:_MOST_WORDS]).strip()
+    return printable(value[:_MOST_WORDS]).strip()

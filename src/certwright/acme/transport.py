@@ -11,18 +11,24 @@ from email.utils import parsedate_to_datetime
 from typing import Protocol
 from urllib.parse import urljoin
 
+from certwright.acme.text import printable
+
+_LONGEST_WAIT = 30 * 86400.0  # seconds
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")
 _REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
 
 
 class Headers(Mapping[str, str]):
-    """Header fields, their names in any case; a repeated field is joined by commas (RFC 9110 section 5.3)."""
+    """Header fields, their names in any case; a repeated field is joined by commas (RFC 9110 section 5.3).
+
+    Their values hold no control characters: they reach errors and journals.
+    """
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         self._fields: dict[str, str] = {}
         for name, value in fields:
-            key = name.lower()
-            self._fields[key] = f"{self._fields[key]}, {value}" if key in self._fields else value
+            key, safe = name.lower(), printable(value)
+            self._fields[key] = f"{self._fields[key]}, {safe}" if key in self._fields else safe
 
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower()]
@@ -58,19 +64,19 @@ class Response:
         return found
 
     def retry_after(self, now: float) -> float | None:
-        """The seconds that Retry-After asks to wait, or None (RFC 9110 section 10.2.3).
+        """The seconds that Retry-After asks to wait, at most 30 days, or None (RFC 9110 section 10.2.3).
 
         A date counts from the answer's own Date, if it has one, so that a wrong clock here does not
         matter; else from ``now``, in seconds since the epoch.
         """
         value = self.headers.get("Retry-After", "").strip()
         if value.isascii() and value.isdecimal():
-            return float(value)
+            return min(float(value), _LONGEST_WAIT)
         until = _epoch(value)
         if until is None:
             return None
         sent = _epoch(self.headers.get("Date", ""))
-        return max(0.0, until - (now if sent is None else sent))
+        return min(max(0.0, until - (now if sent is None else sent)), _LONGEST_WAIT)
 
 
 def _epoch(date: str) -> float | None:

@@ -24,11 +24,13 @@ from certwright.acme.errors import (
     CertificateMismatch,
     ConnectionFailed,
     DeadlineExceeded,
+    NotTrusted,
     OrderInvalid,
     RateLimited,
     ServerProblem,
     TLSFailed,
     TransportError,
+    UnexpectedAnswer,
 )
 from certwright.acme.identifier import Identifier as AcmeIdentifier
 from certwright.acme.jws import SigningKey
@@ -42,6 +44,8 @@ from certwright.sdk.params import Params as PluginParams
 from certwright.sdk.solver import Challenge
 
 _NOT_FOUND = 404
+_NO_DIRECTORY = frozenset({400, 401, 403, 404, 405, 410})
+_FINAL = frozenset({problem.BAD_CSR, problem.BAD_PUBLIC_KEY})  # the order keeps its request, and so its refusal
 _REACH_SECONDS = 10.0  # a wrong address is told soon; once the authority has answered, it is waited for
 _ELSEWHERE = (
     "Something else answered for the name: check that it points here, and which web server or balancer is before it."
@@ -57,6 +61,7 @@ _HINTS = {
     problem.RATE_LIMITED: "Wait: trying again sooner only counts against you.",
     problem.REJECTED_IDENTIFIER: "This authority does not issue for this name: read its policy, or choose another.",
     problem.UNSUPPORTED_IDENTIFIER: "This authority does not issue for names of this kind: choose another authority.",
+    problem.BAD_PUBLIC_KEY: "The authority does not accept this key: choose another one or another --key.",
     problem.BAD_CSR: "The authority does not sign such a request: another --key, or a plainer request, may do.",
     problem.SERVER_INTERNAL: "The fault is the authority's own: look at its status page, and try again later.",
     problem.EXTERNAL_ACCOUNT_REQUIRED: "The authority wants an external account: give --eab-kid and --eab-key-file.",
@@ -152,8 +157,14 @@ class AcmeIssuer(IssuerPlugin[Params]):
                     on_step=lambda step, detail: self.journal.note(f"{str(step).capitalize()}: {detail}"),
                 )
         except IssuanceError as error:
-            if request.order_url and _is_dead(error.__cause__):
-                raise OrderDead(f"The earlier order is of no more use: {error.message}") from error
+            if _is_dead(error.__cause__, resumed=request.order_url is not None):
+                raise OrderDead(
+                    error.message,
+                    causes=error.causes,
+                    hint=error.hint,
+                    retryable=error.retryable,
+                    retry_after=error.retry_after,
+                ) from error.__cause__
             raise
         return tuple(obtained.chain.certificates)
 
@@ -186,9 +197,23 @@ class AcmeIssuer(IssuerPlugin[Params]):
             ) from error
         with transport, _in_our_words(failed):
             key = SigningKey.from_pem(self.account_key)
-            client = AcmeClient(transport, self.params.directory, key, self.account.get("url"))
-            client.directory(client.deadline(_REACH_SECONDS))
+            client = AcmeClient(
+                transport, self.params.directory, key, self.account.get("url"), on_pause=self.journal.note
+            )
+            self._reach(client, failed)
             yield client
+
+    def _reach(self, client: AcmeClient, failed: str) -> None:
+        try:
+            client.directory(client.deadline(_REACH_SECONDS))
+        except (UnexpectedAnswer, ServerProblem) as error:
+            if isinstance(error, ServerProblem) and error.problem.status not in _NO_DIRECTORY:
+                raise
+            raise IssuanceError(
+                f"{failed}: {self.params.directory} is no authority's directory.",
+                causes=[str(error)],
+                hint="Check the directory's address: it usually ends in /directory.",
+            ) from error
 
 
 def _external_account(eab: tuple[str, bytes] | None) -> account.ExternalAccount | None:
@@ -241,9 +266,12 @@ def _in_our_words(what: str) -> Iterator[None]:
 
 def _translated(what: str, error: AcmeError) -> IssuanceError | Unreachable:  # noqa: PLR0911 - one for each kind
     match error:
-        case TLSFailed():
+        case NotTrusted():
             hint = "If the authority is your own, give its root with --ca-file; else look for a proxy that opens TLS."
             return Unreachable(f"{what}: its https certificate is not trusted.", causes=[str(error)], hint=hint)
+        case TLSFailed():
+            hint = "Check the address and its port: what listens there may not speak TLS, or only an old TLS."
+            return Unreachable(f"{what}: no TLS connection came about.", causes=[str(error)], hint=hint)
         case TransportError():
             hint = (
                 "Check the address, and that this machine may connect to it."
@@ -281,11 +309,12 @@ def _hint(told: Problem) -> str:
     return next((_HINTS[each.type] for each in (told, *told.subproblems) if each.type in _HINTS), "")
 
 
-def _is_dead(cause: BaseException | None) -> bool:
+def _is_dead(cause: BaseException | None, *, resumed: bool) -> bool:
+    """Whether the order itself can never succeed; `resumed` if an earlier run began it."""
     match cause:
         case OrderInvalid() | CertificateMismatch():
             return True
         case ServerProblem(problem=told):
-            return told.status == _NOT_FOUND
+            return told.type in _FINAL or (resumed and told.status == _NOT_FOUND)
         case _:
             return False

@@ -99,6 +99,18 @@ def test_a_ca_that_cannot_be_reached_is_reported_at_the_deadline(ca: MemoryCA, c
     assert ca.time.now - begun <= 30
 
 
+def test_a_ca_that_never_answered_is_given_up_soon(ca: MemoryCA) -> None:
+    """A mistyped address is likelier than an outage."""
+    told: list[str] = []
+    fresh = AcmeClient(ca, DIRECTORY, SigningKey.generate(), clock=ca.time.clock(), on_pause=told.append)
+    ca.faults["directory"] = [ConnectionFailed(DIRECTORY, "cannot connect: refused")] * 100
+    with pytest.raises(ConnectionFailed):
+        fresh.directory()
+    assert sum(ca.time.slept) < 3
+    assert told[0] == f"{DIRECTORY}: cannot connect: refused; asking again in 0.25 s"
+    assert len(told) == 3
+
+
 def test_an_untrusted_server_is_not_tried_again(ca: MemoryCA, client: AcmeClient) -> None:
     ca.faults["new-order"] = [TLSFailed(f"{BASE}/new-order", "self-signed certificate")]
     with pytest.raises(TLSFailed):

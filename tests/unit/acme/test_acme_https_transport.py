@@ -14,6 +14,7 @@ import trustme
 from certwright.acme.errors import (
     AnswerTooLarge,
     ConnectionFailed,
+    NotTrusted,
     TimedOut,
     TLSFailed,
     TransportError,
@@ -201,7 +202,7 @@ def test_a_certificate_of_another_authority(tmp_path: Path, server_context: ssl.
     with (
         HttpsTransport("certwright/test", other) as transport,
         serve(answering(OK), server_context) as server,
-        pytest.raises(TLSFailed, match=r"not trusted: .*issuer"),
+        pytest.raises(NotTrusted, match=r"not trusted: .*issuer"),
     ):
         ask(transport, server.port)
 
@@ -210,7 +211,7 @@ def test_only_the_given_authority_is_trusted_or_else_the_systems(server_context:
     with (
         HttpsTransport("certwright/test") as transport,
         serve(answering(OK), server_context) as server,
-        pytest.raises(TLSFailed, match="not trusted"),
+        pytest.raises(NotTrusted, match="not trusted"),
     ):
         ask(transport, server.port)
 
@@ -218,7 +219,7 @@ def test_only_the_given_authority_is_trusted_or_else_the_systems(server_context:
 def test_a_certificate_for_another_name(transport: HttpsTransport, server_context: ssl.SSLContext) -> None:
     with serve(answering(OK), server_context) as server:
         url = f"https://127.0.0.1:{server.port}/"
-        with pytest.raises(TLSFailed, match="not valid for"):
+        with pytest.raises(NotTrusted, match="not valid for"):
             transport.request("GET", url, headers={}, body=None, timeout=20)
 
 
@@ -227,8 +228,26 @@ def test_a_server_that_does_not_speak_tls(transport: HttpsTransport) -> None:
         connection.recv(4096)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    with serve(speak_http) as server, pytest.raises(TLSFailed, match="TLS failed"):
+    with serve(speak_http) as server, pytest.raises(TLSFailed, match="TLS failed") as caught:
         ask(transport, server.port)
+    assert not isinstance(caught.value, NotTrusted)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\x1b]0;owned\x07\x1b[2J\x1b[31mHACKED\r\n\r\n",
+        b"HTTP/1.1 2\x1b[2J0 \x9b31mOK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: \x1b[2J\r\nTransfer-Encoding: chunked\r\n\r\n\x1b[2J\r\n",
+    ],
+)
+def test_no_error_obeys_the_server_on_a_terminal(
+    transport: HttpsTransport, server_context: ssl.SSLContext, answer: bytes
+) -> None:
+    with serve(closing(answer), server_context) as server, pytest.raises(ConnectionFailed) as caught:
+        ask(transport, server.port)
+    assert str(caught.value).isprintable()
+    assert caught.value.reason.isprintable()
 
 
 @pytest.mark.parametrize(

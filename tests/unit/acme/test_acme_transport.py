@@ -28,6 +28,9 @@ def test_header_names_have_no_case_and_repeated_fields_are_joined() -> None:
         ("Sun, 15 Jun 2025 15:07:40 GMT", 60.0),
         ("Sun, 15 Jun 2025 15:07:40 -0000", 60.0),
         ("Sun, 15 Jun 2025 15:00:00 GMT", 0.0),
+        ("99999999999999999999", 30 * 86_400.0),
+        ("9" * 400, 30 * 86_400.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 30 * 86_400.0),
         ("-5", None),
         ("soon", None),
         ("", None),
@@ -46,7 +49,12 @@ def test_a_date_in_retry_after_counts_from_the_answers_own_date() -> None:
 @given(st.text(), st.text())
 def test_no_header_makes_retry_after_fail(value: str, date: str) -> None:
     seconds = with_header(Retry_After=value, Date=date).retry_after(NOW)
-    assert seconds is None or seconds >= 0
+    assert seconds is None or 0 <= seconds <= 30 * 86_400
+
+
+@given(st.text())
+def test_no_header_reaches_a_terminal_with_control_characters(value: str) -> None:
+    assert with_header(Location=f"\x1b]0;{value}\x07").headers["Location"].isprintable()
 
 
 def test_links() -> None:

@@ -1,8 +1,12 @@
 """What the ACME client raises, in words: for each of the authority's problems what to do."""
 
+import socket
+import ssl
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import trustme
 
 from certwright.acme import errors, problem
 from certwright.acme.errors import ValidationFailure
@@ -11,7 +15,9 @@ from certwright.acme.problem import Problem
 from certwright.domain.errors import CertwrightError, ConfigurationError, IssuanceError, OrderDead, Unreachable
 from certwright.issuers import acme
 from certwright.issuers.acme import Params
+from certwright.sdk.journal import SilentJournal
 from certwright.sdk.params import read_params
+from unit.acme.tcp_server import read_request, serve
 
 URL = "https://ca.test/order/1"
 MAIL = Identifier("dns", "mail.contoso.test")
@@ -96,7 +102,8 @@ def test_a_rate_limit_tells_when(seconds: float, when: str) -> None:
         (errors.ConnectionFailed(URL, "cannot connect: refused"), "could not be reached"),
         (errors.TimedOut(URL, "no complete answer in time"), "could not be reached"),
         (errors.AnswerTooLarge(URL, "larger than 1 byte"), "could not be reached"),
-        (errors.TLSFailed(URL, "its certificate is not trusted: self-signed"), "is not trusted"),
+        (errors.NotTrusted(URL, "its certificate is not trusted: self-signed"), "is not trusted"),
+        (errors.TLSFailed(URL, "TLS failed: wrong version number"), "no TLS connection"),
     ],
 )
 def test_what_did_not_answer_is_unreachable_and_can_be_tried_again(error: errors.AcmeError, sentence: str) -> None:
@@ -129,9 +136,17 @@ def test_everything_else_is_told_too(error: errors.AcmeError) -> None:
 def test_an_order_is_dead_when_it_failed_is_forgotten_or_is_for_another_key() -> None:
     gone = errors.ServerProblem(URL, Problem(problem.MALFORMED, status=404), None)
     for dead in (errors.OrderInvalid(URL, None, []), errors.CertificateMismatch("another key"), gone):
-        assert acme._is_dead(dead)
+        assert acme._is_dead(dead, resumed=True)
     for alive in (_refused(problem.UNAUTHORIZED), errors.DeadlineExceeded("later"), None):
-        assert not acme._is_dead(alive)
+        assert not acme._is_dead(alive, resumed=True)
+
+
+def test_a_fresh_order_is_dead_when_it_failed_or_its_request_is_refused_but_not_for_a_404() -> None:
+    refused = (_refused(problem.BAD_CSR), _refused(problem.BAD_PUBLIC_KEY))
+    for dead in (errors.OrderInvalid(URL, None, []), *refused):
+        assert acme._is_dead(dead, resumed=False)
+    gone = errors.ServerProblem(URL, Problem(problem.MALFORMED, status=404), None)
+    assert not acme._is_dead(gone, resumed=False)
 
 
 @pytest.mark.parametrize(
@@ -159,3 +174,33 @@ def test_wrong_parameters_are_named_and_their_values_not_repeated(field: str, va
     told = "\n".join(caught.value.explain())
     assert field in told
     assert "c4nary" not in told
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+def test_an_address_without_a_directory_is_told_with_what_to_do(said: bytes, tmp_path: Path) -> None:
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+
+    def handle(connection: socket.socket) -> None:
+        while read_request(connection):
+            connection.sendall(said)
+
+    with serve(handle, context) as server:
+        url = f"https://127.0.0.1:{server.port}/"
+        params = Params(directory=url, email="a@contoso.test", ca_file=tmp_path / "ca.pem")
+        issuer = acme.AcmeIssuer(params, acme.AcmeIssuer.new_account_key(), {}, SilentJournal())
+        with pytest.raises(IssuanceError) as caught:
+            issuer.register(None)
+    assert url in caught.value.message
+    assert caught.value.causes
+    assert "usually ends in /directory" in caught.value.hint

@@ -1,0 +1,6 @@
+"""A peer's text, made safe to show."""
+
+
+def printable(text: str) -> str:
+    """``text`` without control characters: a terminal would obey them."""
+    return "".join(c if c.isprintable() else " " for c in text)
