@@ -51,7 +51,8 @@ def _failure(engine: Engine, managed_id: str) -> CertwrightError:
     with engine.store.read() as unit:
         run, (_, event) = unit.runs.list(managed_id)[0], unit.events.list(limit=1000)[-1]
     assert run.outcome is Outcome.FAILED
-    assert run.message == event.message == caught.value.message
+    assert event.message == caught.value.message
+    assert run.message.splitlines() == list(caught.value.explain())
     assert event.kind is EventKind.ISSUANCE_FAILED
     return caught.value
 

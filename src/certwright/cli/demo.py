@@ -39,6 +39,7 @@ def demo(
 
     progress = Progress(sys.stdout)
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160, soft_wrap=True)
+    good = False
     try:
         _say(console, "Start an ACME authority and a simulated Exchange server on loopback.")
         with World(progress.hear) as world:
@@ -46,7 +47,6 @@ def demo(
             if keep:
                 _keep(world, console)
     except KeyboardInterrupt:
-        good = False
         console.print("Stopped.")
     except CertwrightError as error:
         good = False

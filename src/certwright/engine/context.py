@@ -77,10 +77,10 @@ def running(engine: Engine, managed: ManagedCertificate, kind: RunKind, *leases:
     except LeaseLost:
         raise
     except NeedsPerson as error:
-        finish(Outcome.WAITING, error.message)
+        finish(Outcome.WAITING, "\n".join(error.explain()))
         raise
     except CertwrightError as error:
-        finish(Outcome.FAILED, error.message)
+        finish(Outcome.FAILED, "\n".join(error.explain()))
         raise
     except BaseException as error:
         finish(Outcome.INTERRUPTED, f"Stopped by {type(error).__name__}.")

@@ -20,6 +20,7 @@ from certwright.domain.runs import DeploymentState, RunKind, Stage
 from certwright.engine import catalog
 from certwright.engine.context import ActiveRun, Engine, running
 from certwright.engine.material import current_version, material
+from certwright.engine.schedule import reschedule
 from certwright.sdk.context import Credential, TaskContext
 from certwright.sdk.journal import Journal, SilentJournal
 from certwright.sdk.params import read_params
@@ -27,7 +28,6 @@ from certwright.sdk.task import Task
 from certwright.store import Lease
 
 MAX_PREDECESSORS = 5
-_LOOK_AGAIN = frozenset({Stage.WAITING, Stage.UNDOING, Stage.ROLLED_BACK, Stage.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +69,6 @@ def deploy(engine: Engine, reference: str, task: str | None = None) -> list[Task
                 hint=f"Add one: certwright task add {managed.id} exchange ...",
             )
         return [_deploy_one(engine, managed, version, settings, lease) for settings in chosen]
-
-
-def needs_deployment(engine: Engine, managed: ManagedCertificate) -> bool:
-    """Whether an enabled task has not yet put the current version to use."""
-    with engine.store.read() as unit:
-        version = unit.managed.current(managed.id)
-        states = [unit.deployments.get(t.id) for t in managed.tasks if t.enabled]
-    return version is not None and any(
-        s is None or s.stage is not Stage.DEPLOYED or s.version_id != version.id for s in states
-    )
 
 
 def make_task(
@@ -174,7 +164,11 @@ class _Deployment:
         self._state = known or DeploymentState(task_id=settings.id, managed_id=managed.id)
 
     def result(self, error: CertwrightError | None) -> TaskResult:
-        return TaskResult(self._settings, self._state.stage, self._state.served, self._plan, error)
+        reached = self._state.version_id == self._version.id
+        stage = (
+            self._state.stage if reached and (error is None or self._state.stage is not Stage.DEPLOYED) else Stage.NEW
+        )
+        return TaskResult(self._settings, stage, self._state.served if reached else (), self._plan, error)
 
     def run(self) -> None:
         """Deploy, while nobody else changes the same targets."""
@@ -189,7 +183,9 @@ class _Deployment:
         task = make_task(self._engine, self._managed, self._version, self._settings, run.journal, self._leases)
         if self._state.stage is Stage.UNDOING:
             run.journal.note("An earlier run could not take back all it had done; that is finished first.")
-            self._undo(run, task, DeploymentError(self._state.message or "An earlier deployment failed."))
+            self._undo(
+                run, task, DeploymentError("An earlier deployment failed.", causes=self._state.message.splitlines())
+            )
         resumed = self._state.stage is Stage.APPLYING and self._state.version_id == self._version.id
         if not resumed:
             with run.journal.step("Probe what every port serves now"):
@@ -197,14 +193,14 @@ class _Deployment:
         try:
             self._forward(run, task)
         except NeedsPerson as error:
-            self._move(Stage.WAITING, served=self._meanwhile(run, task), message=error.message)
+            self._move(Stage.WAITING, served=self._meanwhile(run, task), message=_said(error))
             self._tell(run, EventKind.NEEDS_PERSON, error.message)
             raise
         except LeaseLost:
             raise
         except CertwrightError as error:
             if self._state.stage is not Stage.APPLYING:
-                self._move(Stage.FAILED, message=error.message)
+                self._move(Stage.FAILED, message=_said(error))
                 self._tell(run, EventKind.DEPLOYMENT_FAILED, error.message)
                 raise
             self._undo(run, task, error)
@@ -225,7 +221,8 @@ class _Deployment:
         with run.journal.step("Verify what every port serves"):
             self._verify(task.verify(self._state.baseline))
         self._move(Stage.DEPLOYED, message="")
-        self._tell(run, EventKind.DEPLOYED, f"{self._settings.title}: every checked port serves it.")
+        seen = "every checked port serves it" if self._state.served else "no port was looked at"
+        self._tell(run, EventKind.DEPLOYED, f"{self._settings.title}: {seen}.")
 
     def _verify(self, rows: Sequence[ServedRow]) -> None:
         self._move(self._state.stage, served=tuple(rows))
@@ -248,7 +245,7 @@ class _Deployment:
             NeedsPerson: if it could not be taken back now; the next run goes on.
             DeploymentError: when all is as it was.
         """
-        self._move(Stage.UNDOING, message=cause.message, served=())
+        self._move(Stage.UNDOING, message=_said(cause), served=())
         try:
             with run.journal.step("Take the changes back"):
                 task.undo()
@@ -263,10 +260,12 @@ class _Deployment:
                 causes=[cause, *stuck.causes],
                 hint=stuck.hint or f"It goes on with the next run: certwright deploy {self._managed.id}",
             ) from stuck
+        kept = [row for row in self._state.served if row.now != row.before and row.now is not None]
+        result = f"{len(kept)} ports keep the new, valid certificate." if kept else "The old certificate is served."
         self._move(Stage.ROLLED_BACK)
         self._tell(run, EventKind.ROLLED_BACK, cause.message)
         raise DeploymentError(
-            f"The deployment failed and was taken back; the old certificate is served. {cause.message}",
+            f"The deployment failed and was taken back. {result} {cause.message}",
             causes=cause.causes,
             hint=cause.hint or f"When the cause is gone, run: certwright deploy {self._managed.id}",
         ) from cause
@@ -286,8 +285,7 @@ class _Deployment:
         self._state = self._state.model_copy(update=update)
         with self._engine.store.write(*self._leases) as unit:
             unit.deployments.save(self._state)
-            if stage in _LOOK_AGAIN:
-                unit.managed.set_next_check(self._managed.id, self._engine.now())
+            reschedule(self._engine, unit, self._managed)
 
     def _tell(self, run: ActiveRun, kind: EventKind, message: str) -> None:
         event = run.event(kind, self._managed, self._engine.now(), message)
@@ -296,6 +294,10 @@ class _Deployment:
 
 def _port(row: ServedRow) -> tuple[str, str, str, int]:
     return row.server, row.service, row.address, row.port
+
+
+def _said(error: CertwrightError) -> str:
+    return "\n".join(error.explain())
 
 
 def _lines(rows: Sequence[ServedRow]) -> list[str]:

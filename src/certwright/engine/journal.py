@@ -26,6 +26,7 @@ class RunJournal:
         self._lock = threading.Lock()
         self._count = 0
         self._open = threading.local()
+        self._explained: BaseException | None = None
 
     def note(self, message: str) -> None:
         """Say something; it belongs to the innermost open step of this thread."""
@@ -48,11 +49,21 @@ class RunJournal:
             raise
         except BaseException as error:
             stack.remove(number)
-            self._write(Entry(step=number, phase=Phase.END, title=title, outcome=Outcome.FAILED, detail=_say(error)))
+            self._write(
+                Entry(step=number, phase=Phase.END, title=title, outcome=Outcome.FAILED, detail=self._say(error))
+            )
             raise
         stack.remove(number)
         outcome = Outcome.DONE if step.skipped is None else Outcome.SKIPPED
         self._write(Entry(step=number, phase=Phase.END, title=title, outcome=outcome, detail=step.skipped or ""))
+
+    def _say(self, error: BaseException) -> str:
+        """All that is known at the innermost step, a sentence around it; a stranger's text could hold a secret."""
+        if isinstance(error, CertwrightError):
+            told, self._explained = self._explained is error, error
+            return error.message if told else "\n".join(error.explain())
+        log.debug("a step failed unexpectedly", exc_info=error)
+        return f"stopped by {type(error).__name__}"
 
     def _stack(self) -> list[int]:
         if not hasattr(self._open, "stack"):
@@ -67,7 +78,10 @@ class RunJournal:
     def _write(self, entry: Entry) -> None:
         with self._lock:
             stored = self._append(entry)
+        try:
             self._listen(stored)
+        except Exception as error:
+            log.debug("a listener failed", exc_info=error)
 
 
 class _OpenStep:
@@ -80,11 +94,3 @@ class _OpenStep:
 
     def skip(self, reason: str) -> None:
         self.skipped = reason
-
-
-def _say(error: BaseException) -> str:
-    """The error for the journal: our own errors speak; a stranger's text could hold a secret."""
-    if isinstance(error, CertwrightError):
-        return error.message
-    log.debug("a step failed unexpectedly", exc_info=error)
-    return f"unexpected {type(error).__name__}"

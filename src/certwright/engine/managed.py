@@ -25,7 +25,7 @@ from certwright.domain.runs import DeploymentState, Stage
 from certwright.engine import catalog
 from certwright.engine.context import Engine
 from certwright.engine.material import version_facts
-from certwright.engine.request import decide
+from certwright.engine.schedule import decide, reschedule
 from certwright.sdk.params import read_params
 from certwright.store import UnitOfWork
 
@@ -75,7 +75,7 @@ def create(engine: Engine, wish: Wish) -> ManagedCertificate:
         if wish.own_key and key.own_key:
             unit.secrets.put(key.own_key, keys.private_key_pem(wish.own_key))
         unit.managed.add(managed)
-        unit.managed.set_next_check(managed.id, engine.now())
+        reschedule(engine, unit, managed)
     return managed
 
 
@@ -145,8 +145,9 @@ def _change_tasks(
         found = unit.managed.get(reference)
     with engine.certificate_lease(found) as lease, engine.store.write(lease) as unit:
         managed = unit.managed.get(found.id)
-        unit.managed.update(managed.model_copy(update={"tasks": change(unit, managed)}))
-        unit.managed.set_next_check(managed.id, engine.now())
+        changed = managed.model_copy(update={"tasks": change(unit, managed)})
+        unit.managed.update(changed)
+        reschedule(engine, unit, changed)
 
 
 def _credentials(model: type[Any], params: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from certwright.domain.managed import ManagedCertificate, TaskSettings, check_ca
 from certwright.domain.renewal import Decision
 from certwright.engine.context import Engine
 from certwright.engine.deploy import make_task
-from certwright.engine.request import decide
+from certwright.engine.schedule import decide
 from certwright.sdk.journal import SilentJournal
 
 

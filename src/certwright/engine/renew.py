@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from certwright.domain.errors import CertwrightError
 from certwright.domain.managed import ManagedCertificate
 from certwright.engine.context import Engine
-from certwright.engine.deploy import TaskResult, deploy, needs_deployment
+from certwright.engine.deploy import TaskResult, deploy
 from certwright.engine.request import RequestResult, request
+from certwright.engine.schedule import needs_deployment
 
 BATCH = 500
 
@@ -27,16 +28,24 @@ class Renewal:
 
 
 def renew(engine: Engine, reference: str, *, force: bool = False) -> Renewal:
-    """Ask for the next version if one is due, then run the tasks that have not put the current one to use."""
+    """Ask for the next version if one is due, then run the tasks that have not put the current one to use.
+
+    That the authority does not answer keeps no deployment, and no undo, waiting.
+    """
     with engine.store.read() as unit:
         managed = unit.managed.get(reference)
-    asked = None
+    asked, failure = None, None
     try:
         asked = request(engine, managed.id, force=force)
-        tasks = deploy(engine, managed.id) if needs_deployment(engine, managed) else []
     except CertwrightError as error:
-        return Renewal(managed, asked, (), error)
-    return Renewal(managed, asked, tuple(tasks), None)
+        failure = error
+    try:
+        with engine.store.read() as unit:
+            waits = needs_deployment(unit, managed)
+        tasks = deploy(engine, managed.id) if waits else []
+    except CertwrightError as error:
+        return Renewal(managed, asked, (), failure or error)
+    return Renewal(managed, asked, tuple(tasks), failure)
 
 
 def renew_all(engine: Engine) -> list[Renewal]:

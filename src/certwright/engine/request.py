@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.domain import certificates, keys, renewal
-from certwright.domain.errors import CertwrightError, InvalidMaterial, OrderDead, StoreError
+from certwright.domain.errors import CertwrightError, ConfigurationError, OrderDead, StoreError
 from certwright.domain.events import EventKind
 from certwright.domain.keys import KeySource, PrivateKey
 from certwright.domain.managed import CertificateVersion, KeyForm, ManagedCertificate, check_capabilities
@@ -15,9 +15,10 @@ from certwright.domain.runs import RunKind
 from certwright.engine.context import ActiveRun, Engine, running
 from certwright.engine.issuers import issuer_plugin
 from certwright.engine.material import version_facts
+from certwright.engine.schedule import decide, reschedule
 from certwright.engine.solving import solving
 from certwright.sdk.issuer import IssueRequest
-from certwright.store import OrderInFlight, UnitOfWork
+from certwright.store import OrderInFlight
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,6 @@ class RequestResult:
 
     decision: renewal.Decision
     version: CertificateVersion | None
-
-
-def decide(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> renewal.Decision:
-    """Whether `managed` is due now, and why."""
-    current = unit.managed.current(managed.id)
-    facts = version_facts(current) if current else None
-    return renewal.decide(renewal.RenewalInput(managed, current, facts, engine.now()))
 
 
 def request(engine: Engine, reference: str, *, force: bool = False) -> RequestResult:
@@ -52,7 +46,7 @@ def request(engine: Engine, reference: str, *, force: bool = False) -> RequestRe
         resumable = begun is not None and begun.fingerprint == managed.fingerprint
         if not (decision.due or force or resumable):
             with engine.store.write(lease) as unit:
-                unit.managed.set_next_check(managed.id, decision.next_check)
+                reschedule(engine, unit, managed)
             return RequestResult(decision, None)
         with running(engine, managed, RunKind.REQUEST, lease) as run:
             run.journal.note(decision.message if decision.due else "Asked for although it is not due.")
@@ -78,14 +72,28 @@ def _obtain(
         begun = None
     if begun:
         run.journal.note("Going on with the order that an earlier run began.")
+    if begun:
+        try:
+            return _finish(engine, managed, run, begun, current)
+        except OrderDead as dead:
+            run.journal.note(f"{dead.message} A new order is begun.")
+    return _finish(engine, managed, run, _begin(engine, managed, run), current)
+
+
+def _finish(
+    engine: Engine,
+    managed: ManagedCertificate,
+    run: ActiveRun,
+    order: OrderInFlight,
+    current: CertificateVersion | None,
+) -> CertificateVersion:
+    """From an order to a stored version; an order that can come to nothing is not kept."""
     try:
-        chain = _ask(engine, managed, run, begun or _begin(engine, managed, run), current)
-    except OrderDead as dead:
-        if begun is None:
-            raise
-        run.journal.note(f"{dead.message} A new order is begun.")
-        chain = _ask(engine, managed, run, _begin(engine, managed, run), current)
-    return _keep(engine, managed, run, chain)
+        return _keep(engine, managed, run, _ask(engine, managed, run, order, current))
+    except OrderDead:
+        with engine.store.write(*run.leases) as unit:
+            unit.orders.close(managed.id)
+        raise
 
 
 def _begin(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> OrderInFlight:
@@ -100,24 +108,25 @@ def _begin(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> Order
 
 
 def _key_and_request(engine: Engine, managed: ManagedCertificate) -> tuple[PrivateKey | None, bytes]:
-    if managed.key.source is KeySource.OWN_CSR and managed.key.own_csr:
-        own = certificates.load_request(managed.key.own_csr.encode())
-        return None, own.public_bytes(Encoding.DER)
-    key = _key(engine, managed)
-    return key, certificates.build_request(managed.identifiers, key)
-
-
-def _key(engine: Engine, managed: ManagedCertificate) -> PrivateKey:
     with engine.store.read() as unit:
-        if managed.key.source is KeySource.OWN_KEY and managed.key.own_key:
-            return keys.load_own_key(unit.secrets.get(managed.key.own_key))
-        current = unit.managed.current(managed.id) if managed.key.source is KeySource.REUSED else None
+        current = unit.managed.current(managed.id)
+        own = unit.secrets.get(managed.key.own_key) if managed.key.own_key else None
         stored = unit.versions.private_key(current.id) if current else None
-    if stored:
-        key = keys.load_own_key(stored)
-        if keys.key_type(key) is managed.key.type:
-            return key
-    return keys.generate(managed.key.type)
+    brought = managed.key.source in (KeySource.OWN_KEY, KeySource.OWN_CSR)
+    if brought and current and current.revoked_at:
+        raise ConfigurationError(
+            f"The certificate was revoked, and {managed.title!r} would use the same key again.",
+            hint="Describe it anew with another key: certwright certificate new ...",
+        )
+    if managed.key.source is KeySource.OWN_CSR and managed.key.own_csr:
+        request = certificates.load_request(managed.key.own_csr.encode())
+        return None, request.public_bytes(Encoding.DER)
+    if managed.key.source is KeySource.REUSED and stored and current and not current.revoked_at:
+        own = stored
+    key = keys.load_own_key(own) if own else keys.generate(managed.key.type)
+    if keys.key_type(key) is not managed.key.type:
+        key = keys.generate(managed.key.type)
+    return key, certificates.build_request(managed.identifiers, key)
 
 
 def _ask(
@@ -171,7 +180,7 @@ def _keep(
             unit.orders.close(managed.id)
             event = run.event(EventKind.CERTIFICATE_ISSUED, managed, version.issued_at, f"Issued {facts.sha256[:16]}.")
             unit.events.add(event.model_copy(update={"version_id": version.id}))
-            unit.managed.set_next_check(managed.id, renewal.due_at(facts, managed.renewal.lifetime_share))
+            reschedule(engine, unit, managed)
         until = f"{facts.not_after:%Y-%m-%d %H:%M} UTC"
         step.note(f"Certificate {facts.sha256[:16]} by {facts.issuer_common_name}, valid until {until}.")
     return version
@@ -188,4 +197,4 @@ def _check(csr: bytes, managed: ManagedCertificate, chain: Sequence[x509.Certifi
     if missing:
         problems.append(f"it does not name {', '.join(missing)}")
     if problems:
-        raise InvalidMaterial("The authority's certificate cannot be used.", causes=problems)
+        raise OrderDead("The authority's certificate cannot be used.", causes=problems, retryable=False)

@@ -8,6 +8,7 @@ from certwright.domain.runs import RunKind
 from certwright.engine.context import Engine, running
 from certwright.engine.issuers import issuer_plugin
 from certwright.engine.material import current_version
+from certwright.engine.schedule import reschedule
 
 # RFC 5280 section 5.3.1; authorities accept these from subscribers.
 REASONS = {
@@ -43,5 +44,5 @@ def revoke(engine: Engine, reference: str, reason: str) -> CertificateVersion:
             with engine.store.write(lease) as unit:
                 unit.versions.mark_revoked(version.id, engine.now())
                 unit.events.add(event.model_copy(update={"version_id": version.id}))
-                unit.managed.set_next_check(managed.id, engine.now())
+                reschedule(engine, unit, managed)
     return version

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 from certwright.domain.errors import ConfigurationError, SolverError
@@ -15,8 +14,6 @@ from certwright.sdk.journal import Journal
 from certwright.sdk.params import read_params
 from certwright.sdk.solver import Challenge, Solver
 
-LEFTOVER = timedelta(days=1)
-
 
 class StoredAnswers:
     """Challenge answers in the store: whichever process owns the port can serve them."""
@@ -25,9 +22,8 @@ class StoredAnswers:
         self._engine = engine
 
     def put(self, token: str, key_authorization: str) -> None:
-        """Make an answer servable; what killed runs left behind is forgotten by the way."""
+        """Make an answer servable."""
         with self._engine.store.write() as unit:
-            unit.answers.expire(self._engine.now() - LEFTOVER)
             unit.answers.put(token, key_authorization, self._engine.now())
 
     def get(self, token: str) -> str | None:

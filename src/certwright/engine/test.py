@@ -18,7 +18,7 @@ def test(engine: Engine, reference: str) -> None:
     """Try the authority, the validation of each name, and the targets; every problem is reported, not only the first.
 
     Raises:
-        ConfigurationError: with one cause for each part that does not work.
+        CertwrightError: with one cause for each part that does not work.
     """
     with engine.store.read() as unit:
         found = unit.managed.get(reference)
@@ -33,7 +33,7 @@ def test(engine: Engine, reference: str) -> None:
                 with _collected(problems):
                     _target(engine, found, settings, run)
         if problems:
-            raise ConfigurationError(f"The test of {found.title!r} found {len(problems)} problems.", causes=problems)
+            raise CertwrightError(f"The test of {found.title!r} found {len(problems)} problems.", causes=problems)
 
 
 @contextmanager
@@ -55,11 +55,10 @@ def _authority(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> N
 def _validation(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> None:
     """Answer made-up tokens the way real ones would be answered, and look at them from outside."""
     validation = managed.validations[0]
-    if validation.challenge == "http-01" and any(i.is_wildcard for i in managed.identifiers):
-        raise ConfigurationError("http-01 cannot prove a wildcard.", hint="Use dns-01 for it (RFC 8555 section 7.1.3).")
     made_up = [
         Challenge(i, validation.challenge, token := secrets.token_urlsafe(32), f"{token}.{secrets.token_urlsafe(32)}")
         for i in managed.identifiers
+        if not i.is_wildcard
     ]
     with answered(solver(engine, validation, run.journal), made_up, run.journal):
         pass
