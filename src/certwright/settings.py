@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from certwright.domain.errors import ConfigurationError
+
 DATABASE = "certwright.db"
 
 
@@ -30,19 +32,20 @@ class Settings:
             data: the data folder that was asked for; otherwise `CERTWRIGHT_DATA`, otherwise the user's default.
             environ: the environment's variables.
             is_root: whether the defaults are those of the machine rather than of a user; None asks the system.
+
+        Raises:
+            ConfigurationError: if a home folder is needed that is not known.
         """
-        home = Path(environ.get("HOME") or Path.home())
         if is_root is None:
             is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-        default_data = (
-            Path("/var/lib/certwright") if is_root else _base(environ, "XDG_DATA_HOME", home / ".local/share")
-        )
-        config = Path("/etc/certwright") if is_root else _base(environ, "XDG_CONFIG_HOME", home / ".config")
-        wanted = data or _path(environ, "CERTWRIGHT_DATA") or default_data
+        config = Path("/etc/certwright") if is_root else _base(environ, "XDG_CONFIG_HOME", ".config")
+        wanted = _path(data) or _path(environ.get("CERTWRIGHT_DATA"))
+        if wanted is None:
+            wanted = Path("/var/lib/certwright") if is_root else _base(environ, "XDG_DATA_HOME", ".local/share")
         return cls(
-            data_folder=wanted.expanduser().absolute(),
+            data_folder=wanted,
             key_folder=config / "keys",
-            master_key_file=_path(environ, "CERTWRIGHT_MASTER_KEY_FILE"),
+            master_key_file=_path(environ.get("CERTWRIGHT_MASTER_KEY_FILE")),
             master_key=environ.get("CERTWRIGHT_MASTER_KEY") or None,
         )
 
@@ -56,12 +59,25 @@ class Settings:
         return self.master_key_file or self.key_folder / f"{store_id}.key"
 
 
-def _path(environ: Mapping[str, str], name: str) -> Path | None:
-    text = environ.get(name)
-    return Path(text).expanduser().absolute() if text else None
+def _path(text: str | Path | None) -> Path | None:
+    if not text:
+        return None
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise ConfigurationError(f"The home folder in {text} is not known.", hint="Write the whole path.") from None
 
 
-def _base(environ: Mapping[str, str], name: str, default: Path) -> Path:
+def _base(environ: Mapping[str, str], name: str, default: str) -> Path:
     """A folder of the XDG base directory specification, which says that relative values are to be ignored."""
     text = environ.get(name, "")
-    return (Path(text) if Path(text).is_absolute() else default) / "certwright"
+    return (Path(text) if Path(text).is_absolute() else _home(environ) / default) / "certwright"
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    try:
+        return Path(environ.get("HOME") or Path.home())
+    except RuntimeError:
+        raise ConfigurationError(
+            "The home folder of this user is not known.", hint="Set HOME, or XDG_CONFIG_HOME and XDG_DATA_HOME."
+        ) from None

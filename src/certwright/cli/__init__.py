@@ -8,6 +8,12 @@ import sys
 
 def main() -> None:
     """Run the command line."""
-    from certwright.cli.app import app  # noqa: PLC0415 - importing the package stays free of Typer
+    try:
+        from certwright.cli import streams  # noqa: PLC0415 - importing the package stays free of Typer
 
-    app(prog_name="certwright", args=sys.argv[1:])
+        streams.prepare()
+        from certwright.cli.app import app  # noqa: PLC0415 - as above
+
+        app(prog_name="certwright", args=sys.argv[1:])
+    except KeyboardInterrupt:  # while the libraries were loaded, or at the very end
+        sys.exit("Stopped.")

@@ -8,6 +8,7 @@ import typer
 from certwright.cli.secret import read_secret
 from certwright.cli.session import Session, command
 from certwright.cli.show import table
+from certwright.domain.errors import ConfigurationError
 from certwright.sdk.context import Credential
 
 
@@ -26,16 +27,23 @@ def add(
     session: Session,
     kind: Annotated[Kind, typer.Argument(help="What it is for: exchange, or pfx for the password of exported files.")],
     name: Annotated[str, typer.Argument(help="What you call it.")],
-    username: Annotated[str, typer.Option(help="The user name, for example svc-certs@contoso.com.")] = "",
+    username: Annotated[
+        str | None, typer.Option(help="The user name, for example svc-certs@contoso.com; exchange needs it.")
+    ] = None,
     password_file: Annotated[
         str | None, typer.Option(help="File with the password; - is standard input. Without it you are asked.")
     ] = None,
 ) -> None:
     """Store a credential. Adding one that exists replaces its user name and password."""
-    credential = Credential(name, username, read_secret(password_file, "password"))
+    if kind is Kind.EXCHANGE and username is None:
+        raise ConfigurationError("A credential for exchange needs a user name.", hint="Give it with --username.")
+    password = read_secret(password_file, "password")
+    if len(password.splitlines()) > 1:
+        raise ConfigurationError("The password has line breaks in it.", hint="Write it on one line, alone in the file.")
+    credential = Credential(name, username or "", password)
     with session.engine.store.write() as unit:
         unit.credentials.add(kind, credential)
-    session.say(f"The credential {name!r} is stored.", name=name, kind=kind, username=username)
+    session.say(f"The credential {name!r} is stored.", name=name, kind=kind, username=credential.username)
 
 
 @command(app, "list")

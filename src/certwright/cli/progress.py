@@ -1,8 +1,10 @@
 """Live progress of a run: a display that moves on a terminal, plain lines elsewhere."""
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
+from certwright.cli.streams import silence
 from certwright.domain.runs import Entry, Outcome, Phase
 
 if TYPE_CHECKING:
@@ -12,7 +14,7 @@ _MARKS = {Outcome.DONE: "ok", Outcome.SKIPPED: "skipped", Outcome.FAILED: "FAILE
 
 
 class Progress:
-    """Hears journal entries and writes them as they come."""
+    """Hears journal entries and writes them as they come; a reader who has left stops nothing."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -21,6 +23,12 @@ class Progress:
 
     def hear(self, entry: Entry) -> None:
         """Write one entry."""
+        try:
+            self._write(entry)
+        except (OSError, ValueError):
+            silence(self._out)
+
+    def _write(self, entry: Entry) -> None:
         key = (entry.run_id, entry.step)
         if entry.phase is Phase.START:
             depth = self._begun[(entry.run_id, entry.parent)][1] + 1 if entry.parent else 0
@@ -39,7 +47,8 @@ class Progress:
     def close(self) -> None:
         """Take the moving display away."""
         if self._status is not None:
-            self._status.stop()
+            with suppress(OSError, ValueError):
+                self._status.stop()
             self._status = None
 
     def _line(self, depth: int, text: str) -> None:

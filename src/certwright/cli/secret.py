@@ -24,13 +24,15 @@ def read_secret(file: str | None, what: str) -> str:
         secret = getpass.getpass(f"{what[:1].upper()}{what[1:]}: ")
     else:
         try:
-            secret = read_file(file, f"the {what}", MAX_SECRET).decode("utf-8").rstrip("\r\n")
+            secret = read_file(file, f"the {what}", MAX_SECRET).decode("utf-8-sig").rstrip("\r\n")
         except UnicodeDecodeError:
             raise ConfigurationError(
                 f"The {what} in {file} is not text.", hint="Write it to the file in UTF-8, on one line."
             ) from None
     if not secret:
         raise ConfigurationError(f"The {what} is empty.")
+    if "\0" in secret:
+        raise ConfigurationError(f"The {what} in {file} is not text in UTF-8.", hint="Write it to the file in UTF-8.")
     return secret
 
 
@@ -38,7 +40,7 @@ def read_file(name: str, what: str, limit: int = 1024 * 1024) -> bytes:
     """The contents of a file that the user named; `-` is standard input.
 
     Raises:
-        ConfigurationError: if it cannot be read or is far too large to be what it should be.
+        ConfigurationError: if it cannot be read, is empty, or is far too large to be what it should be.
     """
     try:
         if name == "-":
@@ -48,6 +50,10 @@ def read_file(name: str, what: str, limit: int = 1024 * 1024) -> bytes:
                 data = file.read(limit + 1)
     except OSError as error:
         raise ConfigurationError(f"{name} cannot be read: {error.strerror}.", hint=f"It should hold {what}.") from error
+    if not data:
+        raise ConfigurationError(
+            f"{'Standard input' if name == '-' else name} is empty.", hint=f"It should hold {what}."
+        )
     if len(data) > limit:
         raise ConfigurationError(f"{name} is larger than {limit // 1024} KiB: that is not {what}.")
     return data

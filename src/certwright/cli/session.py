@@ -7,13 +7,17 @@ import logging
 import logging.handlers
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import traceback
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
+from certwright.cli import streams
 from certwright.cli.progress import Progress
 from certwright.domain.errors import CertwrightError, ConfigurationError, NeedsPerson
 from certwright.settings import Settings
@@ -55,10 +59,19 @@ class Session:
     """What a command works with. The store is opened when it is first asked for."""
 
     def __init__(self, data: Path | None, *, as_json: bool) -> None:
-        self.settings = Settings.locate(data, os.environ)
+        self._data = data
         self.as_json = as_json
         self.code = Exit.DONE
         self.progress = Progress(sys.stderr)
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """The places of this installation.
+
+        Raises:
+            ConfigurationError: if they cannot be told.
+        """
+        return Settings.locate(self._data, os.environ)
 
     @functools.cached_property
     def engine(self) -> "Engine":
@@ -78,12 +91,25 @@ class Session:
         return Console(highlight=False, markup=False, width=width, soft_wrap=True)  # commands must be fit to be pasted
 
     def emit(self, data: Any, show: Callable[["Console"], None]) -> None:
-        """Print `data` as JSON if that was asked for, else `show` it to a person."""
+        """Print `data` as JSON if that was asked for, else `show` it to a person; the work must be done by now.
+
+        Raises:
+            CertwrightError: if it cannot be printed; a reader who has left is no error.
+        """
         self.progress.close()
-        if self.as_json:
-            sys.stdout.write(json.dumps(data, indent=2, default=str, ensure_ascii=False) + "\n")
-        else:
-            show(self.console)
+        try:
+            if self.as_json:
+                streams.write(sys.stdout, json.dumps(data, indent=2, default=str) + "\n")
+            else:
+                show(self.console)
+                sys.stdout.flush()
+        except OSError as error:
+            streams.silence(sys.stdout)
+            if not isinstance(error, BrokenPipeError):
+                raise CertwrightError(
+                    f"The work is done, but its result cannot be printed: {error.strerror}.",
+                    hint="Look where standard output leads to.",
+                ) from error
 
     def say(self, message: str, **data: Any) -> None:
         """Print one sentence, or its data as JSON."""
@@ -96,9 +122,9 @@ class Session:
         lines = list(error.explain())
         if self.as_json:
             body = {"message": error.message, "details": lines[1:], "hint": error.hint, "retryable": error.retryable}
-            sys.stdout.write(json.dumps({"error": body}, indent=2, ensure_ascii=False) + "\n")
+            _tell((sys.stdout, json.dumps({"error": body}, indent=2)), (sys.stderr, "\n".join(lines)))
         else:
-            sys.stderr.write("\n".join(lines) + "\n")
+            _tell((sys.stderr, "\n".join(lines)))
 
     def close(self) -> None:
         """End the progress display and let go of the store."""
@@ -110,7 +136,7 @@ class Session:
         """Keep a log of the unexpected beside the store, readable by its owner alone."""
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
-            handler = logging.handlers.RotatingFileHandler(
+            handler = _PrivateLog(
                 folder / "certwright.log", maxBytes=5_000_000, backupCount=3, delay=True, encoding="utf-8"
             )
         except OSError:
@@ -118,6 +144,24 @@ class Session:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         log.addHandler(handler)
         log.setLevel(logging.INFO)
+
+
+class _PrivateLog(logging.handlers.RotatingFileHandler):
+    def _open(self) -> Any:
+        """Open the file so that its owner alone can read it, whatever the umask."""
+
+        def private(path: str, flags: int) -> int:
+            return os.open(path, flags, 0o600)
+
+        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=private)
+
+
+def _tell(*ways: tuple[TextIO, str]) -> None:
+    """Say it in the first way that works."""
+    for stream, text in ways:
+        with suppress(OSError, ValueError):
+            streams.write(stream, text + "\n")
+            return
 
 
 def command(
@@ -139,7 +183,7 @@ def command(
         @functools.wraps(work)
         def run(*, data: Path | None, as_json: bool, **values: Any) -> None:
             def checked(session: Session) -> None:
-                _check_text(values.values())
+                _check_text(values)
                 work(session, **values)
 
             perform(Session(data, as_json=as_json), checked)
@@ -153,11 +197,22 @@ def command(
     return decorate
 
 
-def _check_text(values: Iterable[Any]) -> None:
-    """Refuse what was typed in another encoding: it could neither be stored nor shown."""
-    for value in values:
+def _check_text(values: Mapping[str, Any]) -> None:
+    """Refuse what could neither be stored nor shown: another encoding, control characters, nothing at all."""
+    for name, value in values.items():
         for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str) and not text.isascii() and text != text.encode(errors="ignore").decode():
+            if not isinstance(text, str):
+                continue
+            if not text.strip():
+                raise ConfigurationError(
+                    f"The value given for {name.replace('_', '-')} is empty.", hint="Leave it out or fill it in."
+                )
+            if any(unicodedata.category(character) == "Cc" for character in text):
+                raise ConfigurationError(
+                    f"{text[:80]!a} has control characters or line breaks in it.",
+                    hint="Type it on one line, without them.",
+                )
+            if not text.isascii() and text != text.encode(errors="ignore").decode():
                 raise ConfigurationError(
                     f"{text!a} is not text in UTF-8.", hint="Type it in a terminal that uses UTF-8."
                 )
@@ -165,7 +220,7 @@ def _check_text(values: Iterable[Any]) -> None:
 
 def perform(session: Session, work: Callable[[Session], None]) -> NoReturn:
     """Do the work and leave with its exit code; whatever went wrong is said in words, never as a traceback."""
-    logging.captureWarnings(capture=True)  # a library's doubts about a stranger's certificate are not for the terminal
+    _keep_logging_off_the_terminal()
     try:
         work(session)
     except CertwrightError as error:
@@ -174,20 +229,35 @@ def perform(session: Session, work: Callable[[Session], None]) -> NoReturn:
     except typer.Abort:
         session.fail(ConfigurationError("Nothing was done: the question was not answered.", hint="Say --yes instead."))
     except KeyboardInterrupt:
-        session.fail(CertwrightError("Stopped. What was begun is kept; the same command goes on with it."))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        session.fail(
+            CertwrightError(
+                "Stopped.", hint="What was begun is kept: `certwright certificate renew CERT` goes on with it."
+            )
+        )
     except typer.Exit:
         raise
     except Exception as error:
         log.exception("unexpected")
-        where = session.settings.data_folder / "logs" / "certwright.log"
         session.fail(
             CertwrightError(
-                f"An unexpected {type(error).__name__} stopped the command: this is a fault in Certwright.",
-                hint=f"What was begun is kept. Please report it with the end of {where}.",
+                f"An unexpected {type(error).__name__} ({_place(error)}) stopped the command: this is a fault in "
+                "Certwright.",
+                hint="What was begun is kept. Please report it with the end of logs/certwright.log in the data folder.",
             )
         )
     finally:
         session.close()
     raise typer.Exit(session.code)
+
+
+def _keep_logging_off_the_terminal() -> None:
+    """What libraries say, and their doubts about a stranger's certificate, are for the log file if there is one."""
+    logging.captureWarnings(capture=True)
+    logging.getLogger().addHandler(logging.NullHandler())
+    logging.raiseExceptions = False  # a log file that another user owns stops nothing
+
+
+def _place(error: BaseException) -> str:
+    """The line that raised it, without what it worked on."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"

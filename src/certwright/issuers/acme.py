@@ -7,7 +7,6 @@ its own: give it as `ca_file`; names that exist only inside networks are then al
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -40,6 +39,7 @@ from certwright.domain.errors import ConfigurationError, IssuanceError, OrderDea
 from certwright.domain.identifiers import IdentifierType
 from certwright.domain.managed import IssuerCapabilities
 from certwright.sdk.issuer import IssueRequest, IssuerPlugin, Registration, RenewalWindow, Solve
+from certwright.sdk.params import ExistingFile
 from certwright.sdk.params import Params as PluginParams
 from certwright.sdk.solver import Challenge
 
@@ -76,7 +76,9 @@ class Params(PluginParams):
 
     directory: str = Field(description="Address of the authority's directory; it begins with https://.")
     email: str = Field(description="Where the authority may write to.")
-    ca_file: Path | None = Field(None, description="PEM file with the root of the authority's own https certificate.")
+    ca_file: ExistingFile | None = Field(
+        None, description="PEM file with the root of the authority's own https certificate."
+    )
     agree_tos: bool = Field(False, description="You agree to the authority's terms of service.")
 
     @field_validator("directory")

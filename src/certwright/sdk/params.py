@@ -1,8 +1,9 @@
 """Parameters of plugins: one pydantic model each, from which everything else is derived."""
 
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from certwright.domain.errors import ConfigurationError
 
@@ -14,6 +15,25 @@ class Params(BaseModel):
 
 
 P = TypeVar("P", bound=BaseModel)
+
+
+def _existing(path: Path) -> Path:
+    """The file for runs that start elsewhere, for example from cron."""
+    try:
+        full = path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError(f"the home folder in {path} is not known: write the whole path") from None
+    try:
+        if not full.is_file():
+            raise ValueError(f"there is no file {full}")
+        with full.open("rb"):
+            return full
+    except OSError as error:
+        raise ValueError(f"{full} cannot be read: {error.strerror}") from error
+
+
+ExistingFile = Annotated[Path, AfterValidator(_existing)]
+"""A file that is there and readable; `~` is expanded, and a relative path becomes absolute."""
 
 
 def credential_field(kind: str, description: str, default: Any = None) -> Any:

@@ -49,7 +49,7 @@ def create(settings: Settings) -> str:
     try:
         _publish(settings, identity)
     except BaseException:
-        if settings.master_key_file is None:  # a file that was named may be another store's as well
+        if settings.master_key_file is None and settings.master_key is None:  # what was given may be another store's
             settings.key_file(store_id).unlink(missing_ok=True)
         raise
     return str(recovery)
@@ -105,7 +105,7 @@ def recover(settings: Settings, recovery_key: str) -> None:
 
 def _open(settings: Settings) -> Database:
     """The database at the schema of this version."""
-    if not settings.database.is_file():
+    if not place.exists(settings.database):
         raise StoreError(
             f"There is no store in {settings.data_folder}.",
             hint="Make one with `certwright init`, or name another folder with --data or CERTWRIGHT_DATA.",
@@ -191,7 +191,7 @@ def _identity(connection: Connection, path: Path) -> _Identity:
 
 
 def _refuse_existing(settings: Settings) -> None:
-    if settings.database.exists():
+    if place.exists(settings.database):
         raise StoreError(
             f"There is a store in {settings.data_folder} already.",
             hint="Use it as it is, or name another folder with --data or CERTWRIGHT_DATA.",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from certwright.domain.errors import StoreError
 from certwright.settings import Settings
+from certwright.store import place
 from certwright.store.crypto import KEY_BYTES, new_key
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -47,7 +48,7 @@ def provide(settings: Settings, store_id: str) -> bytes:
         StoreError: if what is there cannot be used, or the file cannot be written.
     """
     path = settings.key_file(store_id)
-    if settings.master_key is not None or path.exists():
+    if settings.master_key is not None or place.exists(path):
         return read(settings, store_id)
     if path.resolve().is_relative_to(settings.data_folder.resolve()):
         raise StoreError(

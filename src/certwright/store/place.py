@@ -28,6 +28,21 @@ def prepare(folder: Path) -> None:
     check(folder)
 
 
+def exists(path: Path) -> bool:
+    """Whether there is a file or folder.
+
+    Raises:
+        StoreError: if this user may not know.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be looked at: {error.strerror}.",
+            hint="Run as the user who owns it, or choose other places: see --data and CERTWRIGHT_MASTER_KEY_FILE.",
+        ) from error
+
+
 def check(folder: Path) -> None:
     """Refuse a folder that is not writable or lies on a network share, where SQLite's locks do not hold.
 

@@ -10,7 +10,6 @@ role group Organization Management (Server Management works too, but cannot read
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -26,8 +25,8 @@ from certwright.exchange.model import MAIL_ACCESS, SUPPORTED, Service
 from certwright.exchange.organisation import Organisation, read_authorities
 from certwright.exchange.plan import Wish, make_plan, requested_services
 from certwright.remoting.psrp import Limits, Parameter
+from certwright.sdk.params import ExistingFile, credential_field
 from certwright.sdk.params import Params as BaseParams
-from certwright.sdk.params import credential_field
 from certwright.sdk.task import Task
 
 ServiceName = Literal["IMAP", "POP", "IIS", "SMTP"]
@@ -47,7 +46,7 @@ class Params(BaseParams):
         default="basic", description="How to sign in; basic, over verified https only."
     )
     credential: str = credential_field("exchange", "Name of the stored user name and password.", default=...)
-    ca_file: Path | None = Field(
+    ca_file: ExistingFile | None = Field(
         default=None, description="PEM file of the authorities that sign the endpoints; default: those of this machine."
     )
     services: Annotated[tuple[ServiceName, ...] | None, BeforeValidator(addresses.service_names)] = Field(

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -7,7 +8,7 @@ from pydantic import AnyUrl, Field, field_validator, model_validator
 
 from certwright.domain.errors import ConfigurationError, InvalidIdentifier
 from certwright.domain.managed import IdentifierField
-from certwright.sdk.params import Params, credential_field, read_params
+from certwright.sdk.params import ExistingFile, Params, credential_field, read_params
 
 CANARY = "hunter2-canary"
 
@@ -124,3 +125,32 @@ def test_a_schema_can_be_drawn_and_says_which_fields_are_credentials() -> None:
     schema = Example.model_json_schema()
     assert schema["properties"]["credential"]["credential"] == "exchange"
     assert schema["properties"]["servers"]["description"] == "Host names."
+
+
+class WithFile(Params):
+    """A parameter that names a file."""
+
+    ca_file: ExistingFile
+
+
+def test_a_file_is_found_from_wherever_the_next_run_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "root.pem").write_text("x")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for typed in ("root.pem", "~/root.pem", f"{tmp_path}/root.pem"):
+        assert read_params(WithFile, {"ca_file": typed}, "it").ca_file == tmp_path / "root.pem"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("/nowhere/x.pem", "there is no file"),
+        ("/", "there is no file"),
+        ("~no-such-user/x", "home folder"),
+        ("a" * 300, "cannot be read"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(typed: str, said: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read_params(WithFile, {"ca_file": typed}, "it")
+    assert said in "\n".join(refused.value.explain())
