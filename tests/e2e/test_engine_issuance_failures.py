@@ -233,7 +233,7 @@ def test_the_test_finds_every_problem_at_once_and_asks_for_nothing(tmp_path: Pat
         with engine.store.write() as unit:
             closed = ca.params | {"directory": f"https://127.0.0.1:{free_port()}/directory"}
             unit.issuers.update(unit.issuers.get("house-ca").model_copy(update={"params": closed}))
-        with _some_web_server(ca.http_port), pytest.raises(ConfigurationError) as caught:
+        with _some_web_server(ca.http_port), pytest.raises(CertwrightError) as caught:
             attempt(engine, managed.id)
         assert [type(cause) for cause in caught.value.causes] == [Unreachable, SolverError]
         assert ca.server.requests[Endpoint.NEW_ORDER] == 0
