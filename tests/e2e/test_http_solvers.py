@@ -1,6 +1,8 @@
 """The http-01 solvers beside, behind and inside a real web server."""
 
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from peers.answers import MemoryAnswers, http01, solver_context
 from peers.daemons import TlsFiles, write_tls
 from peers.nginx import nginx, plain_site, tls_site
 from peers.ports import free_port
+from world.processes import Ended
+from world.site import Site, authority, describe, register
 
 pytestmark = pytest.mark.e2e
 HOST = "127.0.0.1"
@@ -145,3 +149,24 @@ def test_the_listener_says_that_nginx_holds_the_port(tmp_path: Path) -> None:
         with pytest.raises(SolverError, match=r"held by another program: nginx/1\.") as caught, presented(solver):
             pytest.fail("the port was taken")
     assert "webroot" in caught.value.hint
+
+
+def test_processes_that_request_at_once_over_one_port_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """Each begins while others listen, and ends while others are being validated."""
+    with authority() as ca:
+        site = Site(tmp_path).initialise()
+        register(site, ca)
+        with site.engine() as engine:
+            ids = [describe(engine, ca, f"{name}.contoso.test").id for name in ("one", "two", "three")]
+
+        def request_again_and_again(managed_id: str) -> list[Ended]:
+            end = time.monotonic() + 15
+            ended = []
+            while time.monotonic() < end:
+                ended.append(site.cli("certificate", "request", "--force", managed_id))
+            return ended
+
+        with ThreadPoolExecutor(len(ids)) as threads:
+            ended = [one for each in threads.map(request_again_and_again, ids) for one in each]
+    assert len(ended) > len(ids)
+    assert not [one.told for one in ended if one.code]

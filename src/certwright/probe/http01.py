@@ -1,6 +1,7 @@
 """Looks at the answers to http-01 challenges as an authority will (RFC 8555 section 8.3), and says what is wrong."""
 
 import http.client
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from certwright.sdk.solver import Challenge
 CHALLENGE_PATH = "/.well-known/acme-challenge/"
 _PORT = 80
 _WORKERS = 8
+_GONE = (FailureKind.REFUSED, FailureKind.CLOSED)
+_AGAIN_SECONDS = 1.0
 
 Resolver = Callable[[Endpoint, Deadline], list[Endpoint]]
 
@@ -51,7 +54,7 @@ class Precheck(Params):
         if self.precheck:
             check_answers(challenges, Endpoint.parse(self.check_via) if self.check_via else None)
         else:
-            journal.note("The answers were not looked at first, because precheck is off.")
+            journal.note("The answers were not looked at first, because of --no-http-check.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,10 @@ def check_answers(challenges: Sequence[Challenge], via: Endpoint | None = None, 
         SolverError: with one cause for each wrong answer.
     """
     wrong = wrong_answers(challenges, via, timeout)
+    if any(answer.kind in _GONE for answer in wrong):
+        # One process may just be succeeding another on the port.
+        time.sleep(_AGAIN_SECONDS)
+        wrong = wrong_answers(challenges, via, timeout)
     if not wrong:
         return
     names = len({answer.name for answer in wrong})
@@ -144,9 +151,9 @@ def _hint(wrong: Sequence[WrongAnswer]) -> str:
     if any(answer.kind is FailureKind.TIMEOUT for answer in wrong):
         return (
             "Let port 80 through to this machine. If it is open but cannot be reached from inside (many routers do "
-            "not lead their own outer address back in), set precheck = false, or check_via to an inner address."
+            "not lead their own outer address back in), give --http-check-via HOST:PORT, or --no-http-check."
         )
     return (
-        "Make the name lead to where the answer is served on port 80; set precheck = false only if the authority "
+        "Make the name lead to where the answer is served on port 80; give --no-http-check only if the authority "
         "reaches it by another way than this machine."
     )

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,21 +26,23 @@ from certwright.probe.http01 import CHALLENGE_PATH, Precheck, WrongAnswer, wrong
 from certwright.probe.observation import Endpoint, FailureKind
 from certwright.sdk.context import Answers
 from certwright.sdk.solver import Challenge, Solver
+from certwright.solvers import shared_port
+from certwright.solvers.shared_port import SharedPort
 
 _MAX_HEAD = 8192
 _MAX_CONNECTIONS = 128
 _HEAD_SECONDS = 10.0
 _LINGER_SECONDS = 1.0
-_RETRY_SECONDS = 0.01  # the longest that nobody listens when one process succeeds another
+_RETRY_SECONDS = 0.01  # the longest that nobody listens when one process succeeds another that cannot share
 _ASK_SECONDS = 5.0
 _HANDOVER_SECONDS = 2.0
-_BACKLOG = 256
 _GONE = (FailureKind.REFUSED, FailureKind.CLOSED)
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound
 _REQUEST = re.compile(rb"(?P<method>[A-Z]+) (?:http://[^/ ]*)?(?P<path>/[!-~]*) HTTP/1\.[01]\r\n")
 _CHALLENGE = re.compile(re.escape(CHALLENGE_PATH.encode()) + rb"(?P<token>[A-Za-z0-9_-]{1,512})")
 
 Lookup = Callable[[str], str | None]
+Open = Callable[[str, int], SharedPort]
 
 
 class Params(Precheck):
@@ -56,7 +58,7 @@ class Params(Precheck):
 
 
 class HttpListener(Solver[Params]):
-    """Serves the answers itself, or through another Certwright process that holds the port and has the same store."""
+    """Serves the answers itself, if need be together with, or after, another process that has the same store."""
 
     Params = Params
     types = frozenset({"http-01"})
@@ -70,11 +72,14 @@ class HttpListener(Solver[Params]):
         for challenge in challenges:
             self.context.answers.put(challenge.token, challenge.key_authorization)
         give_up = time.monotonic() + _HANDOVER_SECONDS
-        while (refusal := self._listen()) and challenges:
+        while (refusal := self._listen(shared_port.take)) and challenges:
             if not _is_taken(refusal):
                 raise _cannot_listen(self.params, refusal)
             wrong = wrong_answers(challenges[:1], _nearest(self.params), _ASK_SECONDS)
             if not wrong:
+                # Only a listener with the same store is joined: it answers for us, and we shall for it.
+                if not self._listen(shared_port.join):
+                    return
                 self._over = threading.Event()
                 self._successor = threading.Thread(target=self._take_over, name="http-01 successor", daemon=True)
                 self._successor.start()
@@ -99,10 +104,10 @@ class HttpListener(Solver[Params]):
         for challenge in challenges:
             self.context.answers.remove(challenge.token)
 
-    def _listen(self) -> OSError | None:
+    def _listen(self, opened: Open) -> OSError | None:
         """Listen; the system's refusal if it does not let us."""
         try:
-            _acquire(self.params, self.context.answers)
+            _acquire(self.params, self.context.answers, opened)
         except OSError as refusal:
             return refusal
         self._listens = True
@@ -110,7 +115,7 @@ class HttpListener(Solver[Params]):
 
     def _take_over(self) -> None:
         """Wait until the process that holds the port lets it go, and continue in its place."""
-        while self._listen() and not self._over.wait(_RETRY_SECONDS):
+        while self._listen(shared_port.take) and not self._over.wait(_RETRY_SECONDS):
             pass
 
 
@@ -130,12 +135,12 @@ def _cannot_listen(params: Params, refusal: OSError) -> SolverError:
         return SolverError(
             f"This user may not listen on {where}: ports under 1024 need root or CAP_NET_BIND_SERVICE.",
             hint=f"Run 'setcap cap_net_bind_service=+ep {Path(sys.executable).resolve()}', or "
-            f"'sysctl net.ipv4.ip_unprivileged_port_start={params.port}', or set port to a higher one and let a web "
-            f"server or firewall lead port 80 of the names to it.",
+            f"'sysctl net.ipv4.ip_unprivileged_port_start={params.port}', or give --http-address "
+            f"ADDRESS:PORT with a higher port and let a web server or firewall lead port 80 of the names to it.",
         )
     return SolverError(
         f"Cannot listen on {where}: {refusal.strerror or refusal}.",
-        hint="Set address to one of this machine's own, or leave it empty for all of them.",
+        hint="Give --http-address one of this machine's own addresses, or leave it out for all of them.",
     )
 
 
@@ -143,8 +148,8 @@ def _port_taken(params: Params, found: WrongAnswer) -> SolverError:
     return SolverError(
         f"Port {params.port} is held by another program{f': {found.server}' if found.server else ''}.",
         causes=[found.sentence],
-        hint="Let that web server serve the answers (solver webroot, with its folder), or let it forward "
-        f"{CHALLENGE_PATH} to another port and set port to that one.",
+        hint=f"Let that web server serve the answers (--webroot FOLDER), or let it forward {CHALLENGE_PATH} to another "
+        "port and give that one with --http-address ADDRESS:PORT.",
     )
 
 
@@ -188,14 +193,14 @@ class _Connection:
 class _Listener:
     """One port, served by one thread for all runs of this process that need it."""
 
-    def __init__(self, sock: socket.socket, name: str) -> None:
+    def __init__(self, port: SharedPort, name: str) -> None:
         self.answers: tuple[Answers, ...] = ()
-        self._sock = sock
+        self._port = port
         self._connections: set[_Connection] = set()
         self._stopping = False
         self._waker, self._wakes = socket.socketpair()
         self._selector = selectors.DefaultSelector()
-        for source in (sock, self._wakes):
+        for source in (*port, self._wakes):
             source.setblocking(False)
             self._selector.register(source, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
@@ -208,12 +213,13 @@ class _Listener:
         self._thread.join()
 
     def _serve(self) -> None:
-        with self._selector, self._waker, self._wakes, self._sock:
+        with self._selector, self._waker, self._wakes, closing(self._port):
             while not self._stopping:
                 self._turn()
             self._accept()
-            self._selector.unregister(self._sock)
-            self._sock.close()
+            for source in self._port:
+                self._selector.unregister(source)
+            self._port.close()
             for connection in self._connections:
                 connection.deadline = min(connection.deadline, time.monotonic() + _LINGER_SECONDS)
             while self._connections:
@@ -223,8 +229,10 @@ class _Listener:
         """Wait for something to happen, and deal with it."""
         nearest = min((c.deadline for c in self._connections), default=None)
         for key, _ in self._selector.select(None if nearest is None else max(nearest - time.monotonic(), 0)):
-            if key.fileobj is self._sock:
+            if key.fileobj is self._port.listener:
                 self._accept()
+            elif key.fileobj is self._port.counter:
+                self._port.serve_counter()
             elif key.data in self._connections:
                 self._read(key.data)
             else:
@@ -236,7 +244,7 @@ class _Listener:
     def _accept(self) -> None:
         with suppress(OSError):  # nobody more is waiting, or who waited has gone
             while True:
-                sock, _ = self._sock.accept()
+                sock, _ = self._port.listener.accept()
                 sock.setblocking(False)
                 connection = _Connection(sock, time.monotonic() + _HEAD_SECONDS)
                 self._connections.add(connection)
@@ -279,8 +287,8 @@ _listeners: dict[tuple[str, int], _Listener] = {}
 _listeners_lock = threading.Lock()
 
 
-def _acquire(params: Params, answers: Answers) -> None:
-    """Have `answers` served on the port of `params`, by the listener that is there or a new one.
+def _acquire(params: Params, answers: Answers, opened: Open) -> None:
+    """Have `answers` served on the port of `params`, by the listener that is there or a new one on what is `opened`.
 
     Raises:
         OSError: if the system does not let us listen.
@@ -288,7 +296,7 @@ def _acquire(params: Params, answers: Answers) -> None:
     place = (params.address, params.port)
     with _listeners_lock:
         if place not in _listeners:
-            _listeners[place] = _Listener(_open(*place), f"http-01 listener on port {params.port}")
+            _listeners[place] = _Listener(opened(*place), f"http-01 listener on port {params.port}")
         _listeners[place].answers += (answers,)
 
 
@@ -299,13 +307,7 @@ def _release(params: Params, answers: Answers) -> None:
         listener = _listeners[place]
         rest = list(listener.answers)
         rest.remove(answers)
-        listener.answers = tuple(rest)
-        if not rest:
-            _listeners.pop(place).stop()
-
-
-def _open(address: str, port: int) -> socket.socket:
-    if not address and socket.has_dualstack_ipv6():
-        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG)
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return socket.create_server((address, port), family=family, backlog=_BACKLOG)
+        if rest:
+            listener.answers = tuple(rest)
+        else:
+            _listeners.pop(place).stop()  # which still answers who has already come

@@ -60,7 +60,7 @@ class Webroot(Solver[Params]):
             raise SolverError(
                 f"{len(causes)} of {len(challenges)} answers could not be written to the web server's folder.",
                 causes=causes,
-                hint="path must be the folder that the web server serves on port 80, and writable for this user.",
+                hint="--webroot must be the folder that the web server serves on port 80, and writable for this user.",
             )
 
     def check(self, challenges: Sequence[Challenge]) -> None:

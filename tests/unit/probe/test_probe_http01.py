@@ -159,7 +159,7 @@ def test_all_names_are_looked_at_and_the_hint_fits() -> None:
     assert "web.config" in caught.value.hint
     with nonsense(silent) as port, pytest.raises(SolverError) as caught:
         check_answers([CHALLENGE], Endpoint(HOST, port), timeout=0.2)
-    assert "precheck = false" in caught.value.hint
+    assert "--no-http-check" in caught.value.hint
 
 
 @pytest.mark.parametrize(

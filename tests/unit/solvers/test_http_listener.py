@@ -218,9 +218,10 @@ def test_many_who_say_nothing_do_not_keep_others_out() -> None:
                 connection.close()
 
 
-def test_ipv4_and_ipv6_are_both_answered() -> None:
+@pytest.mark.parametrize("address", ["", "::"])
+def test_ipv4_and_ipv6_are_both_answered(address: str) -> None:
     port = free_port()
-    with presented(solver(port, address="")):
+    with presented(solver(port, address=address)):
         assert ask(port, host=HOST)[0] == ask(port, host="::1")[0] == 200
 
 
@@ -250,13 +251,14 @@ def test_who_has_come_before_the_end_is_still_answered() -> None:
     port, answers = free_port(), MemoryAnswers()
     listener = solver(port, answers)
     listener.present([CHALLENGE])
+    answers.put("from-elsewhere", "from-elsewhere.thumbprint")
     waiting = [socket.create_connection((HOST, port), timeout=SECONDS) for _ in range(20)]
     for connection in waiting:
-        connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        connection.sendall(f"GET {PATH}from-elsewhere HTTP/1.1\r\n\r\n".encode())
     listener.clean_up([CHALLENGE])
     for connection in waiting:
         with connection:
-            assert connection.recv(4096).startswith(b"HTTP/1.1 404 ")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
 def test_runs_of_one_process_share_the_listener() -> None:
@@ -297,8 +299,60 @@ def other_process(port: int) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def test_a_listener_of_another_process_serves_us_and_is_succeeded() -> None:
+def test_a_listener_of_another_process_is_joined_and_nobody_notices_when_it_leaves() -> None:
     port = free_port()
+    leave, seen = threading.Event(), []
+
+    def visit(times: int) -> None:
+        for _ in range(times):
+            seen.append(ask(port))
+            leave.set()
+
+    with other_process(port) as other, presented(solver(port)):
+        assert threads() == {f"http-01 listener on port {port}"}
+        visitors = [threading.Thread(target=visit, args=(200,)) for _ in range(4)]
+        for visitor in visitors:
+            visitor.start()
+        assert leave.wait(SECONDS)
+        other.communicate(b"\n", timeout=SECONDS)
+        for visitor in visitors:
+            visitor.join()
+    assert seen == [(200, CHALLENGE.key_authorization.encode())] * 800
+    with pytest.raises(ConnectionRefusedError):
+        ask(port)
+
+
+def test_the_port_is_handed_on_as_often_as_processes_come_and_go() -> None:
+    port = free_port()
+    with other_process(port) as first, other_process(port) as second:
+        first.communicate(b"\n", timeout=SECONDS)
+        with other_process(port) as third, presented(solver(port)):
+            second.communicate(b"\n", timeout=SECONDS)
+            third.kill()
+            third.wait(SECONDS)
+            assert [ask(port)[0] for _ in range(20)] == [200] * 20
+
+
+def test_another_user_gets_nothing() -> None:
+    if os.geteuid():
+        pytest.skip("only root can be another user")
+    port = free_port()
+    with presented(solver(port)):
+        name = f"\0certwright http-01 0 [{HOST}]:{port}"
+        steal = f"import os, socket; os.setuid(65534); s = socket.socket(socket.AF_UNIX); s.connect({name!r})\n"
+        steal += "print(socket.recv_fds(s, 1, 2)[:2])"
+        done = subprocess.run([sys.executable, "-c", steal], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "(b'', [])\n"
+
+
+def test_a_listener_of_another_process_that_cannot_share_is_succeeded() -> None:
+    port = free_port()
+    with socket.socket(socket.AF_UNIX) as squatter:
+        squatter.bind(f"\0certwright http-01 {os.geteuid()} [{HOST}]:{port}")
+        _is_succeeded(port)
+
+
+def _is_succeeded(port: int) -> None:
     with other_process(port) as other, presented(solver(port)):
         assert threads() == {"http-01 successor"}
         assert ask(port)[0] == 200
@@ -407,4 +461,4 @@ def test_the_check_can_be_turned_off() -> None:
 
     context = SolverContext(MemoryAnswers(), Notes())  # type: ignore[arg-type]
     HttpListener(Params(precheck=False), context).check([CHALLENGE])
-    assert notes == ["The answers were not looked at first, because precheck is off."]
+    assert notes == ["The answers were not looked at first, because of --no-http-check."]
