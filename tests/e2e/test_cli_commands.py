@@ -172,7 +172,9 @@ def test_a_password_comes_from_a_file_or_from_standard_input(site: Site, tmp_pat
         "There is a credential"
         in site.cli("credential", "add", "pfx", "by-file", "--password-file", "-", given="x", code=2).err
     )
-    assert "is not text" in site.cli(*add, "x", "--password-file", "-", given=b"\xff\xfe", code=2).err
+    assert (
+        "is not text" in site.cli(*add, "x", "--username", "u", "--password-file", "-", given=b"\xff\xfe", code=2).err
+    )
     site.cli("credential", "remove", "by-file", code=0)
     site.cli("credential", "remove", "by-file", code=2)
 
