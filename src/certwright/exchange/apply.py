@@ -10,7 +10,7 @@ from certwright.domain.errors import DeploymentError, Unreachable
 from certwright.domain.formats import PfxCipher, pkcs12_bytes
 from certwright.exchange import changes
 from certwright.exchange.organisation import Organisation
-from certwright.exchange.plan import BLOCKING
+from certwright.exchange.plan import is_blocking
 from certwright.remoting.failures import CommandFailed
 from certwright.remoting.psrp import Parameter, SecureString
 from certwright.sdk.context import Material
@@ -84,12 +84,13 @@ def carry_out(change: Change, work: Work, step: Step) -> None:
             step.note(f"{change.target} reported an error, yet the change is in place: {failure.message}")
         except Unreachable as failure:
             step.note(failure.message)
-            if _is_done(change, work):
-                step.note("Read back: the change is in place.")
+            done = _is_done(change, work)
+            step.note(_READ_BACK[done])
+            if done:
                 return
             if pause is None or not failure.retryable:
                 raise
-            step.note(f"Read back: the change is not in place. Trying again in {pause:g} s.")
+            step.note(f"Trying again in {pause:g} s.")
             time.sleep(pause)
             continue
         return
@@ -125,12 +126,19 @@ def _do(change: Change, work: Work) -> None:
             carry_out(change, work, step)
 
 
-def _is_done(change: Change, work: Work) -> bool:
-    """Whether the server shows the change; while it cannot be read this is not known, so False."""
+_READ_BACK = {
+    True: "Read back: the change is in place.",
+    False: "Read back: the change is not in place.",
+    None: "It could not be read back whether the change is in place.",
+}
+
+
+def _is_done(change: Change, work: Work) -> bool | None:
+    """Whether the server shows the change; None while it cannot be read."""
     try:
         return changes.is_done(change, work.organisation.state(change.target))
     except (Unreachable, DeploymentError):
-        return False
+        return None
 
 
 def _check_import(change: Change, work: Work) -> None:
@@ -153,7 +161,7 @@ def _check_import(change: Change, work: Work) -> None:
                 hint=f"Remove it there, then run this again: Remove-ExchangeCertificate -Server '{server}' "
                 f"-Thumbprint '{found.thumbprint}'",
             )
-        if found.status in BLOCKING:
+        if is_blocking(found.status):
             raise DeploymentError(
                 f"{server} does not accept the certificate: its status there is {found.status}.",
                 hint="If it is Untrusted, the root of its authority is missing in the server's store of trusted roots.",

@@ -1,20 +1,43 @@
 """What must be known to take a change back, after a crash too: kept before the first change is made."""
 
+from collections.abc import Collection
+from datetime import datetime
+
 from pydantic import Field
 
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.managed import Value
-from certwright.exchange.model import SUPPORTED, ServerState
+from certwright.exchange.model import SUPPORTED, Certificate, ServerState
 from certwright.sdk.context import Memory
 
 _KEY = "exchange"
+
+
+class Remembered(Value):
+    """What was known of a certificate; None stands for what was not."""
+
+    not_after: datetime | None = None
+    has_key: bool | None = None
+    status: str | None = None
+    protected: bool = False
+
+    @classmethod
+    def of(cls, certificate: Certificate, protected: Collection[str]) -> "Remembered":
+        """What Exchange tells of `certificate`."""
+        return cls(
+            not_after=certificate.facts.not_after if certificate.facts else None,
+            has_key=certificate.has_private_key,
+            status=certificate.status,
+            protected=certificate.is_protected or certificate.thumbprint in protected,
+        )
 
 
 class Before(Value):
     """What one server used before.
 
     `web_site` is the thumbprint that the Default Web Site was bound to, `internal` that of the internal transport
-    certificate, `services` maps thumbprints to the numbers of the services they were assigned to.
+    certificate, `services` maps thumbprints to the numbers of the services they were assigned to,
+    and `certificates` the first two to what was known of them.
     """
 
     web_site: str | None = None
@@ -22,11 +45,16 @@ class Before(Value):
     services: dict[str, int] = Field(default_factory=dict)
     pop_name: str | None = None
     imap_name: str | None = None
+    certificates: dict[str, Remembered] = Field(default_factory=dict)
 
     @classmethod
-    def of(cls, state: ServerState, web_site: str | None) -> "Before":
-        """What `state` shows; `web_site` stands in if Exchange does not tell what the web site is bound to."""
+    def of(cls, state: ServerState, web_site: str | None, protected: Collection[str] = ()) -> "Before":
+        """What `state` shows; `web_site` stands in if Exchange does not tell what the web site is bound to.
+
+        `protected` are the thumbprints with which Exchange signs its own tokens.
+        """
         bound = state.web_site_certificate()
+        used = filter(None, (bound or state.certificate(web_site), state.certificate(state.internal_transport)))
         assigned = {c.thumbprint: c.services & SUPPORTED for c in state.certificates if c.services is not None}
         return cls(
             web_site=bound.thumbprint if bound else web_site,
@@ -34,6 +62,7 @@ class Before(Value):
             services={thumbprint: services.value for thumbprint, services in assigned.items() if services},
             pop_name=state.pop_name,
             imap_name=state.imap_name,
+            certificates={c.thumbprint: Remembered.of(c, protected) for c in used},
         )
 
 

@@ -58,6 +58,8 @@ _SPELLINGS = {
 }
 SUPPORTED = Service.IMAP | Service.POP | Service.IIS | Service.SMTP
 MAIL_ACCESS = Service.IMAP | Service.POP
+NOT_VALID = "not Valid"
+_BAD = frozenset({"Revoked", "DateInvalid", "Invalid", "PendingRequest"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class Certificate:
     """A certificate in a server's store, as Exchange tells it.
 
     `subject` and `issuer` are exactly as Exchange writes them: connectors refer to them in this form and no other.
-    `status` is Exchange's word (Valid, DateInvalid, Revoked, ...). `iis_sites` are numbers of web sites: 1 is the
+    `status` is Exchange's word (Valid, DateInvalid, Revoked, ...), or "not Valid (NUMBER)" where only a number arrived
+    that is not Valid's. `iis_sites` are numbers of web sites: 1 is the
     Default Web Site, 2 the Exchange Back End.
     """
 
@@ -137,6 +140,11 @@ class ServerState:
     def web_site_certificate(self) -> Certificate | None:
         """What the Default Web Site is bound to, or None if Exchange did not tell or it is bound to nothing."""
         return next((c for c in self.certificates if DEFAULT_WEB_SITE in (c.iis_sites or ())), None)
+
+
+def is_bad(status: str | None) -> bool:
+    """Whether a certificate with this status must not be put to use again."""
+    return status in _BAD or (status or "").startswith(NOT_VALID)
 
 
 def sites_of(paths: Iterable[str]) -> frozenset[int]:

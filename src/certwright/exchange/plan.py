@@ -14,11 +14,10 @@ from certwright.domain.deployment import Change, Plan
 from certwright.exchange import changes
 from certwright.exchange.host import MAIL_SERVICES
 from certwright.exchange.memory import Deployment
-from certwright.exchange.model import MAIL_ACCESS, SUPPORTED, Certificate, Connector, ServerState, Service
+from certwright.exchange.model import MAIL_ACCESS, SUPPORTED, Certificate, Connector, ServerState, Service, is_bad
 from certwright.exchange.refusals import connector_notes, connector_refusals, version_refusals
 
 INTERNAL_LIFETIME = timedelta(days=60)
-BLOCKING = frozenset({"Revoked", "DateInvalid", "Invalid", "Untrusted", "PendingRequest"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ class _Server:
                 f"no certificate twice. Remove it there: Remove-ExchangeCertificate -Server '{server}' -Thumbprint "
                 f"'{thumbprint}'; then run this again."
             )
-        elif stored.status in BLOCKING:
+        elif is_blocking(stored.status):
             self._draft.refusals.append(
                 f"{server} does not accept the certificate: its status there is {stored.status}."
             )
@@ -303,13 +302,22 @@ def requested_services(state: ServerState, wish: Wish) -> Service | None:
 
 def unusable(certificate: Certificate, now: datetime) -> str | None:
     """Why this certificate must not be assigned to anything (again), or None."""
-    if certificate.has_private_key is False:
+    not_after = certificate.facts.not_after if certificate.facts else None
+    return unusable_by(certificate.has_private_key, not_after, certificate.status, now)
+
+
+def unusable_by(has_key: bool | None, not_after: datetime | None, status: str | None, now: datetime) -> str | None:  # noqa: FBT001 - None is a third value
+    """The same by what is known of a certificate; None stands for what is not known."""
+    if has_key is False:
         return "has no private key"
-    if certificate.facts is not None and not certificate.facts.is_valid_at(now):
-        return f"expired on {certificate.facts.not_after:%Y-%m-%d}"
-    if certificate.status in {"Revoked", "DateInvalid", "Invalid", "PendingRequest"}:
-        return f"has the status {certificate.status}"
-    return None
+    if not_after is not None and not_after <= now:
+        return f"expired on {not_after:%Y-%m-%d}"
+    return f"has the status {status}" if is_bad(status) else None
+
+
+def is_blocking(status: str | None) -> bool:
+    """Whether Exchange does not accept a certificate of this status that was just imported."""
+    return status == "Untrusted" or is_bad(status)
 
 
 def mail_access_name(facts: CertificateFacts, fqdn: str) -> str | None:

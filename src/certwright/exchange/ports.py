@@ -132,6 +132,7 @@ def shown(facts: CertificateFacts | None) -> str | None:
 def row(sight: Sight, before: str | None, verdict: Verdict, now: datetime, detail: str = "") -> ServedRow:
     """The row of a port; `before` is as `shown` writes it."""
     port, leaf, seen = sight.port, sight.leaf, sight.seen
+    expired = f"EXPIRED on {leaf.not_after:%Y-%m-%d}" if leaf and leaf.not_after <= now else ""
     starttls = "STARTTLS " if WAYS[port.way].starttls else ""
     return ServedRow(
         server=port.server,
@@ -144,5 +145,5 @@ def row(sight: Sight, before: str | None, verdict: Verdict, now: datetime, detai
         names=tuple(name.value for name in leaf.names) if leaf else (),
         valid=leaf is not None and leaf.is_valid_at(now) and leaf.covers(seen.target.name),
         verdict=verdict,
-        detail=detail or (seen.failure.message if seen.failure else ""),
+        detail="; ".join(filter(None, (detail or (seen.failure.message if seen.failure else ""), expired))),
     )

@@ -4,7 +4,7 @@ Computed from what is remembered and what is there now, so that it can be done t
 when a server is back. The new certificate stays in the stores.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,9 +12,10 @@ from certwright.domain.deployment import Change, ServedRow
 from certwright.domain.errors import DeploymentError, NeedsPerson, Unreachable
 from certwright.exchange import changes
 from certwright.exchange.apply import Work, carry_out
-from certwright.exchange.memory import Before, Deployment
+from certwright.exchange.host import MAIL_SERVICES
+from certwright.exchange.memory import Before, Deployment, Remembered
 from certwright.exchange.model import MAIL_ACCESS, ServerState, Service
-from certwright.exchange.plan import unusable
+from certwright.exchange.plan import unusable, unusable_by
 
 IRREVOCABLE = Service.SMTP | MAIL_ACCESS
 
@@ -28,8 +29,11 @@ class Return:
     kept: Service = IRREVOCABLE
 
 
-def way_back(deployment: Deployment, state: ServerState, now: datetime) -> Return:
-    """How `state` becomes what it was before `deployment`, as far as it was that which changed it."""
+def way_back(deployment: Deployment, state: ServerState, now: datetime, protected: Collection[str] = ()) -> Return:
+    """How `state` becomes what it was before `deployment`, as far as it was that which changed it.
+
+    `protected` are the thumbprints with which Exchange signs its own tokens.
+    """
     before = deployment.servers[state.server]
     back = Return()
     for service, was, now_is in (
@@ -38,13 +42,14 @@ def way_back(deployment: Deployment, state: ServerState, now: datetime) -> Retur
     ):
         if was and now_is and was != now_is:
             back.changes.append(changes.set_name(state.server, service, was, "it was so before"))
-    _web_site(back, before, state, deployment.thumbprint, now)
+    web_site = _obstacle(before.web_site, state, now, protected)
+    _web_site(back, before, state, deployment.thumbprint, web_site)
     if state.internal_transport in deployment.versions:
-        _internal_transport(back, before, state, now)
+        _internal_transport(back, before, state, _obstacle(before.internal, state, now, protected))
     return back
 
 
-def _web_site(back: Return, before: Before, state: ServerState, thumbprint: str, now: datetime) -> None:
+def _web_site(back: Return, before: Before, state: ServerState, thumbprint: str, obstacle: str | None) -> None:
     bound, new = state.web_site_certificate(), state.certificate(thumbprint)
     if bound is not None and bound.thumbprint != thumbprint:
         return
@@ -52,7 +57,6 @@ def _web_site(back: Return, before: Before, state: ServerState, thumbprint: str,
         return
     if before.web_site == thumbprint:
         return
-    obstacle = _obstacle(before.web_site, state, now)
     if before.web_site is None or obstacle:
         back.stays.append(
             f"{state.server}: the Default Web Site keeps the new certificate, because the one before "
@@ -65,10 +69,10 @@ def _web_site(back: Return, before: Before, state: ServerState, thumbprint: str,
     )
 
 
-def _internal_transport(back: Return, before: Before, state: ServerState, now: datetime) -> None:
+def _internal_transport(back: Return, before: Before, state: ServerState, obstacle: str | None) -> None:
     if before.internal is None or before.internal == state.internal_transport:
         return
-    if obstacle := _obstacle(before.internal, state, now):
+    if obstacle:
         back.stays.append(
             f"{state.server}: ours stays the internal transport certificate, because the one before "
             f"({before.internal}) {obstacle}."
@@ -78,12 +82,12 @@ def _internal_transport(back: Return, before: Before, state: ServerState, now: d
     back.changes.append(changes.enable(state.server, before.internal, Service.SMTP, why))
 
 
-def _obstacle(thumbprint: str | None, state: ServerState, now: datetime) -> str | None:
+def _obstacle(thumbprint: str | None, state: ServerState, now: datetime, protected: Collection[str]) -> str | None:
     """Why a certificate must not be assigned again, or None."""
     found = state.certificate(thumbprint)
     if found is None:
         return "is not in the server's store"
-    if found.is_protected:
+    if found.is_protected or thumbprint in protected:
         return "belongs to Exchange's own sign-in"
     return unusable(found, now)
 
@@ -103,7 +107,7 @@ def undo(deployment: Deployment, work: Work, now: datetime) -> Service:
         with work.journal.step(f"{server}: take back") as step:
             try:
                 state = work.organisation.state(server)
-                back = way_back(deployment, state, now)
+                back = way_back(deployment, state, now, work.organisation.session(server).protected())
                 for note in back.stays:
                     step.note(note)
                 if not back.changes:
@@ -116,21 +120,42 @@ def undo(deployment: Deployment, work: Work, now: datetime) -> Service:
                 failed[server] = failure
                 step.note(failure.message)
     if failed:
-        raise _stuck(deployment, failed)
+        raise _stuck(deployment, failed, now)
     return kept
 
 
-def by_hand(server: str, before: Before) -> list[str]:
-    """The commands with which a person takes the deployment back on `server`, without knowing its state."""
+def by_hand(server: str, before: Before, now: datetime) -> list[str]:
+    """What a person does to take the deployment back on `server`, by what is remembered alone: sentences.
+
+    A certificate that must not be used again is named with the reason instead of the command.
+    """
     todo = []
-    if before.web_site:
-        todo.append(changes.enable(server, before.web_site, Service.IIS, ""))
-    if before.internal:
-        todo.append(changes.enable(server, before.internal, Service.SMTP, ""))
+    for thumbprint, service, used in (
+        (before.web_site, Service.IIS, "the Default Web Site's earlier certificate"),
+        (before.internal, Service.SMTP, "the earlier internal transport certificate"),
+    ):
+        if thumbprint and (obstacle := _remembered_obstacle(before.certificates.get(thumbprint), now)):
+            todo.append(f"{server}: {used} {thumbprint} {obstacle}: leave the new one there.")
+        elif thumbprint:
+            todo.append(_shell(changes.enable(server, thumbprint, service, "")))
     for service, name in ((Service.POP, before.pop_name), (Service.IMAP, before.imap_name)):
         if name:
-            todo.append(changes.set_name(server, service, name, ""))
-    return [changes.typed_by_hand(change) for change in todo]
+            todo.append(_shell(changes.set_name(server, service, name, "")))
+            restart = changes.typed_by_hand(changes.restart(server, MAIL_SERVICES[service], ""))
+            todo.append(f"Then, if {service} runs, on {server} itself: {restart}")
+    return todo
+
+
+def _shell(change: Change) -> str:
+    return f"To do it by hand, in the Exchange Management Shell: {changes.typed_by_hand(change)}"
+
+
+def _remembered_obstacle(found: Remembered | None, now: datetime) -> str | None:
+    if found is None:
+        return None
+    if found.protected:
+        return "belongs to Exchange's own sign-in"
+    return unusable_by(found.has_key, found.not_after, found.status, now)
 
 
 def mixed_state(rows: Sequence[ServedRow]) -> list[str]:
@@ -142,10 +167,15 @@ def mixed_state(rows: Sequence[ServedRow]) -> list[str]:
     ]
 
 
-def _stuck(deployment: Deployment, failed: Mapping[str, Exception]) -> NeedsPerson:
-    commands = [line for server in failed for line in by_hand(server, deployment.servers[server])]
+def _distinct(errors: Iterable[Exception]) -> list[Exception]:
+    """Errors that say different things; servers behind one address fail with the same words."""
+    return list({str(error): error for error in errors}.values())
+
+
+def _stuck(deployment: Deployment, failed: Mapping[str, Exception], now: datetime) -> NeedsPerson:
+    commands = [line for server in failed for line in by_hand(server, deployment.servers[server], now)]
     return NeedsPerson(
         f"The change could not be taken back on {', '.join(failed)}.",
-        causes=[*failed.values(), *(f"To do it by hand, in the Exchange Management Shell: {c}" for c in commands)],
+        causes=[*_distinct(failed.values()), *commands],
         hint="It goes on by itself with the next run once the server answers; or run the commands above.",
     )

@@ -131,17 +131,18 @@ def person_restarts(ports: Iterable[Port], title: str) -> NeedsPerson:
         f"On {p.server} run: Restart-Service {', '.join(MAIL_SERVICES[p.service])}": f"{p.service} on {p.server}"
         for p in ports
     }
+    names = list(dict.fromkeys(commands.values()))
+    still = (
+        "still serves the earlier certificate, and does"
+        if len(names) == 1
+        else ("still serve the earlier certificate, and do")
+    )
     return NeedsPerson(
-        f"{_listed(commands.values())} still serves the earlier certificate, and does so until restarted; all else is "
-        "done.",
+        f"{' and '.join(names)} {still} so until restarted; all else is done.",
         causes=list(commands),
         hint=f"After that run the deployment of {title!r} again to have it checked; with the parameter winrm the "
         "restart is done for you.",
     )
-
-
-def _listed(names: Iterable[str]) -> str:
-    return " and ".join(dict.fromkeys(names))
 
 
 def served_web_site(sights: Iterable[Sight], state: ServerState) -> str | None:

@@ -7,7 +7,7 @@ from cryptography import x509
 
 from certwright.domain.certificates import CertificateFacts
 from certwright.exchange import nrbf
-from certwright.exchange.model import Certificate, Connector, ServerInfo, Service, sites_of
+from certwright.exchange.model import NOT_VALID, Certificate, Connector, ServerInfo, Service, sites_of
 from certwright.probe.chain import lenient_parsing
 from certwright.remoting.clixml import Obj, Value
 
@@ -62,11 +62,10 @@ def serialized_certificate(record: Obj) -> Certificate | None:
     facts = facts or facts_of(stored.get(_STORE_CERTIFICATE))
     if facts is None:
         return None
-    status = members.get("Status")
     return Certificate(
         thumbprint=facts.thumbprint,
         services=services(members.get("Services")),
-        status="Valid" if _enumerated(status) == _STATUS_VALID else None,
+        status=_status(_enumerated(members.get("Status"))),
         is_self_signed=_boolean(members.get("SelfSigned")),
         friendly_name=stored.get(_STORE_FRIENDLY_NAME, b"").decode("utf-16-le", "replace").rstrip("\0"),
         identity=text(members.get("Identity")),
@@ -128,6 +127,13 @@ def _enumerated(value: object) -> int | None:
     elif isinstance(value, nrbf.NetObject):
         value = value.members.get("value__")
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _status(number: int | None) -> str | None:
+    """Exchange's word for a CertificateStatus; which word other numbers stand for is not known, only that it is bad."""
+    if number is None:
+        return None
+    return "Valid" if number == _STATUS_VALID else f"{NOT_VALID} ({number})"
 
 
 def _boolean(value: object) -> bool | None:

@@ -229,7 +229,9 @@ class Exchange(Task[Params]):
     def _remember(self, organisation: Organisation, server: str) -> None:
         """Keep what `server` uses, before the first change there that is served."""
         state = organisation.state(server)
-        before = memory.Before.of(state, verify.served_web_site(self._sights or (), state))
+        before = memory.Before.of(
+            state, verify.served_web_site(self._sights or (), state), organisation.session(server).protected()
+        )
         before = memory.begin(self.context.memory, self.context.material.facts, server, before)
         self.context.journal.note(
             f"{server}: before this the web site used {before.web_site}, internal transport {before.internal}, "

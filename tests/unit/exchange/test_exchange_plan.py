@@ -13,10 +13,10 @@ from certwright.domain.certificates import CertificateFacts
 from certwright.domain.deployment import Change, Plan
 from certwright.domain.keys import KeyType
 from certwright.exchange import changes
-from certwright.exchange.memory import Before, Deployment
+from certwright.exchange.memory import Before, Deployment, Remembered
 from certwright.exchange.model import MAIL_ACCESS, SUPPORTED, Certificate, Connector, ServerInfo, ServerState, Service
 from certwright.exchange.plan import Served, Snapshot, Wish, mail_access_name, make_plan, requested_services
-from certwright.exchange.undo import way_back
+from certwright.exchange.undo import by_hand, way_back
 from peers.exchange_task import Authority
 
 NOW = datetime.now(UTC)
@@ -204,6 +204,7 @@ def test_the_way_back_leads_back_and_then_is_empty(before: ServerState, after: S
         ({"has_private_key": False}, "has no private key"),
         ({"facts": issued(("ex01.contoso.test",), -0.5, 5)}, "expired on"),
         ({"status": "Revoked"}, "has the status Revoked"),
+        ({"status": "not Valid (2)"}, "has the status not Valid (2)"),
     ],
 )
 def test_an_expired_revoked_or_keyless_certificate_is_never_assigned_again(
@@ -217,6 +218,37 @@ def test_an_expired_revoked_or_keyless_certificate_is_never_assigned_again(
     assert len(back.stays) == 2
     assert all(reason in line for line in back.stays)
     assert Service.IIS in back.kept
+
+    remembered = Before(web_site=INTERNAL, internal=INTERNAL, certificates={INTERNAL: Remembered.of(bad, ())})
+    told = by_hand("ex01", remembered, NOW)
+    assert len(told) == 2
+    assert all(reason in line and "Enable-" not in line for line in told)
+
+
+def test_a_certificate_that_signs_tokens_is_never_assigned_again() -> None:
+    new = version(SUPPORTED, frozenset({1}))
+    before = replace(server(new), internal_transport=INTERNAL)
+    state = ServerState("ex01", ServerInfo("EX01", ""), (*before.certificates[:1], new), new.thumbprint)
+    remembered = Before.of(before, INTERNAL, {INTERNAL}).model_copy(update={"web_site": INTERNAL})
+    back = way_back(begun(remembered, "ex01"), state, NOW, {INTERNAL})
+    assert [c.action for c in back.changes if c.action == changes.ENABLE] == []
+    assert not any("Enable-" in line for line in by_hand("ex01", remembered, NOW))
+
+
+def test_what_a_person_types_names_the_restart_and_older_memories_can_still_be_read() -> None:
+    remembered = Before.model_validate({"web_site": EARLIER, "internal": INTERNAL, "pop_name": "mail"})
+    told = by_hand("ex01", remembered, NOW)
+    assert [line.partition("Shell: ")[2].split(" ")[0] for line in told[:3]] == [
+        changes.ENABLE,
+        changes.ENABLE,
+        "Set-PopSettings",
+    ]
+    assert "on ex01 itself: Restart-Service -Name 'MSExchangePOP3', 'MSExchangePOP3BE'" in told[3]
+
+
+def test_a_version_whose_status_is_a_bad_number_is_not_assigned() -> None:
+    made = plan(server(version(status="not Valid (4)")), wish=Wish(issued(), services=SUPPORTED))
+    assert "its status there is not Valid (4)" in made.refusals[0]
 
 
 def test_services_default_to_the_newest_predecessor_that_has_any() -> None:

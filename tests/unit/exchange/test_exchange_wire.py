@@ -92,7 +92,7 @@ def test_no_services_and_no_sites_are_known_to_be_none() -> None:
     assert found is not None
     assert found.services is Service.NONE
     assert found.iis_sites == frozenset()
-    assert found.status is None  # a number whose name nobody has seen
+    assert found.status == "not Valid (3)"  # a number whose name nobody has seen
 
 
 @pytest.mark.parametrize("data", [b"", b"#sig#", b"\x00" * 40, "text", None])
