@@ -18,6 +18,7 @@ from certwright.acme_server import AcmeServerConfig
 from certwright.domain.keys import KeyType, generate, load_own_key, private_key_pem
 from world.exchange import Exchange, exchange
 from world.site import NAMES, Authority, Site, authority
+from world.terminal import Terminal
 
 pytestmark = pytest.mark.e2e
 
@@ -205,3 +206,20 @@ def _live(watch: Watch, ca: Authority, target: Exchange, given: Path, own_key: b
     out = str(given.parent / "out")
     run("certificate", "export", name, "--to", out, "--format", "pem")
     run("certificate", "export", name, "--to", out, "--format", "pfx", "--cipher", "modern")
+
+
+def test_a_password_that_is_typed_is_not_shown(tmp_path: Path) -> None:
+    site = Site(tmp_path).initialise()
+    command = [sys.executable, "-m", "certwright", "credential", "add", "exchange", "typed", "--username", "u"]
+    terminal = Terminal(command, {**os.environ, **site.environment, "TERM": "xterm"})
+    try:
+        terminal.read_until("Password: ", 60)
+        terminal.type(f"{EXCHANGE_PASSWORD}\n")
+        terminal.read_until(None, 60)
+        assert terminal.process.wait(timeout=20) == 0
+        assert "is stored" in terminal.shown
+        assert "c4nary" not in terminal.shown
+    finally:
+        terminal.close()
+    with site.engine() as engine, engine.store.read() as unit:
+        assert unit.credentials.get("typed").password == EXCHANGE_PASSWORD

@@ -1,20 +1,15 @@
 """`certwright demo` as a newcomer runs it: piped, on a terminal, kept running, interrupted; nothing is left behind."""
 
-import fcntl
 import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
-import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from world.terminal import Terminal
 
 pytestmark = pytest.mark.e2e
 PORTS = (443, 25, 587, 143, 993, 110, 995)
@@ -56,41 +51,8 @@ def test_the_demo_is_green_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-class _Terminal:
-    """A command on a terminal of 120 columns."""
-
-    def __init__(self, arguments: list[str], environment: Mapping[str, str]) -> None:
-        self._leader, follower = pty.openpty()
-        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-        self.process = subprocess.Popen(
-            arguments, stdin=follower, stdout=follower, stderr=follower, env=environment, start_new_session=True
-        )
-        os.close(follower)
-        self.shown = ""
-
-    def read_until(self, words: str | None, seconds: float) -> None:
-        """Read until `words` are shown, or until the command ends."""
-        end = time.monotonic() + seconds
-        while words is None or words not in self.shown:
-            left = end - time.monotonic()
-            assert left > 0, f"still waiting for {words!r}:\n{self.shown}"
-            if select.select([self._leader], [], [], min(left, 1.0))[0]:
-                try:
-                    self.shown += os.read(self._leader, 65536).decode(errors="replace")
-                except OSError:  # the other side is closed: the command has ended
-                    assert words is None, f"it ended without {words!r}:\n{self.shown}"
-                    return
-
-    def close(self) -> None:
-        """End it, whatever it does."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait(timeout=20)
-        os.close(self._leader)
-
-
 def test_on_a_terminal_the_world_is_kept_until_it_is_interrupted(tmp_path: Path) -> None:
-    terminal = _Terminal([sys.executable, "-m", "certwright", "demo", "--keep"], _environment(tmp_path))
+    terminal = Terminal([sys.executable, "-m", "certwright", "demo", "--keep"], _environment(tmp_path))
     try:
         terminal.read_until("--ca-file", 180)
         assert "\x1b[" in terminal.shown, "neither colours nor a spinner on a terminal"

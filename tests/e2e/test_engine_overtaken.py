@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 
 class Thief:
-    """Has every lease of a store taken, used and given back when an entry of the journal with these words is written."""
+    """Has every lease of a store taken, used and given back when an entry with these words is written."""
 
     def __init__(self, site: Site, words: str) -> None:
         self._site = site
