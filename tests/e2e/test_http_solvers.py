@@ -157,7 +157,8 @@ def test_processes_that_request_at_once_over_one_port_do_not_disturb_each_other(
         site = Site(tmp_path).initialise()
         register(site, ca)
         with site.engine() as engine:
-            ids = [describe(engine, ca, f"{name}.contoso.test").id for name in ("one", "two", "three")]
+            names = [[f"{host}.{place}.contoso.test" for host in "abcdef"] for place in ("one", "two", "three")]
+            ids = [describe(engine, ca, *each).id for each in names]
 
         def request_again_and_again(managed_id: str) -> list[Ended]:
             end = time.monotonic() + 15

@@ -26,8 +26,8 @@ from certwright.probe.http01 import CHALLENGE_PATH, Precheck, WrongAnswer, wrong
 from certwright.probe.observation import Endpoint, FailureKind
 from certwright.sdk.context import Answers
 from certwright.sdk.solver import Challenge, Solver
-from certwright.solvers import shared_port
-from certwright.solvers.shared_port import SharedPort
+from certwright.solvers.http_listener import shared_port
+from certwright.solvers.http_listener.shared_port import SharedPort
 
 _MAX_HEAD = 8192
 _MAX_CONNECTIONS = 128
