@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from certwright.domain.deployment import Verdict
-from certwright.exchange_simulator import WireForm
-from peers.exchange_task import NAMES, WAYS, World, deploy, pfx, spec, verdicts, world
+from certwright.exchange_simulator import ServerSpec, WireForm
+from peers.exchange_task import NAME, NAMES, WAYS, World, deploy, pfx, run, spec, verdicts, world
 
 pytestmark = pytest.mark.e2e
 
@@ -114,3 +114,29 @@ def test_secrets_stay_out_of_the_plan_the_journal_and_the_memory(one: World) -> 
     assert "correct horse" not in told
     assert "PRIVATE KEY" not in told
     assert "(random, used once)" in told
+
+
+def test_connectors_that_announce_no_name_of_ours_are_not_verified_and_said_so(tmp_path: Path) -> None:
+    with world(tmp_path, ServerSpec(name="MAIL01", fqdn="mail01.contoso.test")) as stock:
+        ended = run(stock.task(stock.authority.issue(), services="IIS,SMTP"))
+        assert ended.stage == "deployed", ended.told
+        assert verdicts(ended.rows)["IIS"] == {"ok"}
+        assert verdicts(ended.rows)["SMTP"] == {"not verified"}
+        command = f"Set-ReceiveConnector -Identity 'MAIL01\\Default Frontend MAIL01' -Fqdn {NAME}"
+        assert all(command in row.detail for row in ended.rows if row.service == "SMTP")
+
+
+def test_the_first_deployment_takes_over_the_services_of_what_the_web_site_serves(tmp_path: Path) -> None:
+    with world(tmp_path) as one:
+        deploy(one.task(one.authority.issue()))
+        one.memory.values.clear()
+        plan = one.task(one.authority.issue(), services=None).plan()
+        assert plan.changes[2].parameters["Services"] == "IMAP, POP, SMTP"
+
+
+def test_that_nothing_is_verified_is_said_before_and_after(tmp_path: Path) -> None:
+    with world(tmp_path) as one:
+        plan, rows = deploy(one.task(one.authority.issue(), verify=["off"]))
+        assert not rows
+        assert any("verify is off" in note for note in plan.notes)
+        assert "verify is off" in one.journal.text

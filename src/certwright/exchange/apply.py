@@ -1,20 +1,34 @@
 """Carries a plan out, exactly and in its order; what a broken connection leaves open is read back before going on."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from secrets import token_urlsafe
 
 from certwright.domain.deployment import Change, Plan
-from certwright.domain.errors import DeploymentError, Unreachable
+from certwright.domain.errors import CertwrightError, DeploymentError, Unreachable
 from certwright.domain.formats import PfxCipher, pkcs12_bytes
 from certwright.exchange import changes
+from certwright.exchange.model import Service
 from certwright.exchange.organisation import Organisation
 from certwright.exchange.plan import is_blocking
 from certwright.remoting.failures import CommandFailed
 from certwright.remoting.psrp import Parameter, SecureString
 from certwright.sdk.context import Material
 from certwright.sdk.journal import Journal, Step
+
+_PASSING = re.compile(
+    r"RPC server is (unavailable|too busy)|remote procedure call (failed|was cancelled)|0x800706B[ABEF]", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A change that failed, and that a person has to make."""
+
+    change: Change
+    failure: CertwrightError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +37,8 @@ class Work:
 
     `secrets` are the values of FileData and Password. `is_stale` tells by the ports whether a change's services serve
     another certificate than they should; None if that cannot be seen. `pauses` are seconds between attempts.
-    `restarted` collects the restarts that were made.
+    `restarted` collects the restarts that were made. `version` is the thumbprint that is put to use, `moved` the
+    servers on which mail services have it already, and `left` collects what failed there afterwards.
     """
 
     organisation: Organisation
@@ -33,10 +48,16 @@ class Work:
     is_stale: Callable[[Change], bool | None] = lambda _: None
     pauses: tuple[float, ...] = (1, 4)
     restarted: list[Change] = field(default_factory=list)
+    version: str = ""
+    moved: set[str] = field(default_factory=set)
+    left: list[Left] = field(default_factory=list)
 
 
 def carry_out_plan(plan: Plan, work: Work, before_use: Callable[[str], None]) -> None:
     """Do what `plan` says. `before_use` is called with each server before the first change there that is served.
+
+    Where mail services have moved, which cannot be taken back, what only completes the change is no reason to take the
+    web site back: it is left for a person, and the rest is done.
 
     Raises:
         DeploymentError, Unreachable: at the first change that failed.
@@ -54,7 +75,14 @@ def carry_out_plan(plan: Plan, work: Work, before_use: Callable[[str], None]) ->
         if change.target not in prepared:
             before_use(change.target)
             prepared.add(change.target)
-        _do(change, work)
+        try:
+            _do(change, work)
+        except (DeploymentError, Unreachable) as failure:
+            if change.target not in work.moved or not changes.completes(change, work.version):
+                raise
+            work.left.append(Left(change, failure))
+        if changes.services_of(change) & ~Service.IIS:
+            work.moved.add(change.target)
 
 
 def import_secrets(plan: Plan, material: Material, friendly_name: str) -> dict[str, Parameter]:
@@ -67,7 +95,7 @@ def import_secrets(plan: Plan, material: Material, friendly_name: str) -> dict[s
 
 
 def carry_out(change: Change, work: Work, step: Step) -> None:
-    """One change on Exchange, tried again if the server could not be reached; never repeated once it is done.
+    """One change on Exchange, tried again after a failure that may pass; never repeated once it is done.
 
     Raises:
         DeploymentError, Unreachable: if it failed.
@@ -78,17 +106,13 @@ def carry_out(change: Change, work: Work, step: Step) -> None:
             session = work.organisation.session(change.target)
             for warning in session.change(changes.command(change, work.secrets)).warnings:
                 step.note(f"warning from {change.target}: {warning}")
-        except CommandFailed as failure:
-            if not _is_done(change, work):
-                raise
-            step.note(f"{change.target} reported an error, yet the change is in place: {failure.message}")
-        except Unreachable as failure:
+        except (CommandFailed, Unreachable) as failure:
             step.note(failure.message)
             done = _is_done(change, work)
             step.note(_READ_BACK[done])
             if done:
                 return
-            if pause is None or not failure.retryable:
+            if pause is None or not _may_pass(failure):
                 raise
             step.note(f"Trying again in {pause:g} s.")
             time.sleep(pause)
@@ -115,6 +139,13 @@ def restart(change: Change, work: Work, step: Step) -> None:
         work.restarted.append(change)
     except (DeploymentError, Unreachable) as failure:
         step.note(f"Not restarted: {failure.message}")
+
+
+def _may_pass(failure: CommandFailed | Unreachable) -> bool:
+    """Whether another attempt may succeed: Exchange's own calls among servers fail in words, here or as numbers."""
+    if isinstance(failure, CommandFailed):
+        return any(_PASSING.search(record.message) for record in failure.records)
+    return failure.retryable
 
 
 def _do(change: Change, work: Work) -> None:

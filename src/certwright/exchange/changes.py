@@ -7,7 +7,7 @@ two things no plan may hold, the file and its one-time password.
 from collections.abc import Mapping, Sequence
 
 from certwright.domain.deployment import Change
-from certwright.exchange.model import DEFAULT_WEB_SITE, ServerState, Service
+from certwright.exchange.model import DEFAULT_WEB_SITE, ServerState, Service, quoted
 from certwright.remoting.psrp import Command, Parameter
 
 IMPORT = "Import-ExchangeCertificate"
@@ -64,6 +64,13 @@ def services_of(change: Change) -> Service:
     return Service.read(change.parameters.get("Services", "None"))
 
 
+def completes(change: Change, thumbprint: str) -> bool:
+    """Whether this only completes the change to the version `thumbprint`: it puts back another one, or sets a name."""
+    return change.action in SET_NAME.values() or (
+        change.action == ENABLE and change.parameters["Thumbprint"] != thumbprint
+    )
+
+
 def names_of(change: Change) -> tuple[str, ...]:
     """The Windows services that a restart names."""
     return tuple(change.parameters["Name"].split(", "))
@@ -81,9 +88,9 @@ def typed_by_hand(change: Change) -> str:
         if name in _BOOLEAN:
             words.append(f"-{name}:{text}")
         elif name in _LISTS:
-            words.append(f"-{name} {', '.join(map(_quoted, text.split(', ')))}")
+            words.append(f"-{name} {', '.join(map(quoted, text.split(', ')))}")
         else:
-            words.append(f"-{name} {_quoted(text)}")
+            words.append(f"-{name} {quoted(text)}")
     return " ".join(words)
 
 
@@ -130,8 +137,3 @@ def _typed(name: str, text: str, secrets: Mapping[str, Parameter]) -> Parameter:
     if name in _BOOLEAN:
         return text == _TRUE
     return text.split(", ") if name in _LISTS else text
-
-
-def _quoted(text: str) -> str:
-    """A PowerShell string in which nothing is interpolated; every kind of quote that PowerShell takes is doubled."""
-    return "'" + "".join(c * 2 if c in "'\u2018\u2019\u201a\u201b" else c for c in text) + "'"

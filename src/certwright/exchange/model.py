@@ -98,13 +98,27 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """A send or receive connector; `server` is empty for send connectors, which belong to the organisation."""
+    """A send or receive connector; `server` is empty for send connectors, which belong to the organisation.
+
+    `identity` is what Exchange's cmdlets take for it, `role` the TransportRole of a receive connector.
+    """
 
     name: str
     kind: str
     fqdn: str = ""
     tls_certificate_name: str | None = None
     server: str = ""
+    identity: str = ""
+    role: str = ""
+
+    @property
+    def is_front_end(self) -> bool:
+        """Whether clients and other organisations reach it; taken for granted if Exchange does not tell."""
+        return self.kind == "receive" and self.role in {"", "FrontendTransport"}
+
+    def setting(self, parameter: str) -> str:
+        """The command that sets one parameter, given as PowerShell text, as a person types it."""
+        return f"Set-{self.kind.title()}Connector -Identity {quoted(self.identity or self.name)} {parameter}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +154,11 @@ class ServerState:
     def web_site_certificate(self) -> Certificate | None:
         """What the Default Web Site is bound to, or None if Exchange did not tell or it is bound to nothing."""
         return next((c for c in self.certificates if DEFAULT_WEB_SITE in (c.iis_sites or ())), None)
+
+
+def quoted(text: str) -> str:
+    """A PowerShell string in which nothing is interpolated; every kind of quote that PowerShell takes is doubled."""
+    return "'" + "".join(c * 2 if c in "'\u2018\u2019\u201a\u201b" else c for c in text) + "'"
 
 
 def is_bad(status: str | None) -> bool:

@@ -5,8 +5,8 @@ server, because that alone can be undone. SMTP, POP and IMAP come last: Exchange
 among several certificates for a name these services choose the newest.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from certwright.domain.certificates import CertificateFacts
@@ -61,6 +61,23 @@ class Snapshot:
     served: Mapping[str, Served] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Unannounced:
+    """A server whose front-end receive connectors announce no name of the version, so that SMTP cannot choose it."""
+
+    names: tuple[str, ...]
+    commands: tuple[str, ...]
+
+    def explains(self, leaf: CertificateFacts) -> bool:
+        """Whether `leaf` is the server's own certificate, which SMTP serves then."""
+        return leaf.is_self_signed and names_server(leaf, self.names)
+
+    @property
+    def advice(self) -> str:
+        """What a person can do, as commands."""
+        return f"To let SMTP serve the new one: {'; '.join(self.commands)}"
+
+
 @dataclass(slots=True)
 class _Draft:
     """The parts of one server's plan, in the order of phases over all servers."""
@@ -86,9 +103,12 @@ def make_plan(snapshot: Snapshot, wish: Wish, now: datetime) -> Plan:
     if any(change.action != changes.RESTART for change in todo):
         connectors = [*(snapshot.send_connectors or ())]
         connectors += [c for state in snapshot.servers for c in state.connectors or ()]
+        replaced = tuple(
+            dict.fromkeys(t for s in snapshot.servers for t in with_replaced(wish, s, snapshot).predecessors)
+        )
         refusals += version_refusals(wish.facts, now, key_needed=any(d.imports for d in drafts), has_key=wish.has_key)
-        refusals += connector_refusals(connectors, snapshot.servers, wish.predecessors)
-        notes += connector_notes(connectors, snapshot.servers, wish.predecessors)
+        refusals += connector_refusals(connectors, snapshot.servers, replaced)
+        notes += connector_notes(connectors, snapshot.servers, replaced)
         if snapshot.send_connectors is None:
             notes.append("The account may not read send connectors: whether one names a certificate is not known.")
     return Plan(changes=() if refusals else todo, refusals=tuple(dict.fromkeys(refusals)), notes=tuple(notes))
@@ -99,7 +119,7 @@ class _Server:
 
     def __init__(self, state: ServerState, snapshot: Snapshot, wish: Wish, now: datetime) -> None:
         self._state = state
-        self._wish = wish
+        self._wish = with_replaced(wish, state, snapshot)
         self._now = now
         self._new = state.certificate(wish.facts.thumbprint)
         self._served = snapshot.served.get(state.server, Served())
@@ -212,7 +232,7 @@ class _Server:
         if thumbprint is None or found is None or found.facts is None:
             return "is not known to Exchange"
         if thumbprint in self._wish.predecessors:
-            return "is an earlier version of this very certificate"
+            return "is an earlier version of this very certificate, or what it replaces"
         if thumbprint in self._protected or found.is_protected:
             return "belongs to Exchange's own sign-in"
         if obstacle := unusable(found, self._now):
@@ -225,22 +245,20 @@ class _Server:
         own = facts.is_self_signed if found.is_self_signed is None else found.is_self_signed
         if not own:
             return "is not self-signed"
-        names = {self._state.server, self._state.info.name, self._state.info.fqdn}
-        common = (facts.common_name or "").lower()
-        if not any(name and (facts.covers(name) or common == name.lower()) for name in names):
+        if not names_server(facts, _names(self._state)):
             return "does not name the server"
         if facts.not_after < self._now + INTERNAL_LIFETIME:
             return f"expires on {facts.not_after:%Y-%m-%d}, in less than {INTERNAL_LIFETIME.days} days"
         return None
 
     def _announced_names(self, smtp: bool) -> None:  # noqa: FBT001 - as above
-        """SMTP chooses its certificate by the name that a receive connector announces."""
-        names = {c.fqdn for c in self._state.connectors or () if c.fqdn}
-        if smtp and names and not any(map(self._wish.facts.covers, names)):
+        found = unannounced(self._state, self._wish.facts)
+        if smtp and found:
+            names = sorted({c.fqdn for c in self._state.connectors or () if c.fqdn and c.is_front_end})
             self._draft.notes.append(
                 f"{self._state.server}: the certificate covers no name that a receive connector announces "
-                f"({', '.join(sorted(names))}): SMTP will go on serving another one. Add such a name to the "
-                "certificate, or change the connector's Fqdn."
+                f"({', '.join(names)}): SMTP will go on serving another one. If that is the server's own self-signed "
+                f"certificate, as before, its ports count as not verified. {found.advice}"
             )
 
     def _names(self, wanted: Service) -> None:
@@ -286,6 +304,44 @@ class _Server:
                     f"restarted there by hand: Restart-Service {', '.join(names)}. (With the parameter winrm this is "
                     "done for you.)"
                 )
+
+
+def with_replaced(wish: Wish, state: ServerState, snapshot: Snapshot) -> Wish:
+    """`wish` with the certificate that the first version of ours replaces on `state` as its predecessor.
+
+    That is what the Default Web Site is bound to, or was before a deployment that was begun: if it is for one of our
+    names, is not self-signed, and does not sign Exchange's own tokens.
+    """
+    if any(map(state.certificate, wish.predecessors)):
+        return wish
+    before = snapshot.begun.servers.get(state.server) if snapshot.begun else None
+    found = state.certificate(before.web_site) if before else state.web_site_certificate()
+    if found is None or found.facts is None or found.thumbprint == wish.facts.thumbprint:
+        return wish
+    own = found.facts.is_self_signed or bool(found.is_self_signed)
+    covered = any(found.facts.covers(name.value) for name in wish.facts.names)
+    if own or not covered or found.is_protected or found.thumbprint in snapshot.protected:
+        return wish
+    return replace(wish, predecessors=(found.thumbprint,))
+
+
+def unannounced(state: ServerState, facts: CertificateFacts) -> Unannounced | None:
+    """What follows if no front-end receive connector of `state` announces a name of the version; None if one does."""
+    connectors = [c for c in state.connectors or () if c.fqdn and c.is_front_end]
+    if not connectors or any(facts.covers(c.fqdn) for c in connectors):
+        return None
+    name = mail_access_name(facts, "") or "HOST"
+    return Unannounced(_names(state), tuple(c.setting(f"-Fqdn {name}") for c in connectors))
+
+
+def names_server(facts: CertificateFacts, names: Iterable[str]) -> bool:
+    """Whether a certificate is for one of these names of a server."""
+    common = (facts.common_name or "").lower()
+    return any(name and (facts.covers(name) or common == name.lower()) for name in names)
+
+
+def _names(state: ServerState) -> tuple[str, ...]:
+    return (state.server, state.info.name, state.info.fqdn)
 
 
 def requested_services(state: ServerState, wish: Wish) -> Service | None:

@@ -39,7 +39,9 @@ def connector_refusals(
             yield (
                 f"The {connector.kind} connector {connector.name!r}{place} names the certificate that is to be "
                 f"replaced ({certificate.thumbprint}) in its TlsCertificateName. Making connectors follow comes with "
-                f"the next release; until then clear or change it yourself: Set-{connector.kind.title()}Connector."
+                f"the next release; until then clear it yourself: {connector.setting('-TlsCertificateName $null')}. "
+                "It then chooses a certificate by its Fqdn: if a partner demands this certificate, mail to or from it "
+                "may stop until the name is set again."
             )
 
 

@@ -9,9 +9,11 @@ from certwright.domain.certificates import CertificateFacts
 from certwright.domain.deployment import ServedRow, Verdict
 from certwright.domain.errors import NeedsPerson
 from certwright.domain.identifiers import IdentifierType
+from certwright.exchange import changes
+from certwright.exchange.apply import Left
 from certwright.exchange.host import MAIL_SERVICES
 from certwright.exchange.model import MAIL_ACCESS, ServerState, Service
-from certwright.exchange.plan import Served
+from certwright.exchange.plan import Served, Unannounced
 from certwright.exchange.ports import SHOWN_DIGITS, Port, Sight, look, row, shown
 
 Before = Mapping[tuple[str, str, int], str | None]
@@ -52,9 +54,24 @@ def is_stale(sights: Iterable[Sight], sha256: str) -> bool | None:
     return any(seen) if seen else None
 
 
-def judge(sights: Iterable[Sight], before: Before, sha256: str, now: datetime) -> list[ServedRow]:
-    """The verdict on each port for the version with this SHA-256; a port that was closed before proves nothing."""
-    return [_judged(sight, before.get(sight.port.key), sha256, now) for sight in sights]
+def judge(
+    sights: Iterable[Sight], before: Before, sha256: str, now: datetime, unannounced: Mapping[str, Unannounced]
+) -> list[ServedRow]:
+    """The verdict on each port for the version with this SHA-256; a port that was closed before proves nothing.
+
+    Nor does SMTP on servers in `unannounced`, as long as it serves the server's own certificate as it did before.
+    """
+    rows = []
+    for sight in sights:
+        earlier = before.get(sight.port.key)
+        judged = _judged(sight, earlier, sha256, now)
+        found = unannounced.get(sight.port.server) if sight.port.service is Service.SMTP else None
+        unchanged = judged.verdict is Verdict.STALE and judged.now == earlier
+        if unchanged and found and sight.leaf and found.explains(sight.leaf):
+            why = f"serves the server's own certificate as before, for no connector announces our name. {found.advice}"
+            judged = row(sight, earlier, Verdict.NOT_VERIFIED, now, why)
+        rows.append(judged)
+    return rows
 
 
 def _judged(sight: Sight, before: str | None, sha256: str, now: datetime) -> ServedRow:
@@ -113,16 +130,19 @@ def settle(
 
 
 def awaited_restarts(
-    ports: Sequence[Port], rows: Sequence[ServedRow], was_restarted: Callable[[Port], bool]
+    ports: Sequence[Port], rows: Sequence[ServedRow], is_current: Callable[[Port], bool]
 ) -> list[Port] | None:
-    """Ports of POP and IMAP that only a restart can bring up to date; None if anything else is wrong."""
+    """Ports of POP and IMAP that only a restart can bring up to date; None if anything else is wrong.
+
+    `is_current` tells that a service was restarted with the right settings, so that this cannot be the reason.
+    """
     wrong = [p for r, p in zip(rows, ports, strict=True) if r.verdict.is_failure]
-    stale = [p for r, p in zip(rows, ports, strict=True) if r.verdict is Verdict.STALE and _restarts(p, was_restarted)]
+    stale = [p for r, p in zip(rows, ports, strict=True) if r.verdict is Verdict.STALE and _restarts(p, is_current)]
     return stale if len(stale) == len(wrong) else None
 
 
-def _restarts(port: Port, was_restarted: Callable[[Port], bool]) -> bool:
-    return port.service in MAIL_ACCESS and not was_restarted(port)
+def _restarts(port: Port, is_current: Callable[[Port], bool]) -> bool:
+    return port.service in MAIL_ACCESS and not is_current(port)
 
 
 def person_restarts(ports: Iterable[Port], title: str) -> NeedsPerson:
@@ -142,6 +162,19 @@ def person_restarts(ports: Iterable[Port], title: str) -> NeedsPerson:
         causes=list(commands),
         hint=f"After that run the deployment of {title!r} again to have it checked; with the parameter winrm the "
         "restart is done for you.",
+    )
+
+
+def person_completes(left: Sequence[Left], restarts: Iterable[Port], title: str) -> NeedsPerson:
+    """What a person has to do for the changes that failed after mail services had moved."""
+    commands = [f"In the Exchange Management Shell: {changes.typed_by_hand(one.change)}" for one in left]
+    awaited = dict.fromkeys((p.server, MAIL_SERVICES[p.service]) for p in restarts)
+    commands += [f"Then on {server} run: Restart-Service {', '.join(services)}" for server, services in awaited]
+    return NeedsPerson(
+        "The new certificate is in use, but not all could be completed: "
+        f"{', '.join(changes.title(one.change) for one in left)}.",
+        causes=[*(one.failure for one in left), *commands],
+        hint=f"The next run of {title!r} tries it again; or run the commands above.",
     )
 
 

@@ -89,6 +89,8 @@ def connector(record: Obj, kind: str, server: str = "") -> Connector:
         fqdn=text(get("Fqdn")),
         tls_certificate_name=_tls_certificate_name(get("TlsCertificateName")),
         server=server,
+        identity=text(get("Identity")),
+        role=text(get("TransportRole")),
     )
 
 

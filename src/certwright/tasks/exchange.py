@@ -18,17 +18,26 @@ from pydantic import BeforeValidator, Field, model_validator
 from certwright.domain.deployment import Change, Plan, ServedRow, failures
 from certwright.domain.errors import NeedsPerson
 from certwright.exchange import addresses, memory, ports, snapshot, undo, verify
-from certwright.exchange.apply import Work, carry_out_plan, import_secrets
-from certwright.exchange.changes import names_of
+from certwright.exchange.apply import Left, Work, carry_out_plan, import_secrets
+from certwright.exchange.changes import SET_NAME, names_of
 from certwright.exchange.host import MAIL_SERVICES
 from certwright.exchange.model import MAIL_ACCESS, SUPPORTED, Service
 from certwright.exchange.organisation import Organisation, read_authorities
-from certwright.exchange.plan import Wish, make_plan, requested_services
+from certwright.exchange.plan import (
+    Snapshot,
+    Unannounced,
+    Wish,
+    make_plan,
+    requested_services,
+    unannounced,
+    with_replaced,
+)
 from certwright.remoting.psrp import Limits, Parameter
 from certwright.sdk.params import ExistingFile, credential_field
 from certwright.sdk.params import Params as BaseParams
 from certwright.sdk.task import Task
 
+_NOT_VERIFIED = "Not verified: the parameter verify is off, so nobody looks whether the services serve the certificate."
 ServiceName = Literal["IMAP", "POP", "IIS", "SMTP"]
 
 
@@ -109,6 +118,9 @@ class Exchange(Task[Params]):
     _sights: list[ports.Sight] | None = None
     _kept: Service | None = None
     _restarted: tuple[Change, ...] = ()
+    _left: tuple[Left, ...] = ()
+    _moved: frozenset[str] = frozenset()
+    _unannounced: Mapping[str, Unannounced] = MappingProxyType({})
     _requested: Mapping[str, Service | None] = MappingProxyType({})
 
     @property
@@ -127,36 +139,42 @@ class Exchange(Task[Params]):
         begun = memory.load(self.context.memory)
         with self._organisation() as organisation:
             found = snapshot.take(organisation, self.params.servers, self.context.journal, begun, served)
-        self._requested = {state.server: requested_services(state, self._wish) for state in found.servers}
-        return make_plan(found, self._wish, self.context.now())
+        self._learn(found)
+        made = make_plan(found, self._wish, self.context.now())
+        return made if self.params.ports else made.model_copy(update={"notes": (*made.notes, _NOT_VERIFIED)})
 
     def apply(self, plan: Plan) -> None:
         """Do what `plan` says."""
         with self._organisation() as organisation:
             work = self._work(organisation, import_secrets(plan, self.context.material, self._wish.friendly_name))
             carry_out_plan(plan, work, lambda server: self._remember(organisation, server))
-            self._restarted = tuple(work.restarted)
+            self._restarted, self._left = tuple(work.restarted), tuple(work.left)
 
     def verify(self, baseline: Sequence[ServedRow]) -> tuple[ServedRow, ...]:
         """What each port serves now.
 
         Raises:
-            NeedsPerson: if all is done but for POP or IMAP services, which a person has to restart.
+            NeedsPerson: if all is done but for POP or IMAP services, which a person has to restart, or for changes
+                that only complete it.
         """
         before = verify.before_of(baseline)
         asked = [p for p in self.params.ports if p.service in (self._requested.get(p.server) or SUPPORTED)]
-        if not asked:
+        if not self.params.ports:
+            self.context.journal.note(_NOT_VERIFIED)
+        elif not asked:
             self.context.journal.note("No port was looked at: the parameter verify leaves none for these services.")
         rows = verify.settle(
             asked,
             self._name,
-            lambda sights: verify.judge(sights, before, self._sha256, self.context.now()),
+            lambda sights: verify.judge(sights, before, self._sha256, self.context.now(), self._unannounced),
             self.patience,
-            waits_for=lambda port: port.service not in MAIL_ACCESS or self._was_restarted(port),
+            waits_for=lambda port: port.service not in MAIL_ACCESS or self._is_current(port),
         )
-        restarts = verify.awaited_restarts(asked, rows, self._was_restarted)
+        restarts = verify.awaited_restarts(asked, rows, self._is_current)
         if restarts is None:
             return tuple(rows)
+        if self._left:
+            raise verify.person_completes(self._left, restarts, self.context.certificate_title)
         memory.finish(self.context.memory)
         if restarts:
             raise verify.person_restarts(restarts, self.context.certificate_title)
@@ -224,7 +242,16 @@ class Exchange(Task[Params]):
 
     def _work(self, organisation: Organisation, secrets: Mapping[str, Parameter]) -> Work:
         context = self.context
-        return Work(organisation, context.journal, context.guard, secrets, self._is_stale, self.pauses)
+        return Work(
+            organisation,
+            context.journal,
+            context.guard,
+            secrets,
+            self._is_stale,
+            self.pauses,
+            version=context.material.facts.thumbprint,
+            moved=set(self._moved),
+        )
 
     def _remember(self, organisation: Organisation, server: str) -> None:
         """Keep what `server` uses, before the first change there that is served."""
@@ -246,8 +273,25 @@ class Exchange(Task[Params]):
         restarted = [p for p in self.params.ports if _restarts(change, p)]
         return verify.is_stale(self._look(restarted), self._sha256)
 
-    def _was_restarted(self, port: ports.Port) -> bool:
-        return any(_restarts(change, port) for change in self._restarted)
+    def _learn(self, found: Snapshot) -> None:
+        """Keep what `apply` and `verify` need of what the plan is made from."""
+        facts = self._wish.facts
+        states = {state.server: state for state in found.servers}
+        wishes = {server: with_replaced(self._wish, state, found) for server, state in states.items()}
+        self._requested = {server: requested_services(state, wishes[server]) for server, state in states.items()}
+        ours = {server: state.certificate(facts.thumbprint) for server, state in states.items()}
+        self._moved = frozenset(s for s, c in ours.items() if c and c.services and c.services & undo.IRREVOCABLE)
+        plain = {server: unannounced(state, facts) for server, state in states.items()}
+        self._unannounced = {server: one for server, one in plain.items() if one}
+
+    def _is_current(self, port: ports.Port) -> bool:
+        """Whether the port's service was restarted with the settings it is to have."""
+        unset = any((one.change.target, one.change.action) == _naming(port) for one in self._left)
+        return not unset and any(_restarts(change, port) for change in self._restarted)
+
+
+def _naming(port: ports.Port) -> tuple[str, str | None]:
+    return port.server, SET_NAME.get(port.service)
 
 
 def _restarts(change: Change, port: ports.Port) -> bool:

@@ -151,7 +151,7 @@ def sight(leaf: object = None, port: Port = PORT, failure: bool = False) -> Sigh
     ],
 )
 def test_only_what_was_served_before_can_fail(before: CertificateFacts | None, now: Sight, verdict: Verdict) -> None:
-    (row,) = judge([now], {PORT.key: shown(before)}, NEW.sha256, NOW)
+    (row,) = judge([now], {PORT.key: shown(before)}, NEW.sha256, NOW, {})
     assert row.verdict is verdict
     assert row.before == shown(before)
 
