@@ -1,7 +1,9 @@
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from certwright.domain.errors import ConfigurationError
 from certwright.settings import Settings
 
 HOME = {"HOME": "/home/ann"}
@@ -50,3 +52,22 @@ def test_another_key_file_and_the_key_itself(monkeypatch: pytest.MonkeyPatch) ->
 def test_places_are_absolute_and_the_database_is_in_the_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/tmp")
     assert Settings.locate(Path("data"), HOME).database == Path("/tmp/data/certwright.db")
+
+
+def test_a_user_whom_nobody_knows_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(number: int) -> NoReturn:
+        raise KeyError(number)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(ConfigurationError, match="home folder") as refused:
+        Settings.locate(None, {}, is_root=False)
+    assert "XDG_CONFIG_HOME" in refused.value.hint
+    folders = {"XDG_CONFIG_HOME": "/y", "XDG_DATA_HOME": "/x"}
+    assert Settings.locate(None, folders, is_root=False).data_folder == Path("/x/certwright")
+
+
+@pytest.mark.parametrize("variable", ["CERTWRIGHT_DATA", "CERTWRIGHT_MASTER_KEY_FILE"])
+def test_the_home_of_nobody_is_refused(variable: str) -> None:
+    with pytest.raises(ConfigurationError, match="no-such-user"):
+        Settings.locate(None, {**HOME, variable: "~no-such-user/x"})

@@ -27,11 +27,16 @@ def new(
     challenge: Annotated[str, typer.Option(help="How the names are proved: http, dns or tls-alpn.")] = "http",
     http_address: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS:PORT", help="Where to listen for http-01 [default: every address, 80]."),
+        typer.Option(
+            metavar="ADDRESS:PORT", help="Where to listen for http-01; :PORT is every address [default: :80]."
+        ),
     ] = None,
     http_check_via: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Check the answers here instead of at the names' addresses.")
     ] = None,
+    no_http_check: Annotated[
+        bool, typer.Option("--no-http-check", help="Do not look at the answers before the authority does.")
+    ] = False,
     webroot: Annotated[str | None, typer.Option(help="Answer http-01 by files in this folder of a web server.")] = None,
     key: Annotated[KeyType | None, typer.Option(help="Kind of key [default: rsa-2048].")] = None,
     key_file: Annotated[str | None, typer.Option(help="Use this private key; - is standard input.")] = None,
@@ -53,7 +58,7 @@ def new(
         names=tuple(names),
         issuer=issuer,
         title=title,
-        validation=_validation(challenge, http_address, http_check_via, webroot),
+        validation=_validation(challenge, http_address, _check(http_check_via, off=no_http_check), webroot),
         key_type=key,
         own_key=_own_key(key_file, key_password_file) if key_file else None,
         own_csr=read_file(csr, "a signing request") if csr else None,
@@ -183,7 +188,7 @@ def request(session: Session, certificate: Reference, force: Force = False) -> N
         session.say(f"Not due. {result.decision.message}", issued=None, reason=result.decision.reason)
         return
     session.say(
-        f"Issued: version {result.version.id}.\nNext: certwright deploy {certificate}",
+        f"Issued: version {result.version.id}.\nNext: {_next(session, result.version.managed_id)}",
         issued=_version(result.version),
         reason=result.decision.reason,
     )
@@ -196,21 +201,19 @@ def renew(
     force: Force = False,
 ) -> None:
     """Get what is due and run the deployment tasks that have not put it to use."""
-    from certwright.cli.deploy import report  # noqa: PLC0415 - loads the store
+    from certwright.cli.deploy import report, worst  # noqa: PLC0415 - loads the store
     from certwright.engine import renew as engine  # noqa: PLC0415 - as above
 
     if force and certificate is None:
         raise ConfigurationError("--force needs a certificate: renewing all that is not due would meet rate limits.")
     done = [engine.renew(session.engine, certificate, force=force)] if certificate else engine.renew_all(session.engine)
-    codes = [report(session, item.tasks) for item in done]
-    for item in done:
-        if item.error:
-            codes.append(exit_code(item.error))
-            session.progress.close()
+    codes = [worst(item.tasks) for item in done] + [exit_code(item.error) for item in done if item.error]
     if not done or all(item.nothing_to_do for item in done):
         session.code = Exit.NOTHING_TO_DO
     else:
         session.code = max(codes, default=Exit.DONE, key=_severity)
+    for item in done:
+        report(session, item.tasks)
     session.emit([_renewal(item) for item in done], lambda console: console.print("\n".join(_renewal_lines(done))))
 
 
@@ -232,7 +235,7 @@ def revoke(
         raise ConfigurationError("Nothing was revoked.", hint="With --yes it is revoked without a question.")
     version = take_back(session.engine, certificate, reason)
     session.say(
-        f"Revoked. Replace it now: certwright certificate renew {certificate}", version=version.id, reason=reason
+        f"Revoked. Replace it now: certwright certificate renew {version.managed_id}", version=version.id, reason=reason
     )
 
 
@@ -305,12 +308,37 @@ def export(
     )
 
 
+def _next(session: Session, managed_id: str) -> str:
+    """What puts a new version to use."""
+    with session.engine.store.read() as unit:
+        tasks = unit.managed.get(managed_id).tasks
+    if any(task.enabled for task in tasks):
+        return f"certwright deploy {managed_id}"
+    return f"certwright task add {managed_id} KIND ..., or certwright certificate export {managed_id}"
+
+
 def _own_key(file: str, password_file: str | None) -> PrivateKey:
     password = read_secret(password_file, "key's password").encode() if password_file else None
     return load_private_key(read_file(file, "a private key"), password)
 
 
-def _validation(challenge: str, address: str | None, check_via: str | None, webroot: str | None) -> Validation:
+def _check(via: str | None, *, off: bool) -> dict[str, Any]:
+    """The parameters that say how the answers are looked at."""
+    if off and via:
+        raise ConfigurationError("--no-http-check and --http-check-via exclude each other.")
+    return {"precheck": False} if off else _set(check_via=via)
+
+
+def _listen(address: str) -> dict[str, Any]:
+    """The parameters that say where the listener listens."""
+    from certwright.probe import Endpoint  # noqa: PLC0415 - loads cryptography
+
+    everywhere = address.startswith(":") and not address.startswith("::")
+    where = Endpoint.parse(f"localhost{address}" if everywhere else address)
+    return {"port": where.port} if everywhere else {"address": where.host, "port": where.port}
+
+
+def _validation(challenge: str, address: str | None, check: dict[str, Any], webroot: str | None) -> Validation:
     """How the names are proved, from the options."""
     kinds = {"http": "http-01", "dns": "dns-01", "tls-alpn": "tls-alpn-01"}
     kind = kinds.get(challenge, challenge)
@@ -321,15 +349,9 @@ def _validation(challenge: str, address: str | None, check_via: str | None, webr
     if webroot:
         if address:
             raise ConfigurationError("--http-address and --webroot exclude each other: choose who answers on port 80.")
-        return Validation(challenge="http-01", solver="webroot", params=_set(path=webroot, check_via=check_via))
-    if address:
-        from certwright.probe import Endpoint  # noqa: PLC0415 - loads cryptography
-
-        where = Endpoint.parse(address)
-        listen = _set(address=where.host, port=where.port, check_via=check_via)
-    else:
-        listen = _set(check_via=check_via)
-    return Validation(challenge="http-01", solver="http_listener", params=listen)
+        return Validation(challenge="http-01", solver="webroot", params={"path": webroot, **check})
+    listen = _listen(address) if address else {}
+    return Validation(challenge="http-01", solver="http_listener", params={**listen, **check})
 
 
 def _set(**values: Any) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from certwright.cli.session import Exit, Session, command, exit_code
 from certwright.cli.show import served
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from certwright.engine.deploy import TaskResult
 
 
@@ -29,22 +31,32 @@ def deploy(
 
 def finish(session: Session, results: Sequence["TaskResult"]) -> None:
     """Show the results and set the exit code."""
-    session.code = report(session, results)
+    unchanged = bool(results) and all(result.unchanged for result in results)
+    session.code = Exit.NOTHING_TO_DO if unchanged else worst(results)
+    report(session, results)
     if session.as_json:
         session.emit([task_data(result) for result in results], lambda _: None)
 
 
-def report(session: Session, results: Sequence["TaskResult"]) -> Exit:
-    """Show each task's ports and errors to a person; the exit code of the worst."""
-    code = Exit.DONE
-    session.progress.close()
-    for result in results:
-        if not session.as_json:
-            session.console.print(served(session.console, result.rows, f"{result.task.title}: {result.stage}"))
+def report(session: Session, results: Sequence["TaskResult"]) -> None:
+    """Show each task's ports and errors to a person."""
+
+    def show(console: "Console") -> None:
+        for result in results:
+            console.print(served(console, result.rows, f"{result.task.title}: {result.stage}"))
             if result.error:
-                session.console.print("\n".join(result.error.explain()))
+                console.print("\n".join(result.error.explain()))
             elif result.unchanged:
-                session.console.print("Everything was in place: nothing was changed.")
+                console.print("Everything was in place: nothing was changed.")
+
+    if not session.as_json:
+        session.emit(None, show)
+
+
+def worst(results: Sequence["TaskResult"]) -> Exit:
+    """The exit code of the worst."""
+    code = Exit.DONE
+    for result in results:
         if result.error:
             found = exit_code(result.error)
             code = found if code in (Exit.DONE, Exit.WAITING) else code

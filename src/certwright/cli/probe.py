@@ -7,6 +7,7 @@ import typer
 from certwright.cli.secret import read_file
 from certwright.cli.session import Exit, Session, command
 from certwright.domain.errors import ConfigurationError
+from certwright.domain.identifiers import Identifier
 
 
 def register(app: typer.Typer) -> None:
@@ -36,12 +37,17 @@ def probe(
     if starttls not in (None, "smtp", "imap", "pop3", "ldap"):
         raise ConfigurationError(f"There is no STARTTLS for {starttls!r}.", hint="Choose smtp, imap, pop3 or ldap.")
     where = Endpoint.parse(target)
-    sent = None if name == "none" else name or (where.host if not _is_address(where.host) else None)
+    sent = None if name == "none" else _typed(name) or (where.host if not _is_address(where.host) else None)
     trust = Trust.of_pem(read_file(ca_file, "PEM certificates")) if ca_file else Trust.system()
     seen = look(Target(where.host, where.port, starttls=starttls, server_name=sent), trust)  # type: ignore[arg-type]
     good = seen.failure is None and not seen.problems
     session.code = Exit.DONE if good else Exit.FAILED
     session.emit(_data(seen, good=good), lambda console: console.print("\n".join(_lines(seen))))
+
+
+def _typed(name: str | None) -> str | None:
+    """The name as TLS sends it; what is no DNS name is refused further on."""
+    return name if name is None or name.isascii() else Identifier.parse(name).value
 
 
 def _is_address(host: str) -> bool:
@@ -64,11 +70,26 @@ def _data(seen: Any, *, good: bool) -> dict[str, Any]:
         "thumbprint": leaf.thumbprint if leaf else None,
         "sha256": leaf.sha256 if leaf else None,
         "chain_length": len(seen.chain),
+        "chain": [{"subject": subject, "issuer": issuer} for subject, issuer in _chain(seen)],
         "trusted": seen.trusted,
         "covers_name": seen.covers_name,
         "problems": [{"kind": p.kind, "message": p.message} for p in seen.problems],
         "failure": {"kind": seen.failure.kind, "message": seen.failure.message} if seen.failure else None,
     }
+
+
+def _chain(seen: Any) -> list[tuple[str, str]]:
+    """Subject and issuer of each certificate as sent; nothing if they could not be read."""
+    from cryptography.x509 import load_der_x509_certificate  # noqa: PLC0415 - loads cryptography
+
+    from certwright.domain.certificates import CertificateFacts  # noqa: PLC0415 - as above
+    from certwright.probe.chain import lenient_parsing  # noqa: PLC0415 - as above
+
+    if seen.leaf is None:
+        return []
+    with lenient_parsing():
+        found = [CertificateFacts.of(load_der_x509_certificate(der)) for der in seen.chain]
+    return [(facts.subject or "(empty)", facts.issuer) for facts in found]
 
 
 def _lines(seen: Any) -> list[str]:
@@ -84,7 +105,8 @@ def _lines(seen: Any) -> list[str]:
             f"Key           {leaf.key}",
             f"SHA-256       {leaf.sha256}",
             f"Thumbprint    {leaf.thumbprint}",
-            f"Chain as sent {len(seen.chain)} certificates",
+            f"Chain as sent {len(seen.chain)} certificate{'s' * (len(seen.chain) > 1)}",
+            *(f"              {subject} <- {issuer}" for subject, issuer in _chain(seen)),
         ]
     lines += [f"Problem       {problem.message}" for problem in seen.problems]
     if seen.failure:

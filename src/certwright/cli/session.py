@@ -101,10 +101,11 @@ class Session:
             if self.as_json:
                 streams.write(sys.stdout, json.dumps(data, indent=2, default=str) + "\n")
             else:
-                show(self.console)
-                sys.stdout.flush()
+                with self.console.capture() as shown:  # Rich itself would leave when the reader does
+                    show(self.console)
+                streams.write(sys.stdout, shown.get())
         except OSError as error:
-            streams.silence(sys.stdout)
+            self.as_json = False  # errors go where they can be seen
             if not isinstance(error, BrokenPipeError):
                 raise CertwrightError(
                     f"The work is done, but its result cannot be printed: {error.strerror}.",

@@ -1,5 +1,6 @@
 """`certwright task`: the deployment tasks of a managed certificate."""
 
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -31,7 +32,8 @@ def _build(group: typer.Typer, plugin: Plugin) -> None:
         settings = TaskSettings(kind=plugin.name, title=title or plugin.name, params=given(plugin.params, values))
         added = add_task(session.engine, certificate, settings)
         session.say(
-            f"Task {added.id} ({added.title}) is added.\nNext: certwright certificate preview {certificate}",
+            f"Task {added.id} ({added.title}) is added.\n"
+            f"Next: certwright certificate preview {shlex.quote(certificate)}",
             **added.model_dump(mode="json"),
         )
 
