@@ -1,7 +1,9 @@
 """Reads the parameters that say where things are and which services are meant, as people write them."""
 
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from certwright.exchange.model import SUPPORTED, Service
 
@@ -29,12 +31,39 @@ def service_names(value: Any) -> Any:
     return tuple(str(chosen).split(", "))
 
 
+def servers(value: Any) -> Any:
+    """Names of servers, each once."""
+    listed = words(value)
+    if isinstance(listed, Sequence) and all(isinstance(item, str) for item in listed):
+        lower = [item.lower() for item in listed]
+        if twice := [item for item, name in zip(listed, lower, strict=True) if lower.count(name) > 1]:
+            raise ValueError(f"{twice[0]} is named twice")
+    return listed
+
+
+def domain(server: str, url: str) -> str:
+    """The domain of a server, in lower case; if its name has none, that of its URL's host, or else that host."""
+    host = (urlsplit(url).hostname or server).lower()
+    name = server.lower() if "." in server else host
+    return name if _is_address(name) else name.partition(".")[2] or name
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def authentication(value: Any) -> Any:
     """The way to sign in; those that are still to come are named as such."""
     if isinstance(value, str) and value.lower() in _LATER:
         raise ValueError(
             f"{value} comes with the next release; until then use basic, which is sent over verified https only"
         )
+    if isinstance(value, str) and value.lower() != "basic":
+        raise ValueError(f"{value[:40]!r} is no way to sign in; use basic, which is sent over verified https only")
     return value.lower() if isinstance(value, str) else value
 
 

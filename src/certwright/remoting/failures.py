@@ -179,7 +179,11 @@ def _transport(error: Exception, url: str, *, sent: bool) -> CertwrightError:
         return Unreachable(f"{url} cannot be reached: {_why(error)}", hint=_NETWORK)
     if sent:
         return OutcomeUnknown(url, _describe(error))
-    return Unreachable(f"{url} did not answer as PowerShell remoting ({_describe(error)}).", hint=_NETWORK)
+    answered = not isinstance(error, requests.exceptions.RequestException | OSError | TooMuch)
+    hint = (
+        "This is a web server, but not Exchange's PowerShell: check the address and its path." if answered else _NETWORK
+    )
+    return Unreachable(f"{url} did not answer as PowerShell remoting ({_describe(error)}).", hint=hint)
 
 
 def _tls(error: Exception, url: str) -> Unreachable:

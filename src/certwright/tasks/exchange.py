@@ -44,7 +44,7 @@ ServiceName = Literal["IMAP", "POP", "IIS", "SMTP"]
 class Params(BaseParams):
     """Where Exchange is, as whom, and what to do there."""
 
-    servers: Annotated[tuple[str, ...], BeforeValidator(addresses.words)] = Field(
+    servers: Annotated[tuple[str, ...], BeforeValidator(addresses.servers)] = Field(
         min_length=1, description="Names of the Exchange servers, as Get-ExchangeServer lists them."
     )
     endpoint: str | dict[str, str] = Field(
@@ -125,8 +125,11 @@ class Exchange(Task[Params]):
 
     @property
     def organisations(self) -> tuple[str, ...]:
-        """The servers."""
-        return tuple(server.lower() for server in self.params.servers)
+        """The domains that the servers are in, in lower case: what stands for the Exchange organisation.
+
+        That of a server's full name; for a short name that of its endpoint's host, or the host itself if that has none.
+        """
+        return tuple(sorted({addresses.domain(server, url) for server, url in self.params.endpoints.items()}))
 
     def baseline(self) -> tuple[ServedRow, ...]:
         """What each port serves before anything is done."""

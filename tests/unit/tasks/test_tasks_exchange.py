@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certwright.domain.errors import ConfigurationError
+from certwright.exchange import addresses
 from certwright.exchange.model import SUPPORTED, Service
 from certwright.sdk.params import read_params
 from certwright.tasks.exchange import Params
@@ -157,3 +158,21 @@ def test_what_is_missing_or_too_long_is_named() -> None:
     assert "friendly_name" in complaint(friendly_name="x" * 64)
     with pytest.raises(ConfigurationError, match="1 parameter is wrong"):
         read_params(Params, {"servers": "a"}, "the task")
+
+
+@pytest.mark.parametrize(
+    ("server", "url", "domain"),
+    [
+        ("MAIL01.Contoso.test", "https://10.0.0.1/PowerShell/", "contoso.test"),
+        ("mail01", "https://Mail01.contoso.test/PowerShell/", "contoso.test"),
+        ("mail01", "https://mail01/PowerShell/", "mail01"),
+        ("mail01", "https://10.0.0.1:444/PowerShell/", "10.0.0.1"),
+    ],
+)
+def test_servers_of_one_organisation_exclude_each_other(server: str, url: str, domain: str) -> None:
+    assert addresses.domain(server, url) == domain
+
+
+def test_a_server_named_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="is named twice"):
+        addresses.servers("mail01, MAIL01")
