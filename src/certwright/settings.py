@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from certwright.domain.errors import ConfigurationError
-
 DATABASE = "certwright.db"
 
 
@@ -34,7 +32,7 @@ class Settings:
             is_root: whether the defaults are those of the machine rather than of a user; None asks the system.
 
         Raises:
-            ConfigurationError: if a home folder is needed that is not known.
+            RuntimeError: with a sentence, if a home folder is needed that is not known.
         """
         if is_root is None:
             is_root = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -65,7 +63,7 @@ def _path(text: str | Path | None) -> Path | None:
     try:
         return Path(text).expanduser().absolute()
     except RuntimeError:
-        raise ConfigurationError(f"The home folder in {text} is not known.", hint="Write the whole path.") from None
+        raise RuntimeError(f"The home folder in {text} is not known: write the whole path.") from None
 
 
 def _base(environ: Mapping[str, str], name: str, default: str) -> Path:
@@ -78,6 +76,6 @@ def _home(environ: Mapping[str, str]) -> Path:
     try:
         return Path(environ.get("HOME") or Path.home())
     except RuntimeError:
-        raise ConfigurationError(
-            "The home folder of this user is not known.", hint="Set HOME, or XDG_CONFIG_HOME and XDG_DATA_HOME."
+        raise RuntimeError(
+            "The home folder of this user is not known: set HOME, or XDG_CONFIG_HOME and XDG_DATA_HOME."
         ) from None

@@ -71,7 +71,10 @@ class Session:
         Raises:
             ConfigurationError: if they cannot be told.
         """
-        return Settings.locate(self._data, os.environ)
+        try:
+            return Settings.locate(self._data, os.environ)
+        except RuntimeError as error:
+            raise ConfigurationError(str(error)) from error
 
     @functools.cached_property
     def engine(self) -> "Engine":
