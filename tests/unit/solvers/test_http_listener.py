@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from certwright.domain.errors import SolverError
+from certwright.listener.server import respond
 from certwright.sdk.context import SolverContext
-from certwright.solvers.http_listener import HttpListener, Params, respond
+from certwright.solvers.http_listener import HttpListener, Params
 from peers.answers import MemoryAnswers, http01, solver_context
 from peers.nonsense import nonsense, says, silent
 from peers.ports import free_port
@@ -200,7 +201,7 @@ def test_a_request_may_come_in_pieces() -> None:
 
 
 def test_who_says_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("certwright.solvers.http_listener._HEAD_SECONDS", 0.2)
+    monkeypatch.setattr("certwright.listener.server._HEAD_SECONDS", 0.2)
     port = free_port()
     with presented(solver(port)):
         assert answer(port, b"") == b""

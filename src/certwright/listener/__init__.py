@@ -1,0 +1,1 @@
+"""Listens for the authority: the ports on which challenges are answered."""
