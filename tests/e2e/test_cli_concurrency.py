@@ -99,10 +99,10 @@ def test_two_deployments_to_one_server_do_not_mix(tmp_path: Path) -> None:
 
 def _other_certificate_same_server(one: House) -> None:
     """The servers are leased too: the certificates differ, the target does not."""
-    with one.site.engine() as engine, engine.store.lease("organisation:ex01"):
+    with one.site.engine() as engine, engine.store.lease("organisation:127.0.0.1"):
         held = one.site.cli("deploy", one.managed_id, "--json", code=1)
         (task,) = json.loads(held.out)
-        assert "organisation:ex01 is being worked on" in task["error"][0]
+        assert "organisation:127.0.0.1 is being worked on" in task["error"][0]
 
 
 def test_of_two_requests_for_one_certificate_one_is_told_that_the_other_works_on_it(site: Site, ca: Authority) -> None:
