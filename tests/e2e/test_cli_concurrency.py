@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from certwright.acme_server import AcmeServerConfig
-from world.house import House, house
+from certwright.engine.request import request
+from world.exchange import attach
+from world.house import house
 from world.processes import Running
 from world.site import Authority, Site, authority, describe, register
 
@@ -86,7 +88,7 @@ def test_commands_work_while_a_deployment_does(tmp_path: Path) -> None:
         assert set(one.exchange.served.values()) == {version.sha256}
 
 
-def test_two_deployments_to_one_server_do_not_mix(tmp_path: Path) -> None:
+def test_two_deployments_of_one_certificate_do_not_mix(tmp_path: Path) -> None:
     with house(tmp_path) as one:
         one.next_version()
         running = one.site.begin("deploy", one.managed_id)
@@ -94,15 +96,21 @@ def test_two_deployments_to_one_server_do_not_mix(tmp_path: Path) -> None:
         second = one.site.cli("deploy", one.managed_id, code=1)
         assert "is being worked on by process" in second.err
         assert running.wait().code == 0
-        _other_certificate_same_server(one)
 
 
-def _other_certificate_same_server(one: House) -> None:
-    """The servers are leased too: the certificates differ, the target does not."""
-    with one.site.engine() as engine, engine.store.lease("organisation:127.0.0.1"):
-        held = one.site.cli("deploy", one.managed_id, "--json", code=1)
-        (task,) = json.loads(held.out)
-        assert "organisation:127.0.0.1 is being worked on" in task["error"][0]
+def test_two_certificates_are_not_deployed_to_one_server_at_once(tmp_path: Path) -> None:
+    with house(tmp_path) as one:
+        one.next_version()
+        with one.site.engine() as engine:
+            other = describe(engine, one.ca, "other.contoso.test", key_type="rsa-2048").id
+            attach(engine, other, one.exchange)
+            request(engine, other)
+        running = one.site.begin("deploy", one.managed_id)
+        _begun(one.site, one.managed_id, running)
+        (task,) = json.loads(one.site.cli("deploy", other, "--json", code=1).out)
+        assert "organisation:" in task["error"][0]
+        assert "is being worked on by process" in task["error"][0]
+        assert running.wait().code == 0
 
 
 def test_of_two_requests_for_one_certificate_one_is_told_that_the_other_works_on_it(site: Site, ca: Authority) -> None:
