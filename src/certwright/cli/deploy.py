@@ -43,7 +43,10 @@ def report(session: Session, results: Sequence["TaskResult"]) -> None:
 
     def show(console: "Console") -> None:
         for result in results:
-            console.print(served(console, result.rows, f"{result.task.title}: {result.stage}"))
+            headline = f"{result.task.title}: {result.stage}"
+            console.print(served(console, result.rows, headline) if result.rows else headline)
+            for note in result.plan.notes if result.plan else ():
+                console.print(f"note: {note}")
             if result.error:
                 console.print("\n".join(result.error.explain()))
             elif result.unchanged:

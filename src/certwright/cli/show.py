@@ -78,8 +78,8 @@ def plan_lines(plan: Plan) -> list[str]:
     """A plan as numbered lines, each change with its reason."""
     lines = [f"refused: {reason}" for reason in plan.refusals]
     for number, change in enumerate(plan.changes, 1):
-        parameters = " ".join(f"-{name} {value}".rstrip() for name, value in change.parameters.items())
-        lines += [f"{number}. {change.target}: {change.action} {parameters}".rstrip(), f"   {change.why}"]
+        parameters = ", ".join(f"{name} {value}" for name, value in change.parameters.items())
+        lines += [f"{number}. {change.target}: {change.typed or f'{change.action} {parameters}'}", f"   {change.why}"]
     lines += [f"note: {note}" for note in plan.notes]
     return lines or ["Nothing to change."]
 

@@ -13,13 +13,15 @@ from certwright.domain.managed import Value
 class Change(Value):
     """One thing that a plan will do: `action` with `parameters` on `target`, and why.
 
-    Parameters are what a person may see: a secret is written as its name, file contents as their size.
+    `typed` is the same as a person would type it, where it is a command. Parameters are what a person may see: a secret
+    is written as its name, file contents as their size.
     """
 
     target: str
     action: str
     parameters: dict[str, str] = Field(default_factory=dict)
     why: str
+    typed: str = ""
 
 
 class Plan(Value):

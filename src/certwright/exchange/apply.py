@@ -150,7 +150,7 @@ def _may_pass(failure: CommandFailed | Unreachable) -> bool:
 
 def _do(change: Change, work: Work) -> None:
     with work.journal.step(changes.title(change)) as step:
-        step.note(f"{changes.typed_by_hand(change)}   (because {change.why})")
+        step.note(f"{change.typed}   (because {change.why})")
         if change.action == changes.RESTART:
             restart(change, work, step)
         else:

@@ -32,7 +32,7 @@ def import_certificate(server: str, thumbprint: str, intermediates: int, friendl
         "FriendlyName": friendly_name[:MAX_FRIENDLY_NAME],
         "Confirm": _FALSE,
     }
-    return Change(target=server, action=IMPORT, parameters=parameters, why=why)
+    return _change(server, IMPORT, parameters, why)
 
 
 def enable(server: str, thumbprint: str, services: Service, why: str, *, do_not_require_ssl: bool = False) -> Change:
@@ -40,22 +40,23 @@ def enable(server: str, thumbprint: str, services: Service, why: str, *, do_not_
     parameters = {"Server": server, "Thumbprint": thumbprint, "Services": str(services)}
     if do_not_require_ssl and Service.IIS in services:
         parameters["DoNotRequireSsl"] = _TRUE
-    return Change(target=server, action=ENABLE, parameters={**parameters, "Force": _TRUE, "Confirm": _FALSE}, why=why)
+    return _change(server, ENABLE, {**parameters, "Force": _TRUE, "Confirm": _FALSE}, why)
 
 
 def set_name(server: str, service: Service, name: str, why: str) -> Change:
     """Let POP or IMAP choose its certificate by `name`."""
     parameters = {"Server": server, "X509CertificateName": name, "Confirm": _FALSE}
-    return Change(target=server, action=SET_NAME[service], parameters=parameters, why=why)
+    return _change(server, SET_NAME[service], parameters, why)
 
 
 def restart(server: str, names: Sequence[str], why: str) -> Change:
     """Restart Windows services of `server`."""
+    return _change(server, RESTART, {"Name": ", ".join(names), "Force": _TRUE, "Confirm": _FALSE}, why)
+
+
+def _change(server: str, action: str, parameters: dict[str, str], why: str) -> Change:
     return Change(
-        target=server,
-        action=RESTART,
-        parameters={"Name": ", ".join(names), "Force": _TRUE, "Confirm": _FALSE},
-        why=why,
+        target=server, action=action, parameters=parameters, why=why, typed=_typed_by_hand(action, parameters)
     )
 
 
@@ -81,10 +82,10 @@ def command(change: Change, secrets: Mapping[str, Parameter]) -> Command:
     return Command(change.action, {name: _typed(name, text, secrets) for name, text in change.parameters.items()})
 
 
-def typed_by_hand(change: Change) -> str:
-    """The change as a person can paste it into the Exchange Management Shell, or run it on the server itself."""
-    words = [change.action]
-    for name, text in change.parameters.items():
+def _typed_by_hand(action: str, parameters: Mapping[str, str]) -> str:
+    """For the Exchange Management Shell, or the server's own PowerShell."""
+    words = [action]
+    for name, text in parameters.items():
         if name in _BOOLEAN:
             words.append(f"-{name}:{text}")
         elif name in _LISTS:

@@ -113,7 +113,7 @@ def undo(deployment: Deployment, work: Work, now: datetime) -> Service:
                 if not back.changes:
                     step.note("Nothing has to be taken back.")
                 for change in back.changes:
-                    step.note(f"{changes.typed_by_hand(change)}   (because {change.why})")
+                    step.note(f"{change.typed}   (because {change.why})")
                     carry_out(change, work, step)
                 kept |= back.kept
             except (Unreachable, DeploymentError) as failure:
@@ -141,13 +141,13 @@ def by_hand(server: str, before: Before, now: datetime) -> list[str]:
     for service, name in ((Service.POP, before.pop_name), (Service.IMAP, before.imap_name)):
         if name:
             todo.append(_shell(changes.set_name(server, service, name, "")))
-            restart = changes.typed_by_hand(changes.restart(server, MAIL_SERVICES[service], ""))
+            restart = changes.restart(server, MAIL_SERVICES[service], "").typed
             todo.append(f"Then, if {service} runs, on {server} itself: {restart}")
     return todo
 
 
 def _shell(change: Change) -> str:
-    return f"To do it by hand, in the Exchange Management Shell: {changes.typed_by_hand(change)}"
+    return f"To do it by hand, in the Exchange Management Shell: {change.typed}"
 
 
 def _remembered_obstacle(found: Remembered | None, now: datetime) -> str | None:

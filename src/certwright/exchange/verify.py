@@ -167,7 +167,7 @@ def person_restarts(ports: Iterable[Port], title: str) -> NeedsPerson:
 
 def person_completes(left: Sequence[Left], restarts: Iterable[Port], title: str) -> NeedsPerson:
     """What a person has to do for the changes that failed after mail services had moved."""
-    commands = [f"In the Exchange Management Shell: {changes.typed_by_hand(one.change)}" for one in left]
+    commands = [f"In the Exchange Management Shell: {one.change.typed}" for one in left]
     awaited = dict.fromkeys((p.server, MAIL_SERVICES[p.service]) for p in restarts)
     commands += [f"Then on {server} run: Restart-Service {', '.join(services)}" for server, services in awaited]
     return NeedsPerson(

@@ -61,7 +61,7 @@ def test_a_friendly_name_is_cut_to_what_exchange_takes() -> None:
 def test_nothing_that_is_typed_by_hand_can_break_out_of_its_quotes(name: str) -> None:
     change = changes.set_name(name, Service.POP, "mail.contoso.test", "")
     quotes = "'\u2018\u2019\u201a\u201b"
-    typed = changes.typed_by_hand(change)
+    typed = change.typed
     assert typed.startswith("Set-PopSettings -Server '")
     inner = typed.removeprefix("Set-PopSettings -Server '").removesuffix(
         "' -X509CertificateName 'mail.contoso.test' -Confirm:$false"
