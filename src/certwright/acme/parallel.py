@@ -7,6 +7,7 @@ from concurrent.futures import Future, wait
 from typing import TypeVar
 
 _MOST_THREADS = 8
+_INTERRUPT_SECONDS = 0.5  # a signal that comes just before a wait begins does not end it
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,7 +38,8 @@ def each(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     for _ in range(min(_MOST_THREADS, len(items))):
         threading.Thread(target=take, name="acme", daemon=True).start()
     try:
-        wait(outcomes)
+        while wait(outcomes, _INTERRUPT_SECONDS).not_done:
+            pass
     except BaseException:
         work.clear()
         raise

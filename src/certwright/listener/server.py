@@ -64,8 +64,10 @@ class _Connection:
 class Listener:
     """One port, served by one thread for all runs of this process that need it."""
 
-    def __init__(self, port: SharedPort, name: str) -> None:
-        self.answers: tuple[Answers, ...] = ()
+    def __init__(self, port: SharedPort, name: str, answers: Answers) -> None:
+        self.answers: tuple[Answers, ...] = (
+            answers,
+        )  # before the thread begins: on a shared port somebody may be waiting already
         self._port = port
         self._connections: set[_Connection] = set()
         self._stopping = False
@@ -80,7 +82,8 @@ class Listener:
     def stop(self) -> None:
         """Answer who has already come, and close."""
         self._stopping = True
-        self._waker.send(b"\0")
+        with suppress(OSError):  # the thread was awake, has seen it, and is gone
+            self._waker.send(b"\0")
         self._thread.join()
 
     def _serve(self) -> None:
@@ -166,9 +169,10 @@ def serve(address: str, port: int, answers: Answers, opened: Open) -> None:
     """
     place = (address, port)
     with _listeners_lock:
-        if place not in _listeners:
-            _listeners[place] = Listener(opened(*place), f"http-01 listener on port {port}")
-        _listeners[place].answers += (answers,)
+        if place in _listeners:
+            _listeners[place].answers += (answers,)
+        else:
+            _listeners[place] = Listener(opened(*place), f"http-01 listener on port {port}", answers)
 
 
 def release(address: str, port: int, answers: Answers) -> None:
