@@ -97,6 +97,8 @@ def _read(wire: Wire) -> tuple[Page, str | None]:
         body = response.read(_MAX_BODY)
     except http.client.IncompleteRead as error:
         body = error.partial
+    except http.client.RemoteDisconnected:
+        raise ProbeError(FailureKind.CLOSED, f"{wire.address} closed the connection without an answer.") from None
     except (http.client.HTTPException, ValueError) as error:
         said = f"{type(error).__name__} {error}".strip()
         raise ProbeError(FailureKind.BAD_GREETING, f"{wire.address} does not speak HTTP: {quoted(said)}.") from None
