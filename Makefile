@@ -5,8 +5,12 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 ARGS   ?=
 WORKERS ?= 2
+SEEDS  ?= 1
 
-.PHONY: demo test check format docs clean lock
+# What takes longer than anybody waits for a test: docs/soak.md.
+SOAK   := tests/e2e/test_exchange_matrix.py tests/e2e/test_exchange_faults_whole.py tests/e2e/test_nodes_race.py tests/e2e/test_renewal_year.py
+
+.PHONY: demo test soak check format docs bench clean lock
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/certwright demo $(ARGS)
@@ -14,23 +18,33 @@ demo: $(VENV)/demo.stamp
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
+soak: $(VENV)/dev.stamp
+	@SOAK="$(SEEDS)" $(BIN)/python -m pytest -n $(WORKERS) --dist=load $(SOAK) $(ARGS)
+
 check: $(VENV)/dev.stamp
-	@$(BIN)/ruff format --check --quiet src tests docs
-	@$(BIN)/ruff check --quiet src tests docs
+	@$(BIN)/ruff format --check --quiet src tests docs bench
+	@$(BIN)/ruff check --quiet src tests docs bench
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python docs/generate.py --check
 
 format: $(VENV)/dev.stamp
-	@$(BIN)/ruff format src tests docs
-	@$(BIN)/ruff check --fix src tests docs
+	@$(BIN)/ruff format src tests docs bench
+	@$(BIN)/ruff check --fix src tests docs bench
 
 docs: $(VENV)/dev.stamp
 	@$(BIN)/python docs/generate.py
 
+bench: $(VENV)/dev.stamp
+	@for bench in exchange renew_scan serve issue; do $(BIN)/python bench/$$bench.py || exit 1; done
+
 lock: $(VENV)/uv.stamp
 	@$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --universal --extra sandbox --group build pyproject.toml --output-file requirements/demo.txt
-	@$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --universal --extra sandbox --group build --group dev --constraints requirements/demo.txt pyproject.toml --output-file requirements/dev.txt
+	@echo dns-lexicon | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --universal --constraints requirements/demo.txt - --output-file requirements/lexicon.txt
+	@echo 'psycopg[binary]' | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --universal --constraints requirements/demo.txt - --output-file requirements/postgresql.txt
+	@echo apprise | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --universal --constraints requirements/demo.txt - --output-file requirements/apprise.txt
+	@$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --universal --extra sandbox --group build --group dev --constraints requirements/demo.txt --constraints requirements/lexicon.txt --constraints requirements/postgresql.txt --constraints requirements/apprise.txt pyproject.toml --output-file requirements/dev.txt
+	@printf 'gssapi\nkrb5\n' | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --universal --constraints requirements/demo.txt - --output-file requirements/kerberos.txt
 	@echo uv | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --universal - --output-file requirements/uv.txt
 
 clean:

@@ -1,10 +1,12 @@
-"""Generate the reference pages from the code: plugins from their modules, commands from the command line.
+"""Generate the reference pages from the code: plugins from their modules, commands from the command line, metrics.
 
 `python docs/generate.py` writes them; `--check` fails if one of them is not what the code says.
 """
 
+import importlib
+import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,6 +14,7 @@ import typer
 
 from certwright.cli.app import EPILOG, app
 from certwright.engine import catalog
+from certwright.server.metrics import METRICS
 
 HERE = Path(__file__).parent
 MARK = "<!-- Made by `make docs` from the code; edit the code. -->"
@@ -20,19 +23,49 @@ MARK = "<!-- Made by `make docs` from the code; edit the code. -->"
 def pages() -> Iterator[tuple[Path, str]]:
     """Path and text of every generated page."""
     for kind in get_args(catalog.Kind):
-        for name in sorted(catalog.names(kind)):
-            yield HERE / kind / f"{name}.md", plugin_page(kind, catalog.plugin(kind, name))
+        for name, module in sorted(catalog.names(kind).items()):
+            members = [catalog.plugin(kind, f"{name}:{member}") for member in catalog.members(kind, name)]
+            page = members_page(module, members) if members else plugin_page(kind, catalog.plugin(kind, name))
+            yield HERE / kind / f"{name}.md", page
     yield HERE / "guide" / "commands.md", commands_page()
+    yield HERE / "guide" / "metrics.md", metrics_page()
 
 
-def plugin_page(kind: str, plugin: catalog.Plugin) -> str:
+def plugin_page(kind: catalog.Kind, plugin: catalog.Plugin) -> str:
     """A plugin's docstring and the table of its parameters."""
+    head = f"{MARK}\n# {plugin.name} ({catalog.TITLES[kind]})\n\n{plugin.page}\n"
+    if kind == "dns":
+        head += _rate(plugin.cls)
+    return f"{head}\n## Parameters\n\n{_table(plugin, plugin.params.model_fields)}"
+
+
+def members_page(module: str, members: Sequence[catalog.Plugin]) -> str:
+    """The docstring of a module that stands for many plugins, what all of them take, and what each takes."""
+    first = members[0].params.model_fields
+    common = [name for name in first if all(name in each.params.model_fields for each in members)]
+    name, page = module.rpartition(".")[2], inspect.getdoc(importlib.import_module(module))
+    parts = [f"{MARK}\n# {name}\n\n{page}\n\n## Parameters of all\n\n{_table(members[0], common)}"]
+    for each in members:
+        own = [name for name in each.params.model_fields if name not in common]
+        parts.append(f"\n## {each.name}\n\n{each.page}\n\n{_table(each, own)}")
+    return "".join(parts)
+
+
+def _rate(provider: type[Any]) -> str:
+    """How often a DNS provider asks; nothing if it says so in its parameters, or asks nobody."""
+    rate = provider.per_second
+    often = "once" if rate == 1 else f"{rate} times"
+    return "" if isinstance(rate, property) else f"\nCertwright asks it at most {often} a second.\n"
+
+
+def _table(plugin: catalog.Plugin, names: Collection[str]) -> str:
+    schemas = plugin.params.model_json_schema().get("properties", {})
     rows = "\n".join(
-        f"| `{name}` | {_shape(schema)} | {_default(name, schema, plugin)} | {schema.get('description', '')} |"
-        for name, schema in plugin.params.model_json_schema().get("properties", {}).items()
+        f"| `{name}` | {_shape(schemas[name])} | {_default(name, schemas[name], plugin)} "
+        f"| {schemas[name].get('description', '')} |"
+        for name in names
     )
-    head = f"{MARK}\n# {plugin.name} ({kind.removesuffix('s')})\n\n{plugin.page}\n"
-    return f"{head}\n## Parameters\n\n| Name | Kind | Default | Meaning |\n|---|---|---|---|\n{rows}\n"
+    return f"| Name | Kind | Default | Meaning |\n|---|---|---|---|\n{rows}\n"
 
 
 def _shape(schema: dict[str, Any]) -> str:  # noqa: PLR0911 - one for each kind
@@ -42,6 +75,8 @@ def _shape(schema: dict[str, Any]) -> str:  # noqa: PLR0911 - one for each kind
         return f"`{schema['const']}`"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
+    if schema.get("writeOnly"):
+        return "secret"
     if "credential" in schema:
         return "credential"
     if schema.get("type") == "array":
@@ -82,6 +117,18 @@ def _command(command: Any, context: Any, path: str) -> Iterator[str]:
         records = [p.get_help_record(inner) for p in child.params if p.name not in ("data", "as_json")]
         rows = "".join(f"- `{record[0]}` {record[1]}\n" for record in records if record)
         yield f"\n## {full}\n\n`{usage}`\n\n{(child.help or '').strip()}\n" + (f"\n{rows}" if rows else "")
+
+
+def metrics_page() -> str:
+    """Every metric with its labels."""
+    rows = "".join(
+        f"| `{metric.name}{'_total' if kind == 'counter' else ''}` | {kind} "
+        f"| {', '.join(f'`{label}`' for label in metric.labels)} | {metric.meaning} |\n"
+        for metric in METRICS.values()
+        for kind in [metric.kind.__name__.removesuffix("MetricFamily").lower()]
+    )
+    head = f"{MARK}\n# Metrics\n\nWhat `/metrics` tells; what it is for is in [observability](observability.md).\n"
+    return f"{head}\n| Name | Kind | Labels | Meaning |\n|---|---|---|---|\n{rows}"
 
 
 def main() -> int:

@@ -19,4 +19,4 @@ def open_engine(settings: Settings, listen: Listen) -> Engine:
     Raises:
         StoreError: if the store cannot be opened, with what to do.
     """
-    return Engine(open_store(settings), utc_now, listen)
+    return Engine(open_store(settings), utc_now, listen, settings.resolvers, settings.script_folders, settings.proxy)

@@ -115,3 +115,12 @@ def test_certbot_shows_what_the_server_refuses(tmp_path: Path) -> None:
         told = wrong_port.certonly("mail.contoso.test", status=1)
         assert "cannot be reached at 127.0.0.1" in told
         assert not server.issued
+
+
+def test_certbot_gets_a_certificate_for_an_address_and_minds_no_challenge_that_it_does_not_know(tmp_path: Path) -> None:
+    server, client = certbot(AcmeServerConfig(caa_identities=("ca.contoso.test",)), tmp_path)
+    with server:
+        client.register()
+        client.certonly("mail.contoso.test", options=("--ip-address=127.0.0.1", "--preferred-profile=shortlived"))
+        (issued,) = server.issued
+    assert {name.value for name in issued.identifiers} == {"mail.contoso.test", "127.0.0.1"}

@@ -112,7 +112,7 @@ def test_the_recovery_key_brings_a_lost_master_key_back(tmp_path: Path) -> None:
 def test_everything_that_prints_data_prints_json(site: Site, ca: Authority, tmp_path: Path) -> None:
     name = _issued(site, ca)
     site.cli("credential", "add", "exchange", "json", "--username", "u", "--password-file", "-", given="p", code=0)
-    exchange = ["exchange", "--server", "EX01", "--credential", "json", "--title", "put"]
+    exchange = ["exchange", "--server", "EX01", "--auth", "basic", "--credential", "json", "--title", "put"]
     task = _json(site, "task", "add", name, *exchange)
     assert task["params"]["servers"] == ["EX01"]
     assert _json(site, "issuer", "list")[0]["name"] == "ca"
@@ -123,11 +123,18 @@ def test_everything_that_prints_data_prints_json(site: Site, ca: Authority, tmp_
     assert _json(site, "certificate", "log", name)[0]["outcome"] == "done"
     assert _json(site, "task", "list", name)[0]["stage"] == "new"
     assert _json(site, "task", "show", name, "put")["id"] == task["id"]
+    changed = _json(
+        site, "task", "change", name, "exchange", "--canary", "EX01", "--unset", "auth", "--unset", "credential"
+    )
+    assert changed["id"] == task["id"]
+    assert changed["params"] == {"servers": ["EX01"], "canary": "EX01"}
+    assert "no parameter" in site.cli("task", "change", name, "exchange", "--unset", "colour", code=2).err
+    assert "canary" in site.cli("task", "change", name, "exchange", "--canary", "EX09", code=2).err
     assert _json(site, "certificate", "request", name, code=3)["reason"] == "fresh"
     assert _json(site, "task", "remove", name, "put")["removed"] == task["id"]
     assert _json(site, "certificate", "preview", name)["tasks"] == []
     assert _json(site, "certificate", "renew", name, code=3)[0]["issued"] is None
-    assert _json(site, "certificate", "test", name)["ok"] is True
+    assert _json(site, "certificate", "test", name)["ready"] is True
     assert _json(site, "certificate", "export", name, "--to", str(tmp_path))[0]["secret"] is False
     address = ca.server.directory_url.split("/")[2]
     assert _json(site, "probe", address, "--ca-file", str(ca.server.ca_file))["ok"] is True
@@ -360,6 +367,8 @@ def test_a_pfx_takes_the_password_of_the_certificates_credential(
 
 
 def test_der_is_the_certificate_alone(site: Site, exportable: str, tmp_path: Path) -> None:
+    (issuers,) = _exported(site, tmp_path, exportable, "p7b").values()
+    assert _openssl("pkcs7", "-inform", "DER", "-in", str(issuers), "-print_certs", "-noout").count("subject") == 1
     (file,) = _exported(site, tmp_path, exportable, "der").values()
     assert x509.load_der_x509_certificate(file.read_bytes()) == _leaf(site, exportable)
     assert exportable in _openssl("x509", "-inform", "DER", "-in", str(file), "-noout", "-text")
@@ -390,5 +399,5 @@ def test_what_cannot_be_exported_is_said(site: Site, ca: Authority, exportable: 
         ]
     )
     assert "cannot be written" in refused[0]
-    assert "Choose one of: pem, fullchain, pfx, der." in refused[1]
+    assert "Choose one of: pem, fullchain, pfx, der, p7b." in refused[1]
     assert "has no certificate yet" in refused[2]

@@ -172,7 +172,18 @@ def test_a_file_of_roots_that_holds_none_is_refused(name: str, site: Site, ca: A
     account = ["--directory", ca.server.directory_url, "--email", "a@contoso.test", "--agree-tos"]
     _is_said(site.cli("issuer", "add", "acme", "x", *account, *ca_file))
     _is_said(site.cli("probe", ca.server.directory_url.split("/")[2], *ca_file))
-    task = ["--server", "ex01", "--credential", "exchange", "--endpoint", ca.server.directory_url, "--title", name]
+    task = [
+        "--server",
+        "ex01",
+        "--auth",
+        "basic",
+        "--credential",
+        "exchange",
+        "--endpoint",
+        ca.server.directory_url,
+        "--title",
+        name,
+    ]
     added = site.cli("task", "add", NAME, "exchange", *task, *ca_file)
     if added.code:  # else the plan says so
         _is_said(added)
@@ -191,13 +202,18 @@ def test_a_port_to_probe_that_is_none_is_refused(address: str, site: Site) -> No
     _is_said(site.cli("probe", address))
 
 
+BASIC = ["task", "add", NAME, "exchange", "--server", "x", "--auth", "basic", "--credential", "exchange"]
 WRONG_COMMANDS: dict[str, list[str]] = {
     "no such plugin": ["task", "add", NAME, "exchnage", "--server", "x"],
+    "no rule": ["validation", "set", NAME, "dns", "--credential", "manual", "--for", "bad rule!!"],
+    "no rule either": ["validation", "set", NAME, "dns", "--credential", "manual", "--for", "*.*.x"],
+    "no rule to remove": ["validation", "remove", NAME, "--for", "bad rule!!"],
+    "no resolver": ["validation", "set", NAME, "dns", "--credential", "manual", "--resolver", "foo"],
     "no such issuer kind": ["issuer", "add", "acmee", "x"],
     "no such option": ["certificate", "list", "--jsn"],
     "no such issuer": ["certificate", "new", "i.contoso.test", "--issuer", "nobody"],
     "no issuer": ["certificate", "new", "i.contoso.test"],
-    "no such challenge": ["certificate", "new", "i.contoso.test", "--issuer", "ca", "--challenge", "carrier-pigeon"],
+    "no such way of proof": ["certificate", "new", "i.contoso.test", "--issuer", "ca", "--dns", "carrier-pigeon"],
     "no such key": ["certificate", "new", "i.contoso.test", "--issuer", "ca", "--key", "rsa-512"],
     "no such credential": ["certificate", "new", "i.contoso.test", "--issuer", "ca", "--pfx-password-credential", "x"],
     "two keys": ["certificate", "new", "i.contoso.test", "--issuer", "ca", "--key", "rsa-2048", "--csr", "/dev/null"],
@@ -206,29 +222,24 @@ WRONG_COMMANDS: dict[str, list[str]] = {
         *["certificate", "new", "i.contoso.test", "--issuer", "ca"],
         *["--webroot", "/tmp", "--http-address", "127.0.0.1:80"],
     ],
+    "several ports": [
+        *["certificate", "new", "i.contoso.test", "--issuer", "ca"],
+        *["--http-address", "127.0.0.1:80,[::1]:8080"],
+    ],
+    "two listeners for one challenge": [
+        *["certificate", "new", "i.contoso.test", "--issuer", "ca"],
+        *["--tls-alpn", ":443", "--http-address", "127.0.0.1:80"],
+    ],
     "half an EAB": ["issuer", "add", "acme", "x", "--eab-kid", "k"],
     "no directory": ["issuer", "add", "acme", "x", "--email", "a@contoso.test"],
     "no mail address": ["issuer", "add", "acme", "x", "--directory", "https://127.0.0.1/", "--email", "nobody"],
-    "no server": ["task", "add", NAME, "exchange", "--credential", "exchange"],
-    "no such service": [
-        "task",
-        "add",
-        NAME,
-        "exchange",
-        "--server",
-        "x",
-        "--credential",
-        "exchange",
-        "--services",
-        "FTP",
-    ],
-    "plain http": [
-        *["task", "add", NAME, "exchange", "--server", "x", "--credential", "exchange"],
-        *["--endpoint", "http://x/PowerShell/"],
-    ],
-    "not yet": ["task", "add", NAME, "exchange", "--server", "x", "--credential", "exchange", "--auth", "kerberos"],
-    "verify what": ["task", "add", NAME, "exchange", "--server", "x", "--credential", "exchange", "--verify", "443"],
-    "no such credential to sign in": ["task", "add", NAME, "exchange", "--server", "x", "--credential", "nobody"],
+    "no server": ["task", "add", NAME, "exchange", "--auth", "basic", "--credential", "exchange"],
+    "no such service": [*BASIC, "--services", "FTP"],
+    "plain http": [*BASIC, "--endpoint", "http://x/PowerShell/"],
+    "two ways to sign in": ["task", "add", NAME, "exchange", "--server", "x", "--credential", "exchange"],
+    "nobody to sign in as": ["task", "add", NAME, "exchange", "--server", "x", "--auth", "kerberos"],
+    "verify what": [*BASIC, "--verify", "443"],
+    "no such credential to sign in": [*BASIC[:-1], "nobody"],
     "no such task": ["task", "run", NAME, "nothing"],
     "no such certificate": ["task", "list", "nobody"],
     "no such reason": ["certificate", "revoke", NAME, "--reason", "boredom", "--yes"],

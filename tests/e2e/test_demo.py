@@ -13,17 +13,18 @@ from world.terminal import Terminal
 
 pytestmark = pytest.mark.e2e
 PORTS = (443, 25, 587, 143, 993, 110, 995)
+SERVERS = ("ex01.contoso.test", "ex02.contoso.test", "ex03.contoso.test")
+SCREENS = 100  # lines: two screens
 
 
 def _environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "TMPDIR": str(folder), "TERM": "xterm", "HOME": str(folder)}
 
 
-def _verdicts(table: str) -> dict[int, str]:
-    """Standard port -> what the rest of its row says."""
-    return {
-        int(port): rest for port, rest in re.findall(r"^ *(?:IIS|SMTP|IMAP|POP) +(\d+) +(.*)$", table, re.MULTILINE)
-    }
+def _verdicts(table: str) -> dict[int, list[tuple[str, str, str]]]:
+    """Standard port -> for each server what it served, what it serves, and the verdict."""
+    rows = re.findall(r"^ *(?:IIS|SMTP|IMAP|POP) +(\d+) +(.*)$", table, re.MULTILINE)
+    return {int(port): re.findall(r"([0-9a-f]{8}) to ([0-9a-f]{8}), (\w+)", rest) for port, rest in rows}
 
 
 def test_the_demo_is_green_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -42,9 +43,16 @@ def test_the_demo_is_green_and_leaves_nothing_behind(tmp_path: Path) -> None:
     *_, table = ended.stdout.split("What every port served at first, and serves now")
     rows = _verdicts(table)
     assert set(rows) == set(PORTS)
-    assert all(rest.split()[-1] == "ok" for rest in rows.values()), table
-    assert all("mail.contoso.test" in rest for rest in rows.values())
+    served = [cell for cells in rows.values() for cell in cells]
+    assert len(served) == len(PORTS) * len(SERVERS), table
+    assert len(set(served)) == 1, "one certificate on every port of every server"
+    ((before, now, verdict),) = set(served)
+    assert (before != now, verdict) == (True, "ok")
+    assert all(server in table for server in SERVERS)
+    assert "all are for mail.contoso.test and autodiscover.contoso.test." in table
     assert "Every port is green." in table
+    assert len(ended.stdout.splitlines()) <= SCREENS
+    assert ended.stdout.count("Wave 2: ex02.contoso.test, ex03.contoso.test") == 2, "the third ends with the canary"
     for act in ("exchange: deployed", "exchange: rolled-back", "The deployment failed and was taken back"):
         assert act in ended.stdout
     assert ended.stdout.count("exchange: deployed") == 2
@@ -73,7 +81,7 @@ def _as_the_demo_says(shown: str, folder: Path) -> None:
     export = re.search(r"export CERTWRIGHT_DATA=(\S+) CERTWRIGHT_MASTER_KEY_FILE=(\S+)", shown)
     assert export
     commands = re.findall(r"\.venv/bin/certwright (.*?)\r?\n", shown)
-    assert len(commands) == 4
+    assert len(commands) == 6
     environment = {
         **_environment(folder),
         "CERTWRIGHT_DATA": export.group(1),
@@ -101,7 +109,7 @@ def test_interrupted_in_the_middle_it_cleans_up(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout
         for line in process.stdout:
-            if "read what Exchange has there" in line:
+            if "Look at the whole organisation" in line:
                 process.send_signal(signal.SIGINT)
                 break
         rest = process.stdout.read()

@@ -1,10 +1,14 @@
 """The daily run: what is due is requested, what is not in use yet is deployed, and nothing is forgotten."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from certwright import __version__
+from certwright.acme import https_transport
+from certwright.acme_server.messages import Endpoint
 from certwright.domain.certificates import load_certificates
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.keys import KeyType, generate
@@ -15,6 +19,7 @@ from certwright.engine.renew import renew, renew_all
 from certwright.engine.request import request
 from certwright.engine.revoke import revoke
 from certwright.exchange_simulator import Fail, Gone
+from certwright.wiring import utc_now
 from world.house import House, house
 from world.hurry import hurried
 from world.site import Site, authority, describe, register
@@ -52,7 +57,8 @@ def test_a_deployment_that_failed_is_tried_again_without_asking_the_authority(on
     one.exchange.server.faults.inject(Fail("The disk is full.", terminating=True), ENABLE, nth=2)
     with one.site.engine() as engine, hurried():
         first = renew_all(engine)
-        second = renew_all(engine)
+        assert renew_all(engine) == []  # it pauses
+        second = [renew(engine, one.managed_id)]
     assert [result.stage for item in first for result in item.tasks] == [Stage.ROLLED_BACK]
     assert [result.stage for item in second for result in item.tasks] == [Stage.DEPLOYED]
     assert set(one.exchange.served.values()) == {version.sha256}
@@ -118,3 +124,17 @@ def test_a_listener_that_fails_stops_nothing(tmp_path: Path) -> None:
         with site.engine(closed_pipe) as engine:
             managed = describe(engine, ca)
             assert request(engine, managed.id).version is not None
+
+
+def test_orders_and_looks_at_the_authoritys_advice_come_over_one_connection(tmp_path: Path) -> None:
+    site = Site(tmp_path).initialise()
+    with authority() as ca:
+        register(site, ca)
+        with site.engine() as engine:
+            ids = [describe(engine, ca, name).id for name in ("a.contoso.test", "b.contoso.test")]
+            assert all(request(engine, managed_id).version for managed_id in ids)
+        with site.engine(now=lambda: utc_now() + timedelta(days=2)) as engine:
+            assert not any(request(engine, managed_id, patient=True).version for managed_id in ids)
+        transport = https_transport.shared(f"certwright/{__version__}", ca.server.ca_file)
+        assert ca.server.requests[Endpoint.RENEWAL_INFO] == len(ids)
+        assert [pool.num_connections for pool in transport._pools.pools._container.values()] == [1]

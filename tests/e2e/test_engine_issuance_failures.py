@@ -21,6 +21,7 @@ from certwright.domain.errors import (
     Unreachable,
 )
 from certwright.domain.events import EventKind
+from certwright.domain.readiness import Readiness
 from certwright.domain.runs import Outcome
 from certwright.engine.context import Engine
 from certwright.engine.issuers import add_issuer
@@ -99,7 +100,7 @@ def test_another_web_server_answers_the_authority_and_the_next_order_is_a_new_on
         assert isinstance(error, IssuanceError)
         assert f"{NAME}: " in _told(error)
         assert "[unauthorized]" in _told(error) or "[incorrectResponse]" in _told(error)
-        assert "Something else answered for the name" in error.hint
+        assert "let the web server forward /.well-known/acme-challenge/" in error.hint
         with engine.store.write() as unit:
             unit.managed.update(managed.model_copy(update={"validations": (ca.validation,)}))
         assert request(engine, managed.id).version
@@ -112,7 +113,7 @@ def test_nothing_listens_where_the_authority_looks(tmp_path: Path) -> None:
         assert isinstance(error, IssuanceError)
         assert f"{NAME}: " in _told(error)
         assert "[connection]" in _told(error)
-        assert "TCP port 80 must be open" in error.hint
+        assert "Make the name lead to where the answer is served" in error.hint
 
 
 def test_a_name_that_is_not_in_dns(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_a_name_that_is_not_in_dns(tmp_path: Path) -> None:
         error = _failure(engine, describe(engine, ca, NAME).id)
         assert "[dns]" in _told(error)
         assert NAME in _told(error)
-        assert "The name could not be resolved" in error.hint
+        assert f"Correct {NAME}" in error.hint
 
 
 def test_a_port_that_another_program_holds_fails_before_the_authority_is_asked_and_the_order_is_gone_on_with(
@@ -218,6 +219,34 @@ def test_an_authority_that_wants_an_external_account(tmp_path: Path) -> None:
             add_issuer(engine, "acme", "ca", ca.params, internal_names=True, eab=("kid-1", keys["kid-1"].encode()))
 
 
+def test_where_to_get_an_external_account_is_told_also_where_the_directory_forgets_to_ask_for_it(
+    tmp_path: Path,
+) -> None:
+    with authority() as ca:
+        site = Site(tmp_path).initialise()
+        with pytest.raises(ConfigurationError) as caught:
+            register(site, ca, authority="sslcom-ecc")
+        assert "SSL.com (ECC)" in caught.value.message
+        assert "https://secure.ssl.com" in caught.value.hint
+        assert "--eab-kid and --eab-key-file" in caught.value.hint
+        assert ca.server.requests[Endpoint.NEW_ACCOUNT] == 0
+        with site.engine() as engine, engine.store.read() as unit:
+            assert unit.issuers.list() == []
+
+
+def test_a_profile_that_the_authority_offers_since_yesterday_is_known_when_it_is_wanted(tmp_path: Path) -> None:
+    with _house(tmp_path) as (engine, ca):
+        with engine.store.write() as unit:
+            issuer = unit.issuers.get("house-ca")
+            forgetful = issuer.capabilities.model_copy(update={"profiles": {}})
+            unit.issuers.update(issuer.model_copy(update={"capabilities": forgetful}))
+        assert describe(engine, ca, NAME, profile="tlsserver").profile == "tlsserver"
+        with engine.store.read() as unit:
+            assert unit.issuers.get("house-ca") == issuer
+        with pytest.raises(ConfigurationError, match="has no profile 'gold'"):
+            describe(engine, ca, "other.contoso.test", profile="gold")
+
+
 def test_terms_of_service_are_agreed_to_by_a_person(tmp_path: Path) -> None:
     with authority() as ca:
         with pytest.raises(ConfigurationError) as caught:
@@ -229,13 +258,13 @@ def test_terms_of_service_are_agreed_to_by_a_person(tmp_path: Path) -> None:
 def test_the_test_finds_every_problem_at_once_and_asks_for_nothing(tmp_path: Path, impatient: None) -> None:
     with _house(tmp_path) as (engine, ca):
         managed = describe(engine, ca, NAME)
-        attempt(engine, managed.id)
+        assert attempt(engine, managed.id).is_ready
         with engine.store.write() as unit:
             closed = ca.params | {"directory": f"https://127.0.0.1:{free_port()}/directory"}
             unit.issuers.update(unit.issuers.get("house-ca").model_copy(update={"params": closed}))
-        with _some_web_server(ca.http_port), pytest.raises(CertwrightError) as caught:
-            attempt(engine, managed.id)
-        assert [type(cause) for cause in caught.value.causes] == [Unreachable, SolverError]
+        with _some_web_server(ca.http_port):
+            report = attempt(engine, managed.id)
+        assert [c.check for c in report.checks if c.verdict is Readiness.FAILED] == ["account", "proof"]
         assert ca.server.requests[Endpoint.NEW_ORDER] == 0
         with engine.store.read() as unit:
             assert unit.managed.current(managed.id) is None

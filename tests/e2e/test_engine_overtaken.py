@@ -1,5 +1,6 @@
 """A run that was frozen and overtaken stops at its next step: no write, no change at Exchange."""
 
+import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -7,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from certwright.domain.errors import LeaseLost
-from certwright.domain.runs import Entry
+from certwright.domain.runs import Entry, Phase
 from certwright.engine.deploy import deploy
 from certwright.engine.request import request
 from world.house import house
 from world.hurry import hurried
-from world.site import Site, authority, describe, register
+from world.site import NAMES, Site, authority, describe, register
 
 pytestmark = pytest.mark.e2e
 
 
 class Thief:
-    """Has every lease of a store taken, used and given back when an entry with these words is written."""
+    """Has every lease of a store taken, used and given back when a step with these words begins."""
 
     def __init__(self, site: Site, words: str) -> None:
         self._site = site
@@ -29,7 +30,7 @@ class Thief:
     def hear(self, entry: Entry) -> None:
         """Strike once."""
         self.heard_after += self.struck
-        if self._words in entry.title and not self.struck:
+        if entry.phase is Phase.START and self._words in entry.title and not self.struck:
             self.struck = True
             with closing(sqlite3.connect(self._site.settings.database, isolation_level=None)) as database:
                 database.execute("UPDATE leases SET epoch = epoch + 1, expires_at = NULL")
@@ -64,3 +65,20 @@ def test_a_request_that_was_overtaken_stores_no_version(tmp_path: Path) -> None:
                 assert unit.orders.get(managed.id)
             assert request(engine, managed.id).version
         assert len(ca.server.issued) == 1
+
+
+@pytest.mark.parametrize("words", ["See each answer", "Take the answers away"])
+def test_a_run_that_is_overtaken_lets_go_of_its_port_and_leaves_the_answers(words: str, tmp_path: Path) -> None:
+    with authority() as ca:
+        site = Site(tmp_path).initialise()
+        register(site, ca)
+        thief = Thief(site, words)
+        with site.engine(thief.hear) as engine:
+            managed = describe(engine, ca)
+            with pytest.raises(LeaseLost):
+                request(engine, managed.id)
+            assert thief.struck
+            with closing(sqlite3.connect(site.settings.database)) as database:
+                assert len(database.execute("SELECT token FROM answers").fetchall()) == len(NAMES)
+            socket.create_server(("127.0.0.1", ca.http_port)).close()
+            assert request(engine, managed.id).version

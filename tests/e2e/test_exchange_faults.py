@@ -267,7 +267,7 @@ def _die_after(task: Exchange, survivors: int) -> Exchange:
 
 def test_an_expired_predecessor_is_not_put_back(tmp_path: Path) -> None:
     with world(tmp_path) as one:
-        earlier, version = one.authority.issue(days=0.00008, age=2), one.authority.issue()
+        earlier, version = one.authority.issue(days=0.5, age=2), one.authority.issue()
         deploy(one.task(earlier))
         task = one.task(version, [earlier])
         before = task.baseline()

@@ -12,6 +12,7 @@ from pypsrp.powershell import PowerShell
 
 from certwright.exchange_simulator import (
     ExchangeOrganisation,
+    FederationTrust,
     SendConnector,
     ServerSpec,
     Services,
@@ -24,21 +25,6 @@ from peers.exchange_shell import MANAGEMENT_SHELL, Issued, Shell, TestAuthority
 pytestmark = pytest.mark.e2e
 
 PASSWORD = "a one-time password"
-
-
-@pytest.fixture(scope="module")
-def authority() -> TestAuthority:
-    return TestAuthority()
-
-
-@pytest.fixture(scope="module")
-def root(authority: TestAuthority, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return authority.write_root(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="module")
-def endpoint(authority: TestAuthority) -> Issued:
-    return authority.issue("ex01.contoso.test", address="127.0.0.1")
 
 
 def organisation_of(endpoint: Issued, *servers: ServerSpec, **options: Any) -> ExchangeOrganisation:
@@ -71,7 +57,7 @@ def shell(organisation: ExchangeOrganisation, root: Path) -> Iterator[Shell]:
 def import_pfx(shell: Shell, issued: Issued, **parameters: Any) -> dict[str, Any]:
     outcome = shell.run(
         "Import-ExchangeCertificate",
-        FileData=issued.pfx(PASSWORD),
+        FileData=issued.pfx(PASSWORD, legacy=True),
         Password=shell.secret(PASSWORD),
         **parameters,
     )
@@ -229,7 +215,7 @@ def test_enable_with_force_moves_iis_and_the_internal_transport_certificate(
     first = shell.run("Enable-ExchangeCertificate", Thumbprint=issued.thumbprint, Services="SMTP, IIS", Force=True)
     assert not first.errors
     assert state.internal_transport == issued.thumbprint
-    assert state.iis_bindings == {1: issued.thumbprint, 2: setup}
+    assert [b.thumbprint for b in state.web_bindings] == [issued.thumbprint, issued.thumbprint, setup]
     shell.run("Enable-ExchangeCertificate", Thumbprint=setup, Services="SMTP", Force=None)
     assert state.internal_transport == setup
     shell.run("Enable-ExchangeCertificate", Thumbprint=issued.thumbprint, Services=["POP", "IMAP"])
@@ -321,7 +307,13 @@ def test_connectors_name_certificates_by_issuer_and_subject(
     assert sent["TlsCertificateName"].to_string == "<I>CN=Test intermediate<S>CN=mail.contoso.test"
     assert sent["TlsCertificateName"].adapted_properties["SubjectCommonName"] == "mail.contoso.test"
     received = shell.run("Get-ReceiveConnector", Server="EX01").objects
-    assert [c["Fqdn"] for c in received] == ["mail.contoso.test", "mail.contoso.test", "ex01.contoso.test"]
+    assert [(c["Fqdn"], c["TransportRole"]) for c in received] == [
+        ("mail.contoso.test", "FrontendTransport"),
+        ("mail.contoso.test", "FrontendTransport"),
+        ("ex01.contoso.test", "FrontendTransport"),
+        ("ex01.contoso.test", "HubTransport"),
+        ("ex01.contoso.test", "HubTransport"),
+    ]
     only = shell.run("Get-ReceiveConnector", Identity="EX01\\Client Frontend EX01").only
     assert only["TlsCertificateName"] is None
 
@@ -344,14 +336,14 @@ def test_what_is_in_use_is_not_removed(
         "To partners", tls_certificate_name=state.certificate(issued.thumbprint).tls_certificate_name
     )
     organisation.state.send_connectors.append(connector)
-    assert "tagged with following Send Connectors: To partners" in refusal(issued.thumbprint)
+    assert "tagged with following Send Connectors : To partners" in refusal(issued.thumbprint)
     organisation.state.send_connectors.clear()
     state.receive_connectors[0].tls_certificate_name = connector.tls_certificate_name
-    assert "tagged with following Receive Connectors: Default Frontend EX01" in refusal(issued.thumbprint)
+    assert "tagged with following Receive Connectors : Default Frontend EX01" in refusal(issued.thumbprint)
     state.receive_connectors[0].tls_certificate_name = None
-    organisation.state.federation_thumbprints.add(issued.thumbprint)
+    organisation.state.federation_trusts.append(FederationTrust(issued.thumbprint))
     assert "federation" in refusal(issued.thumbprint)
-    organisation.state.federation_thumbprints.clear()
+    organisation.state.federation_trusts.clear()
     shell.run("Enable-ExchangeCertificate", Thumbprint=issued.thumbprint, Services="IIS")
     assert "IIS://EX01/W3SVC/1" in refusal(issued.thumbprint)
     shell.run("Enable-ExchangeCertificate", Thumbprint=setup, Services="IIS")
@@ -518,6 +510,7 @@ def test_the_host_restarts_services(organisation: ExchangeOrganisation, root: Pa
             "MSExchangePOP3BE",
             "MSExchangeIMAP4",
             "MSExchangeIMAP4BE",
+            "MSExchangeServiceHost",
         ]
         assert shell.run("Get-Service", Name="MSExchangePOP3").only["Status"].to_string == "Stopped"
         restarted = shell.run("Restart-Service", Name=["MSExchangePOP3", "MSExchangePOP3BE"], PassThru=True)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from psrpcore import ClientRunspacePool
 from pypsrp.exceptions import WinRMError, WSManFaultError
 
@@ -26,9 +27,11 @@ from certwright.exchange_simulator import (
     Gone,
     HalfDone,
     HttpStatus,
+    IssuersLost,
     KeyLost,
     ServerSpec,
     Services,
+    Status,
     WsmanFault,
 )
 from peers.exchange_shell import Issued, Shell, TestAuthority
@@ -36,16 +39,6 @@ from peers.exchange_shell import Issued, Shell, TestAuthority
 pytestmark = pytest.mark.e2e
 
 PASSWORD = "a one-time password"
-
-
-@pytest.fixture(scope="module")
-def authority() -> TestAuthority:
-    return TestAuthority()
-
-
-@pytest.fixture(scope="module")
-def root(authority: TestAuthority, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return authority.write_root(tmp_path_factory.mktemp("ca"))
 
 
 @pytest.fixture
@@ -158,7 +151,7 @@ def test_half_done(server: ExchangeServer, root: Path, issued: Issued) -> None:
     stored = server.state.certificate(issued.thumbprint)
     assert stored.services == Services.SMTP | Services.POP | Services.IMAP
     assert server.state.internal_transport == issued.thumbprint
-    assert server.state.iis_bindings[1] == setup
+    assert server.state.web_bindings[0].thumbprint == setup
 
 
 def test_a_key_that_gets_lost(server: ExchangeServer, root: Path, issued: Issued) -> None:
@@ -167,6 +160,23 @@ def test_a_key_that_gets_lost(server: ExchangeServer, root: Path, issued: Issued
         assert not import_pfx(shell, issued).errors
         enabled = shell.run("Enable-ExchangeCertificate", Thumbprint=issued.thumbprint, Services="IIS")
     assert "PrivateKeyMissing" in str(enabled.errors[0])
+
+
+def test_issuers_that_get_lost_and_are_imported_by_themselves(
+    server: ExchangeServer, root: Path, issued: Issued
+) -> None:
+    server.faults.inject(IssuersLost(untrusted=True), "Import-ExchangeCertificate")
+    alone = pkcs7.serialize_certificates(list(issued.chain), Encoding.DER)
+    with Shell(server.powershell_url, root) as shell:
+        import_pfx(shell, issued)
+        stored = server.state.certificates[issued.thumbprint]
+        assert server.state.chain(stored) == [issued.certificate]
+        assert stored.status is Status.UNTRUSTED
+        outcome = shell.run("Import-ExchangeCertificate", FileData=alone)
+    assert not outcome.errors
+    assert not outcome.objects
+    assert server.state.chain(stored) == [issued.certificate, *issued.chain]
+    assert stored.status is None
 
 
 def test_a_fault_can_last(server: ExchangeServer, root: Path) -> None:

@@ -24,16 +24,6 @@ EVERYWHERE = (443, 25, 587, 143, 993, 110, 995)
 
 
 @pytest.fixture(scope="module")
-def authority() -> TestAuthority:
-    return TestAuthority()
-
-
-@pytest.fixture(scope="module")
-def root(authority: TestAuthority, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return authority.write_root(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="module")
 def old(authority: TestAuthority) -> Issued:
     return authority.issue("mail.contoso.test", "autodiscover.contoso.test", age=dt.timedelta(days=60))
 

@@ -1,6 +1,5 @@
 """The http-01 solvers beside, behind and inside a real web server."""
 
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -46,6 +45,7 @@ def presented(solver: Webroot | HttpListener, challenges: Sequence[Challenge] = 
         solver.present(challenges)
         yield
     finally:
+        solver.close()
         solver.clean_up(challenges)
 
 
@@ -131,7 +131,7 @@ def test_nginx_may_lead_the_challenges_to_the_listener(tmp_path: Path) -> None:
     front, port = free_port(), free_port()
     forward = f"location /.well-known/acme-challenge/ {{ proxy_pass http://{HOST}:{port}; }}"
     answers = MemoryAnswers()
-    params = http_listener.Params(address=HOST, port=port, check_via=f"{HOST}:{front}")
+    params = http_listener.Params(address=(HOST,), port=port, check_via=f"{HOST}:{front}")
     with nginx(tmp_path / "nginx", [plain_site(front, forward)], [front]):
         solver = HttpListener(params, solver_context(answers))
         with presented(solver):
@@ -145,7 +145,7 @@ def test_nginx_may_lead_the_challenges_to_the_listener(tmp_path: Path) -> None:
 def test_the_listener_says_that_nginx_holds_the_port(tmp_path: Path) -> None:
     port = free_port()
     with nginx(tmp_path / "nginx", [plain_site(port, "return 404;")], [port]):
-        solver = HttpListener(http_listener.Params(address=HOST, port=port), solver_context())
+        solver = HttpListener(http_listener.Params(address=(HOST,), port=port), solver_context())
         with pytest.raises(SolverError, match=r"held by another program: nginx/1\.") as caught, presented(solver):
             pytest.fail("the port was taken")
     assert "webroot" in caught.value.hint
@@ -161,13 +161,8 @@ def test_processes_that_request_at_once_over_one_port_do_not_disturb_each_other(
             ids = [describe(engine, ca, *each).id for each in names]
 
         def request_again_and_again(managed_id: str) -> list[Ended]:
-            end = time.monotonic() + 15
-            ended = []
-            while time.monotonic() < end:
-                ended.append(site.cli("certificate", "request", "--force", managed_id))
-            return ended
+            return [site.cli("certificate", "request", "--force", managed_id) for _ in range(3)]
 
         with ThreadPoolExecutor(len(ids)) as threads:
             ended = [one for each in threads.map(request_again_and_again, ids) for one in each]
-    assert len(ended) > len(ids)
     assert not [(one.code, one.told[-1500:]) for one in ended if one.code]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from certwright.probe import FailureKind, Observation, ProblemKind, StartTls, Target, Trust, probe, probe_all
+from certwright.probe import FailureKind, Greeting, Observation, ProblemKind, StartTls, Target, Trust, probe, probe_all
 from peers.daemons import TlsFiles, write_tls
 from peers.dovecot import dovecot
 from peers.nginx import nginx, plain_site, tls_site
@@ -76,6 +76,11 @@ def test_dovecot_is_seen_on_all_its_ports(tls: TlsFiles, trust: Trust) -> None:
             assert_served(seen, tls)
             assert seen.protocol == "TLSv1.3"
             assert seen.cipher
+        imap, imaps, pop3, _ = observations
+        assert imap.greeting is not None
+        assert imap.greeting.banner.startswith("* OK [CAPABILITY")
+        assert pop3.greeting == Greeting("+OK Dovecot (Debian) ready.")
+        assert imaps.greeting is None
 
 
 @pytest.mark.parametrize("ehlo_name", [None, "probe.contoso.test"])
@@ -85,6 +90,7 @@ def test_postfix_is_seen_by_starttls(ehlo_name: str | None, tls: TlsFiles, trust
         seen = probe(target, trust, fingerprint(tls.pem[0]).upper())
         assert_served(seen, tls)
         assert seen.address == target.endpoint
+        assert seen.greeting == Greeting("mail.contoso.test ESMTP Postfix", "mail.contoso.test")
 
 
 def test_slapd_is_seen_by_starttls(tls: TlsFiles, trust: Trust) -> None:
@@ -124,6 +130,7 @@ def test_every_version_of_tls_is_observed(version: str, tls: TlsFiles, trust: Tr
         seen = look(port, tls, trust)
     assert_served(seen, tls)
     assert seen.protocol == version
+    assert seen.is_deprecated == (version in {"TLSv1", "TLSv1.1"})
 
 
 def test_what_is_served_depends_on_the_server_name(
@@ -134,12 +141,15 @@ def test_what_is_served_depends_on_the_server_name(
     sites = [tls_site(port, other, more="server_name _;"), tls_site(port, tls, more=f"server_name {NAME};")]
     with nginx(tmp_path / "nginx", sites, [port]):
         with_name = look(port, tls, trust)
-        without = probe(Target(HOST, port), trust, fingerprint(tls.pem[0]))
+        without = probe(Target(HOST, port, expected_name=NAME), trust, fingerprint(tls.pem[0]))
+        default = probe(Target(HOST, port, expected_name="default.contoso.test"), trust, fingerprint(other.pem[0]))
     assert_served(with_name, tls)
     assert without.leaf is not None
     assert [str(name) for name in without.leaf.names] == ["default.contoso.test"]
     assert without.matches_expected is False
     assert [problem.kind for problem in without.problems] == [ProblemKind.NAME_MISMATCH]
+    assert f"not for {NAME}" in without.problems[0].message
+    assert (default.matches_expected, default.problems) == (True, ())
 
 
 def test_a_missing_intermediate_is_seen(middle: trustme.CA, trust: Trust, tmp_path: Path) -> None:

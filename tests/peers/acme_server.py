@@ -1,6 +1,7 @@
 """Our ACME server as a peer: a world where every name is this machine, validated on a free port."""
 
 import json
+import socket
 import socketserver
 import subprocess
 import sys
@@ -17,16 +18,20 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from certwright.acme_server import AcmeServerConfig, ValidationConfig
+from certwright.acme_server import AcmeServerConfig
 from peers.ports import free_port
 
 LOOPBACK = {"*": ("127.0.0.1",)}
 
 
-def loopback_config(config: AcmeServerConfig | None = None, *, http_port: int | None = None) -> AcmeServerConfig:
+def loopback_config(
+    config: AcmeServerConfig | None = None, *, http_port: int | None = None, tls_port: int | None = None
+) -> AcmeServerConfig:
     """``config`` with all names on 127.0.0.1 and http-01 on ``http_port``, by default a free one."""
-    validation = ValidationConfig(http_port=http_port or free_port(), tls_port=free_port(), hosts=LOOPBACK)
-    return replace(config or AcmeServerConfig(), validation=validation)
+    config = config or AcmeServerConfig()
+    http_port, tls_port = http_port or free_port(), tls_port or free_port()
+    validation = replace(config.validation, http_port=http_port, tls_port=tls_port, hosts=LOOPBACK)
+    return replace(config, validation=validation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ def acme_server_process(config: AcmeServerConfig, folder: Path) -> Iterator[Serv
 def dns_server() -> Iterator[tuple[str, dict[tuple[str, str], list[str]]]]:
     """A DNS server on loopback: its ``host:port``, and its records by (name, type), to be changed at will.
 
-    Names without any record do not exist.
+    Names without any record do not exist. The value ``SERVFAIL`` is that answer to questions of its type.
     """
     records: dict[tuple[str, str], list[str]] = {}
 
@@ -80,7 +85,9 @@ def dns_server() -> Iterator[tuple[str, dict[tuple[str, str], list[str]]]]:
                 answer.answer.append(dns.rrset.from_text(f"{name}.", 60, "IN", "CNAME", *target))
                 name = target[0].rstrip(".")
             values = records.get((name, kind))
-            if values:
+            if values == ["SERVFAIL"]:
+                answer.set_rcode(dns.rcode.SERVFAIL)
+            elif values:
                 answer.answer.append(dns.rrset.from_text(f"{name}.", 60, "IN", kind, *values))
             udp.sendto(answer.to_wire(), self.client_address)
 
@@ -95,8 +102,8 @@ def dns_server() -> Iterator[tuple[str, dict[tuple[str, str], list[str]]]]:
 
 
 @contextmanager
-def challenge_responder(port: int) -> Iterator[dict[str, str]]:
-    """A web server on ``port`` that knows the key authorizations put into the dictionary."""
+def challenge_responder(port: int, host: str = "127.0.0.1") -> Iterator[dict[str, str]]:
+    """A web server on ``port`` of ``host`` that knows the key authorizations put into the dictionary."""
     tokens: dict[str, str] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -110,7 +117,10 @@ def challenge_responder(port: int) -> Iterator[dict[str, str]]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base class's name
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+    with Server((host, port), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:

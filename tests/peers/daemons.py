@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,7 +45,21 @@ def short_folder(name: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder in which the children of a server that has ended may still write."""
+    end = time.monotonic() + _SECONDS
+    while True:
+        try:
+            shutil.rmtree(folder)
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def write_tls(folder: Path, certificate: trustme.LeafCert, *, intermediates: bool = True) -> TlsFiles:
@@ -59,14 +74,14 @@ def write_tls(folder: Path, certificate: trustme.LeafCert, *, intermediates: boo
 
 
 @contextmanager
-def running(command: Sequence[str | Path], ports: Sequence[int], log: Path) -> Iterator[None]:
-    """``command`` in the foreground until the block ends; it begins once all ``ports`` answer."""
+def running(command: Sequence[str | Path], ports: Sequence[int], log: Path, *, host: str = HOST) -> Iterator[None]:
+    """``command`` in the foreground until the block ends; it begins once all ``ports`` of ``host`` answer."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
         try:
-            _wait(process.poll, ports, log)
+            _wait(process.poll, host, ports, log)
             yield
         finally:
             process.terminate()
@@ -77,9 +92,9 @@ def running(command: Sequence[str | Path], ports: Sequence[int], log: Path) -> I
                 process.wait(_SECONDS)
 
 
-def _wait(poll: Callable[[], int | None], ports: Sequence[int], log: Path) -> None:
+def _wait(poll: Callable[[], int | None], host: str, ports: Sequence[int], log: Path) -> None:
     for port in ports:
         try:
-            wait_for_port(HOST, port, _SECONDS)
+            wait_for_port(host, port, _SECONDS)
         except TimeoutError as error:
             raise RuntimeError(f"exit status {poll()}, log:\n{log.read_text(errors='replace')}") from error

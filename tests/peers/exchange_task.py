@@ -19,12 +19,13 @@ from certwright.domain.deployment import Plan, ServedRow, failures
 from certwright.domain.errors import CertwrightError, DeploymentError, NeedsPerson
 from certwright.domain.formats import PfxCipher, pkcs12_bytes
 from certwright.domain.keys import KeyType, PrivateKey, generate
-from certwright.exchange.verify import Patience
-from certwright.exchange_simulator import ExchangeOrganisation, ExchangeServer, ServerSpec
+from certwright.exchange.settings import Settings
+from certwright.exchange.verification.verify import Patience
+from certwright.exchange_simulator import ExchangeOrganisation, ExchangeServer, Role, ServerSpec
 from certwright.remoting.psrp import Limits
 from certwright.sdk.context import Credential, Material, TaskContext
 from certwright.sdk.params import read_params
-from certwright.tasks.exchange import Exchange, Params
+from certwright.tasks.exchange import Exchange
 
 NAME = "mail.contoso.test"
 NAMES = (NAME, "autodiscover.contoso.test")
@@ -35,12 +36,15 @@ _serial = itertools.count(1)
 
 
 class Authority:
-    """A small CA; each certificate it issues is newer than the one before."""
+    """A small CA, a root or one `beneath` another; each certificate it issues is newer than the one before."""
 
-    def __init__(self, name: str = "Contoso Test CA") -> None:
+    def __init__(self, name: str | x509.Name = "Contoso Test CA", beneath: "Authority | None" = None) -> None:
         self.key = generate(KeyType.RSA_2048)
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.certificate = self._sign(self.name, self.key, [], days=3650, ca=True)
+        named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) if isinstance(name, str) else name
+        self.name = named
+        signer = beneath or self
+        self.certificate = signer._sign(named, self.key, [], days=3650, ca=True)
+        self.chain: tuple[x509.Certificate, ...] = (self.certificate, *(beneath.chain if beneath else ()))
 
     @property
     def pem(self) -> bytes:
@@ -57,13 +61,17 @@ class Authority:
         days: float = 90,
         age: float = 1,
         with_key: bool = True,
+        uses: Sequence[x509.ObjectIdentifier] = (),
     ) -> Material:
-        """A certificate for `names`, valid from `age` to `days` from now; its common name is the first name."""
+        """A certificate for `names`, valid from `age` to `days` from now; its common name is the first name.
+
+        `uses` is its extended key usage; it has none if that is empty.
+        """
         own = generate(key) if isinstance(key, KeyType) else key
         common = names[0] if common_name == "" else common_name
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)] if common else [])
-        leaf = self._sign(subject, own, names, days=days, age=age)
-        return Material(CertificateFacts.of(leaf), (leaf, self.certificate), own if with_key else None)
+        leaf = self._sign(subject, own, names, days=days, age=age, uses=uses)
+        return Material(CertificateFacts.of(leaf), (leaf, *self.chain), own if with_key else None)
 
     def _sign(
         self,
@@ -74,6 +82,7 @@ class Authority:
         days: float,
         age: float = 1,
         ca: bool = False,
+        uses: Sequence[x509.ObjectIdentifier] = (),
     ) -> x509.Certificate:
         number = next(_serial)
         now = dt.datetime.now(dt.UTC).replace(microsecond=0)
@@ -88,6 +97,8 @@ class Authority:
         ).add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName([_general(n) for n in names]), critical=False)
+        if uses:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
 
@@ -156,10 +167,11 @@ class World:
 
     def params(self, **changed: Any) -> dict[str, Any]:
         """Parameters that reach every server."""
-        servers = {s.spec.fqdn: s for s in self.organisation.servers.values()}
+        servers = {s.spec.fqdn: s for s in self.organisation.servers.values() if s.spec.role is not Role.EDGE}
         values = {
             "servers": list(servers),
             "endpoint": {fqdn: s.powershell_url for fqdn, s in servers.items()},
+            "auth": "basic",
             "credential": "exchange",
             "ca_file": str(self.ca_file),
             "services": "IIS,SMTP,POP,IMAP",
@@ -183,15 +195,16 @@ class World:
 
         context = TaskContext(
             certificate_title="Contoso mail",
-            material=material,
+            version=material,
             predecessors=tuple(predecessors),
             credentials=lambda name: Credential(name, USERNAME, password),
             memory=self.memory,
             journal=self.journal,
             now=lambda: dt.datetime.now(dt.UTC),
             guard=guard,
+            attended=True,
         )
-        task = Exchange(read_params(Params, self.params(**params), "the task"), context)
+        task = Exchange(read_params(Settings, self.params(**params), "the task"), context)
         task.limits = Limits(connect=5, reply=8, poll=1, call=6)
         task.patience = Patience(total=3, first=0.1, longest=0.5)
         task.pauses = (0.05, 0.1)
@@ -275,6 +288,8 @@ def run(task: Exchange, baseline: Sequence[ServedRow] | None = None) -> Ended:
         plan = task.plan()
         if plan.refusals:
             return Ended("failed", (), DeploymentError("refused", causes=plan.refusals))
+        if plan.questions:
+            return Ended("waiting", (), NeedsPerson("asked", causes=plan.questions))
         applying = bool(plan.changes)
         if applying:
             task.apply(plan)
@@ -291,8 +306,9 @@ def run(task: Exchange, baseline: Sequence[ServedRow] | None = None) -> Ended:
 def take_back(task: Exchange, before: Sequence[ServedRow], cause: CertwrightError | None = None) -> Ended:
     """The engine's way back."""
     try:
-        task.undo()
+        left = task.undo()
         rows = task.verify_undone(before)
     except NeedsPerson as stuck:
         return Ended("undoing", task.verify_undone(before), stuck)
-    return Ended("undoing" if failures(rows) else "rolled-back", rows, cause)
+    told = DeploymentError("taken back", causes=[*left, *([cause] if cause else [])])
+    return Ended("undoing" if failures(rows) else "rolled-back", rows, told)

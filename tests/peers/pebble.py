@@ -4,7 +4,7 @@ import http.client
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from peers.debian import require
 from peers.ports import free_port, wait_for_port
 
 _HOST = "127.0.0.1"
+NAME = "ca.contoso.test"
+"""A name that its certificate covers too, for those who can make it lead here."""
 _SECONDS = 10
 
 
@@ -33,6 +35,11 @@ class Pebble:
     management_url: str
     _challtestsrv_port: int
 
+    @property
+    def challtestsrv_url(self) -> str:
+        """Where pebble-challtestsrv is told what to answer."""
+        return f"http://{_HOST}:{self._challtestsrv_port}"
+
     def add_http01(self, token: str, key_authorization: str) -> None:
         self._tell("add-http01", {"token": token, "content": key_authorization})
 
@@ -44,6 +51,18 @@ class Pebble:
 
     def del_txt(self, name: str) -> None:
         self._tell("clear-txt", {"host": f"{name}."})
+
+    def set_servfail(self, name: str) -> None:
+        """Answer every question for `name` with SERVFAIL."""
+        self._tell("set-servfail", {"host": name})
+
+    def add_addresses(self, name: str, kind: str, *addresses: str) -> None:
+        """Answer with these addresses; `kind` is A or AAAA."""
+        self._tell(f"add-{kind.lower()}", {"host": name, "addresses": addresses})
+
+    def forget_default_address(self) -> None:
+        """Know no address of a name that was not added."""
+        self._tell("set-default-ipv4", {"ip": ""})
 
     def add_tlsalpn01(self, name: str, key_authorization: str) -> None:
         self._tell("add-tlsalpn01", {"host": name, "content": key_authorization})
@@ -66,7 +85,7 @@ class Pebble:
             assert answer.status == 200, answer.data
             return answer.data
 
-    def _tell(self, what: str, data: Mapping[str, str]) -> None:
+    def _tell(self, what: str, data: Mapping[str, str | Sequence[str]]) -> None:
         connection = http.client.HTTPConnection(_HOST, self._challtestsrv_port, timeout=_SECONDS)
         try:
             connection.request("POST", f"/{what}", json.dumps(data))
@@ -86,6 +105,8 @@ def pebble(
     chain_length: int = 1,
     external_accounts: Mapping[str, str] | None = None,
     http_port: int | None = None,
+    tls_port: int | None = None,
+    resolver: str | None = None,
 ) -> Iterator[Pebble]:
     """Run ``pebble -strict`` and pebble-challtestsrv on free loopback ports, until the block ends.
 
@@ -100,11 +121,13 @@ def pebble(
         chain_length: Intermediates in a chain.
         external_accounts: Key id -> MAC key in base64url; given: binding is required.
         http_port: Where http-01 is validated if somebody other than pebble-challtestsrv answers.
+        tls_port: The same for tls-alpn-01.
+        resolver: Whom it asks for names (host:port) instead of pebble-challtestsrv.
     """
     require("pebble")
     folder.mkdir(parents=True, exist_ok=True)
     here = {name: free_port() for name in ("acme", "management", "dns", "http", "tls", "challtestsrv")}
-    ca_file = _configure(folder, here, http_port or here["http"], external_accounts)
+    ca_file = _configure(folder, here, http_port or here["http"], tls_port or here["tls"], external_accounts)
     environment = {
         **os.environ,
         "PEBBLE_WFE_NONCEREJECT": str(nonce_reject),
@@ -117,13 +140,20 @@ def pebble(
         "-dns01": f"{_HOST}:{here['dns']}",
         "-http01": "" if http_port else f"{_HOST}:{here['http']}",
         "-https01": "",
-        "-tlsalpn01": f"{_HOST}:{here['tls']}",
+        "-tlsalpn01": "" if tls_port else f"{_HOST}:{here['tls']}",
         "-management": f"{_HOST}:{here['challtestsrv']}",
         "-defaultIPv4": _HOST,
         "-defaultIPv6": "",
     }
     options = [part for option in challtestsrv.items() for part in option]
-    server = ["pebble", "-strict", "-config", str(folder / "pebble.json"), "-dnsserver", f"{_HOST}:{here['dns']}"]
+    server = [
+        "pebble",
+        "-strict",
+        "-config",
+        str(folder / "pebble.json"),
+        "-dnsserver",
+        resolver or f"{_HOST}:{here['dns']}",
+    ]
     with ExitStack() as running:
         running.enter_context(_process(["pebble-challtestsrv", *options], folder, here["challtestsrv"]))
         running.enter_context(_process(server, folder, here["acme"], environment))
@@ -131,7 +161,7 @@ def pebble(
             directory_url=f"https://{_HOST}:{here['acme']}/dir",
             ca_file=ca_file,
             http_port=http_port or here["http"],
-            tls_port=here["tls"],
+            tls_port=tls_port or here["tls"],
             dns_port=here["dns"],
             management_url=f"https://{_HOST}:{here['management']}",
             _challtestsrv_port=here["challtestsrv"],
@@ -139,12 +169,16 @@ def pebble(
 
 
 def _configure(
-    folder: Path, here: Mapping[str, int], http_port: int, external_accounts: Mapping[str, str] | None
+    folder: Path,
+    here: Mapping[str, int],
+    http_port: int,
+    tls_port: int,
+    external_accounts: Mapping[str, str] | None,
 ) -> Path:
     authority = trustme.CA()
     ca_file = folder / "pebble-ca.pem"
     authority.cert_pem.write_to_path(ca_file)
-    certificate = authority.issue_cert(_HOST, "localhost")
+    certificate = authority.issue_cert(_HOST, "localhost", NAME)
     certificate.private_key_pem.write_to_path(folder / "pebble.key")
     for index, pem in enumerate(certificate.cert_chain_pems):
         pem.write_to_path(folder / "pebble.pem", append=index > 0)
@@ -154,7 +188,7 @@ def _configure(
         "certificate": str(folder / "pebble.pem"),
         "privateKey": str(folder / "pebble.key"),
         "httpPort": http_port,
-        "tlsPort": here["tls"],
+        "tlsPort": tls_port,
         "ocspResponderURL": "",
         "externalAccountBindingRequired": external_accounts is not None,
         "externalAccountMACKeys": dict(external_accounts or {}),

@@ -1,4 +1,4 @@
-"""How a plugin author writes an issuer, a solver and a task: read by mypy, never run.
+"""How a plugin author writes an issuer, a solver, a task and a notifier: read by mypy, never run.
 
 What must type-check is here without a comment; what must not has an ignore, and mypy complains about an ignore that is
 not needed.
@@ -12,17 +12,22 @@ from typing import Any, assert_type
 from cryptography import x509
 from pydantic import BaseModel
 
-from certwright.domain.deployment import Plan, ServedRow
+from certwright.domain.deployment import Inspection, Plan, ServedRow
 from certwright.domain.errors import CertwrightError
 from certwright.domain.identifiers import Identifier
 from certwright.domain.keys import PrivateKey
 from certwright.domain.managed import IssuerCapabilities
+from certwright.domain.messages import Message
+from certwright.domain.renewal import Window
+from certwright.domain.triggers import Occasion
 from certwright.sdk.context import Credential, Credentials, Material, Memory, SolverContext, TaskContext
-from certwright.sdk.issuer import IssueRequest, IssuerPlugin, Registration, RenewalWindow, Solve
+from certwright.sdk.dns import DnsContext, DnsProvider, TxtRecord
+from certwright.sdk.issuer import IssueRequest, IssuerPlugin, Registration, Solve
 from certwright.sdk.journal import Journal, SilentJournal, Step
+from certwright.sdk.notifier import Notifier
 from certwright.sdk.params import Params, credential_field, read_params
 from certwright.sdk.solver import Challenge, Solver
-from certwright.sdk.task import Task
+from certwright.sdk.task import Action, Task
 
 
 class CopyParams(Params):
@@ -56,11 +61,35 @@ class Copy(Task[CopyParams]):
     def verify(self, baseline: Sequence[ServedRow]) -> tuple[ServedRow, ...]:
         return tuple(baseline)
 
-    def undo(self) -> None:
+    def inspect(self) -> Inspection:
+        return Inspection()
+
+    def undo(self) -> tuple[str, ...]:
         assert_type(self.context.memory.get("before"), Any)
+        return ()
 
     def verify_undone(self, baseline: Sequence[ServedRow]) -> tuple[ServedRow, ...]:
         return tuple(baseline)
+
+
+class Restart(Action[CopyParams]):
+    Params = CopyParams
+
+    def plan(self) -> Plan:
+        assert_type(self.context.version, Material | None)
+        assert_type(self.context.occasion, Occasion)
+        return Plan()
+
+    def apply(self, plan: Plan) -> None:
+        self.context.guard()
+
+
+class Shout(Notifier[CopyParams]):
+    Params = CopyParams
+
+    def send(self, message: Message) -> str:
+        assert_type(self.context.recipients, tuple[str, ...])
+        return f"{self.params.folder} heard {message.subject}."
 
 
 class FileSolver(Solver[CopyParams]):
@@ -77,6 +106,20 @@ class FileSolver(Solver[CopyParams]):
     def clean_up(self, challenges: Sequence[Challenge]) -> None: ...
 
 
+class OwnDns(DnsProvider[CopyParams]):
+    Params = CopyParams
+
+    def check(self) -> str:
+        assert_type(self.context, DnsContext)
+        assert_type(self.context.memory.get("account"), Any)
+        return self.params.folder
+
+    def add(self, zone: str, records: Sequence[TxtRecord]) -> None:
+        assert_type([record.relative_to(zone) for record in records], list[str])
+
+    def remove(self, zone: str, records: Sequence[TxtRecord]) -> None: ...
+
+
 class OwnAuthority(IssuerPlugin[CopyParams]):
     Params = CopyParams
 
@@ -86,6 +129,11 @@ class OwnAuthority(IssuerPlugin[CopyParams]):
 
     def register(self, eab: tuple[str, bytes] | None) -> Registration:
         return Registration({"url": self.params.folder}, IssuerCapabilities(internal_names=True))
+
+    def capabilities(self) -> IssuerCapabilities:
+        return IssuerCapabilities(internal_names=True)
+
+    def find_account(self) -> None: ...
 
     def obtain(
         self, request: IssueRequest, solve: Solve, on_order: Callable[[str], None]
@@ -97,7 +145,7 @@ class OwnAuthority(IssuerPlugin[CopyParams]):
 
     def revoke(self, certificate: x509.Certificate, reason: int) -> None: ...
 
-    def renewal_window(self, certificate: x509.Certificate) -> RenewalWindow | None:
+    def renewal_window(self, certificate: x509.Certificate) -> Window | None:
         return None
 
 
@@ -121,6 +169,7 @@ class InMemory:
 def uses(context: SolverContext, material: Material, journal: Journal, credentials: Credentials) -> None:
     assert_type(read_params(CopyParams, {"folder": "x"}, "the task"), CopyParams)
     FileSolver(CopyParams(folder="x"), context).present([])
+    assert_type(context.dns("my-dns"), DnsProvider[Any])
     Unfinished(CopyParams(folder="x"), context)  # type: ignore[abstract]
     memory: Memory = InMemory()
     silent: Journal = SilentJournal()

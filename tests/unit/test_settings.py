@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import NoReturn
 
@@ -69,3 +70,20 @@ def test_a_user_whom_nobody_knows_is_told_what_to_set(monkeypatch: pytest.Monkey
 def test_the_home_of_nobody_is_refused(variable: str) -> None:
     with pytest.raises(RuntimeError, match="no-such-user"):
         Settings.locate(None, {**HOME, variable: "~no-such-user/x"})
+
+
+def test_the_store_may_be_elsewhere_and_its_address_is_not_in_the_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/tmp")
+    environ = {**HOME, "CERTWRIGHT_STORE": "postgresql://c4nary", "CERTWRIGHT_STORE_PASSWORD_FILE": "password"}
+    settings = Settings.locate(None, environ)
+    assert settings.store_url == settings.place == "postgresql://c4nary"
+    assert settings.store_password_file == Path("/tmp/password")
+    assert "c4nary" not in repr(settings)
+    assert Settings.locate(None, HOME).place == str(Settings.locate(None, HOME).data_folder)
+
+
+def test_script_folders_are_separated_as_in_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/tmp")
+    settings = Settings.locate(None, {**HOME, "CERTWRIGHT_SCRIPT_FOLDERS": os.pathsep.join(["/opt/dns", "", "here"])})
+    assert settings.script_folders == (Path("/opt/dns"), Path("/tmp/here"))
+    assert Settings.locate(None, HOME).script_folders == ()

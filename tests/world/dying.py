@@ -16,6 +16,9 @@ from certwright.domain.runs import Entry
 from certwright.engine.context import Engine
 from certwright.engine.deploy import deploy as put
 from certwright.engine.issuers import add_issuer
+from certwright.engine.looks import look_at_due
+from certwright.engine.notify import deliver
+from certwright.engine.renew import renew as do_renew
 from certwright.engine.request import request as ask
 from certwright.settings import Settings
 from certwright.store.database import Database
@@ -66,10 +69,29 @@ def deploy(reference: str, death: Death) -> None:
         raise SystemExit("\n".join(line for error in failed for line in error.explain()))
 
 
+def renew(reference: str, death: Death) -> None:
+    """Request what is due, and run the tasks."""
+    with _engine(death) as engine:
+        do_renew(engine, reference)
+
+
+def notify(death: Death) -> None:
+    """Send the notifications that are due."""
+    with _engine(death) as engine:
+        deliver(engine)
+
+
+def look(death: Death) -> None:
+    """Look at what is due to be looked at."""
+    with hurried(), _engine(death) as engine:
+        look_at_due(engine)
+
+
 @contextmanager
 def _engine(death: Death) -> Iterator[Engine]:
-    def listen(_entry: Entry) -> None:
-        death.reached(Boundary.ENTRY)
+    def listen(entry: Entry) -> None:
+        if entry.run_id:  # others are shown and not kept
+            death.reached(Boundary.ENTRY)
 
     engine = open_engine(Settings.locate(None, os.environ), listen)
     _watch_database(engine.store._database, death)

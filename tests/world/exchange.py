@@ -13,7 +13,7 @@ from certwright.domain.certificates import CertificateFacts
 from certwright.domain.formats import PfxCipher, pkcs12_bytes
 from certwright.domain.managed import TaskSettings
 from certwright.engine.context import Engine
-from certwright.engine.managed import add_task
+from certwright.engine.task_list import add_task
 from certwright.exchange_simulator import ExchangeOrganisation, ExchangeServer, ServerSpec
 from certwright.sdk.context import Credential
 from certwright.wiring import utc_now
@@ -21,6 +21,7 @@ from world.site import NAMES
 
 WAYS = {443: "IIS", 25: "SMTP", 587: "SMTP", 143: "IMAP", 993: "IMAPS", 110: "POP", 995: "POPS"}
 SERVER, SERVER_NAME = "EX01", "ex01.contoso.test"
+ORGANISATION = "127.0.0.1"
 CREDENTIAL = "exchange"
 USERNAME = "svc-certwright@contoso.test"
 PASSWORD = "correct horse battery staple"
@@ -41,6 +42,7 @@ class Exchange:
         return {
             "servers": [SERVER],
             "endpoint": self.server.powershell_url,
+            "auth": "basic",
             "credential": CREDENTIAL,
             "ca_file": str(self.ca_file),
             "services": "IIS,SMTP,POP,IMAP",
@@ -112,8 +114,10 @@ def exchange(folder: Path, password: str = PASSWORD) -> Iterator[Exchange]:
 
 
 def attach(engine: Engine, managed_id: str, target: Exchange, password: str = PASSWORD, **params: Any) -> TaskSettings:
-    """Give a managed certificate a task that deploys to `target`."""
+    """Give a managed certificate a task that deploys to `target`, where unattended work was released before."""
     with engine.store.write() as unit:
+        for kind in ("doctor", "supervised"):
+            unit.records.put(f"organisation:{ORGANISATION}", kind, {"passed": True}, engine.now())
         if CREDENTIAL not in {c.name for c in unit.credentials.list()}:
             unit.credentials.add("exchange", Credential(CREDENTIAL, USERNAME, password))
     given = {k: v for k, v in {**target.params, **params}.items() if v is not None}

@@ -9,7 +9,8 @@ from typing import Any
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.deployment import ServedRow
 from certwright.domain.runs import Entry, Run, RunKind, Stage
-from certwright.engine.deploy import TaskResult, deploy
+from certwright.engine.deploy import deploy
+from certwright.engine.deployment import TaskResult
 from certwright.engine.request import request
 from world.exchange import Exchange, attach, exchange
 from world.hurry import hurried
@@ -72,10 +73,10 @@ def now_served(rows: Sequence[ServedRow]) -> set[str]:
 
 
 @contextmanager
-def house(folder: Path, **params: Any) -> Iterator[House]:
+def house(folder: Path, store_url: str | None = None, **params: Any) -> Iterator[House]:
     """A house in which nothing was issued yet; `params` change those of the task."""
     with authority() as ca, exchange(folder) as target:
-        site = Site(folder).initialise()
+        site = Site(folder, store_url=store_url).initialise()
         register(site, ca)
         with site.engine() as engine:
             managed = describe(engine, ca, key_type="rsa-2048")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from certwright.cli import main
-from certwright.exchange.verify import Patience
+from certwright.exchange.verification.verify import Patience
 from certwright.remoting.psrp import Limits
 from certwright.tasks.exchange import Exchange
 

@@ -65,6 +65,11 @@ class Running:
         """Whether it runs."""
         return self._process.is_alive()
 
+    def has_told(self, words: str) -> bool:
+        """Whether these words stand in its standard error by now."""
+        told = self._folder / "err"
+        return told.exists() and words in told.read_text(errors="replace")
+
     def wait(self, seconds: float = 60) -> Ended:
         """Wait for its end; it is killed if that does not come in time."""
         self._process.join(seconds)

@@ -1,5 +1,6 @@
 """One installation of Certwright in a folder, and the authority it asks: what most end-to-end tests begin with."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +11,9 @@ from typing import Any
 
 from certwright import store
 from certwright.acme_server import AcmeServer, AcmeServerConfig
-from certwright.domain.managed import ManagedCertificate, Validation
+from certwright.domain.managed import ManagedCertificate
 from certwright.domain.runs import Entry
+from certwright.domain.validation import Validation
 from certwright.engine.context import Engine
 from certwright.engine.issuers import add_issuer
 from certwright.engine.journal import Listen
@@ -29,10 +31,11 @@ ISSUER = "house-ca"
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Our ACME server; it validates every name at `http_port` of loopback."""
+    """Our ACME server; it validates every name at `http_port`, or at `tls_port`, of loopback."""
 
     server: AcmeServer
     http_port: int
+    tls_port: int
 
     @property
     def http_address(self) -> str:
@@ -70,26 +73,38 @@ class Authority:
 
 @contextmanager
 def authority(
-    config: AcmeServerConfig | None = None, hosts: Mapping[str, tuple[str, ...]] | None = None
+    config: AcmeServerConfig | None = None,
+    hosts: Mapping[str, tuple[str, ...]] | None = None,
+    resolver: str | None = None,
+    http_port: int | None = None,
+    tls_port: int | None = None,
 ) -> Iterator[Authority]:
-    """An authority for which every name is this machine, or for which these `hosts` are all there are."""
-    loopback = loopback_config(config)
-    if hosts is not None:
-        loopback = replace(loopback, validation=replace(loopback.validation, hosts=hosts))
+    """An authority for which every name is this machine, or for which these `hosts` and `resolver` are all there is."""
+    loopback = loopback_config(config, http_port=http_port, tls_port=tls_port)
+    if hosts is not None or resolver:
+        validation = replace(loopback.validation, hosts=hosts or {}, resolver=resolver)
+        loopback = replace(loopback, validation=validation)
     with AcmeServer(loopback) as server:
-        yield Authority(server, loopback.validation.http_port)
+        yield Authority(server, loopback.validation.http_port, loopback.validation.tls_port)
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One installation."""
+    """One installation, or a node of one whose store is at `store_url`.
+
+    It asks `resolvers`, or those of the system, and runs programs from `script_folders`.
+    """
 
     folder: Path
+    resolvers: tuple[str, ...] = ()
+    script_folders: tuple[Path, ...] = ()
+    store_url: str | None = None
 
     @property
     def settings(self) -> Settings:
         """Its places."""
-        return Settings(self.folder / "data", key_folder=self.folder / "keys", master_key_file=self.key_file)
+        places = Settings(self.folder / "data", key_folder=self.folder / "keys", master_key_file=self.key_file)
+        return replace(places, resolvers=self.resolvers, script_folders=self.script_folders, store_url=self.store_url)
 
     @property
     def key_file(self) -> Path:
@@ -102,8 +117,11 @@ class Site:
         return {
             "CERTWRIGHT_DATA": str(self.settings.data_folder),
             "CERTWRIGHT_MASTER_KEY_FILE": str(self.key_file),
+            "CERTWRIGHT_STORE": self.store_url or "",
             "HOME": str(self.folder),
             "COLUMNS": "200",
+            "CERTWRIGHT_RESOLVERS": ",".join(self.resolvers),
+            "CERTWRIGHT_SCRIPT_FOLDERS": os.pathsep.join(map(str, self.script_folders)),
         }
 
     def initialise(self) -> "Site":
@@ -115,7 +133,7 @@ class Site:
         """Another one in the same state; nobody may be working on this one."""
         shutil.copytree(self.folder / "data", folder / "data")
         shutil.copytree(self.folder / "keys", folder / "keys")
-        return Site(folder)
+        return Site(folder, self.resolvers)
 
     @contextmanager
     def engine(self, listen: Listen | None = None, now: Callable[[], datetime] = utc_now) -> Iterator[Engine]:

@@ -40,13 +40,20 @@ class Authorization:
             expires=fields.time_or_none("expires"),
         )
 
-    def answers(self, thumbprint: str) -> list[Answer]:
-        """What the account with that key thumbprint may show: one for each challenge that has a token."""
-        return [
-            Answer(self.identifier, self.wildcard, challenge, challenge.token, f"{challenge.token}.{thumbprint}")
-            for challenge in self.challenges
-            if challenge.token
-        ]
+    def answers(self, thumbprint: str, account_url: str) -> list[Answer]:
+        """What the account with that URL and key thumbprint may show: one for each challenge that can be answered."""
+        return [self._answer(each, thumbprint, account_url) for each in self.challenges if each.answerable]
+
+    def _answer(self, challenge: Challenge, thumbprint: str, account_url: str) -> Answer:
+        token = challenge.token or ""
+        return Answer(
+            identifier=self.identifier,
+            wildcard=self.wildcard,
+            challenge=challenge,
+            token=token,
+            key_authorization=f"{token}.{thumbprint}" if token else "",
+            account_uris=tuple(dict.fromkeys((challenge.account_uri or account_url, account_url))),
+        )
 
     def failure(self) -> ValidationFailure | None:
         """Why it is of no use any more; None while it is pending or valid."""
@@ -54,8 +61,10 @@ class Authorization:
             return None
         for challenge in self.challenges:
             if challenge.error:
-                return ValidationFailure(self.identifier, challenge.type, challenge.error)
-        return ValidationFailure(self.identifier, "", Problem(detail=f"the authorization is {self.status}"))
+                return ValidationFailure(self.identifier, challenge.type, challenge.error, self.wildcard)
+        return ValidationFailure(
+            self.identifier, "", Problem(detail=f"the authorization is {self.status}"), self.wildcard
+        )
 
 
 def fetch(client: AcmeClient, url: str, deadline: Deadline | None = None) -> Authorization:

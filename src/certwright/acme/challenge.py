@@ -1,4 +1,4 @@
-"""Challenges and their answers (RFC 8555 section 8, RFC 8737, RFC 8738)."""
+"""Challenges and their answers (RFC 8555 section 8, RFC 8737, RFC 8738, draft-ietf-acme-dns-persist-01)."""
 
 import hashlib
 import re
@@ -14,6 +14,10 @@ from certwright.acme.wire import Fields
 
 # Section 8: base64url only. Tokens become file names and URL paths, so nothing else may pass.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_PERSIST = "dns-persist-01"
+# Section 3.1 of the draft: lower-case A-labels without a dot at the end, ten of them at most.
+_ISSUER = re.compile(r"(?=.{1,253}$)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
+_MOST_ISSUERS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,11 @@ class Challenge:
     status: str
     """``pending``, ``processing``, ``valid`` or ``invalid``."""
     token: str | None = None
-    """Absent in types that this package does not know."""
+    """Absent in dns-persist-01, and in types that this package does not know."""
+    issuer_domain_names: tuple[str, ...] = ()
+    """Of dns-persist-01: the names that the record may name the CA by."""
+    account_uri: str | None = None
+    """Of dns-persist-01: the account as the CA wants it written in the record."""
     error: Problem | None = None
 
     @classmethod
@@ -39,13 +47,26 @@ class Challenge:
             url=fields.url("url"),
             status=fields.text_or_none("status") or "pending",
             token=token,
+            issuer_domain_names=fields.texts("issuer-domain-names"),
+            account_uri=fields.text_or_none("accounturi"),
             error=Problem.parse(fields.any("error")) if "error" in fields else None,
         )
+
+    @property
+    def answerable(self) -> bool:
+        """Whether this package can tell what answers it; a malformed dns-persist-01 is to be left alone."""
+        names = self.issuer_domain_names
+        if self.type == _PERSIST:
+            return 0 < len(names) <= _MOST_ISSUERS and all(map(_ISSUER.fullmatch, names))
+        return self.token is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What has to be shown to the CA for one challenge of one identifier."""
+    """What has to be shown to the CA for one challenge of one identifier.
+
+    dns-persist-01 has neither token nor key authorization: its record names the account.
+    """
 
     identifier: Identifier
     """Without ``*.``: also a wildcard is validated at its base name."""
@@ -54,6 +75,8 @@ class Answer:
     token: str
     key_authorization: str = field(repr=False)
     """The content of http-01 (RFC 8555 section 8.1)."""
+    account_uris: tuple[str, ...] = ()
+    """The URIs of the account that the CA takes in a record of dns-persist-01, its own choice first."""
 
     @property
     def type(self) -> str:

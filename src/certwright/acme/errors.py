@@ -6,6 +6,8 @@
     ├── TransportError            no complete answer came
     │   ├── ConnectionFailed      refused, reset, closed, or the name has no address
     │   ├── TimedOut
+    │   ├── ProxyFailed           the proxy could not be reached, or opened no way
+    │   │   └── ProxyDenied       the proxy wants a credential, or another one
     │   ├── TLSFailed             no handshake: perhaps the port does not speak TLS
     │   │   └── NotTrusted        the server's certificate is not trusted here
     │   ├── AnswerTooLarge
@@ -37,12 +39,13 @@ class AcmeError(Exception):
 
 
 class TransportError(AcmeError):
-    """No complete answer came from ``url``."""
+    """No complete answer came from ``url``; ``proxy`` is the address of the proxy on the way there, if there is one."""
 
-    def __init__(self, url: str, reason: str) -> None:
+    def __init__(self, url: str, reason: str, proxy: str = "") -> None:
         super().__init__(f"{url}: {reason}")
         self.url = url
         self.reason = printable(reason)
+        self.proxy = proxy
 
 
 class ConnectionFailed(TransportError):
@@ -51,6 +54,14 @@ class ConnectionFailed(TransportError):
 
 class TimedOut(TransportError):
     """The answer was not complete in time."""
+
+
+class ProxyFailed(TransportError):
+    """The proxy could not be reached, or opened no way to the server."""
+
+
+class ProxyDenied(ProxyFailed):
+    """The proxy wants a credential, or another one."""
 
 
 class TLSFailed(TransportError):
@@ -131,9 +142,12 @@ class ValidationFailure:
     challenge: str
     """The challenge type that failed; empty if the authorization failed without one."""
     problem: Problem
+    wildcard: bool = False
+    """Whether it was to be proved for the wildcard; the identifier has no ``*.``."""
 
     def __str__(self) -> str:
-        return f"{self.identifier}{f' ({self.challenge})' if self.challenge else ''}: {self.problem}"
+        name = f"*.{self.identifier}" if self.wildcard else self.identifier
+        return f"{name}{f' ({self.challenge})' if self.challenge else ''}: {self.problem}"
 
 
 class OrderInvalid(AcmeError):

@@ -28,7 +28,7 @@ from certwright.acme.errors import (
 from certwright.acme.identifier import Identifier
 from certwright.acme.order import Order
 
-_SOONEST = 0.05  # seconds between two looks at an order
+_SOONEST, _LATEST = 0.01, 5.0  # seconds between two looks at an order that the CA says nothing about
 
 _REPLACES_REFUSED = frozenset(
     {problem.ALREADY_REPLACED, problem.MALFORMED, problem.UNAUTHORIZED, "urn:ietf:params:acme:error:conflict"}
@@ -164,14 +164,15 @@ def _authorize(run: _Run, current: Order, solve: Solve) -> Order:
     run.on_step(Step.AUTHORIZATIONS_READ, f"{len(pending)} of {len(found)} still to be proved")
     if not pending:
         return _poll(run, current, "pending")
-    thumbprint = run.client.account_key.thumbprint
-    with solve([answer for each in pending for answer in each.answers(thumbprint)]) as chosen:
+    account = run.client.account_key.thumbprint, run.client.require_account()
+    with solve([answer for each in pending for answer in each.answers(*account)]) as chosen:
         parallel.each(partial(_respond, run), _chosen_for(pending, chosen))
         told = ", ".join(f"{answer.identifier} by {answer.type}" for answer in chosen)
         run.on_step(Step.ANSWERED, told)
         current = _poll(run, current, "pending")
-    if current.status != "invalid":
-        run.on_step(Step.VALIDATED, told)
+        if current.status == "invalid":
+            raise _invalid(run, current)  # while the answers still stand, so that the caller can look at them
+    run.on_step(Step.VALIDATED, told)
     return current
 
 
@@ -214,10 +215,10 @@ def _finalize(run: _Run, current: Order, csr: bytes) -> Order:
 
 def _poll(run: _Run, current: Order, status: str) -> Order:
     """Look at the order until it is no longer in ``status``: it alone sums up all its authorizations."""
-    pauses = backoff(_SOONEST, 1.5, 5)
+    pauses = backoff(_SOONEST, 2, _LATEST)
     while current.status == status:
         asked = current.retry_after
-        pause = next(pauses) if asked is None else max(asked, _SOONEST)
+        pause = asked or next(pauses)
         if not run.deadline.allows(pause):
             wished = "" if asked is None else f" and asks to be asked again in {asked:.0f} s"
             raise DeadlineExceeded(f"the CA still has {current.url} {status!r}{wished}; it can be resumed")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urljoin
 
@@ -85,6 +86,33 @@ def _epoch(date: str) -> float | None:
         return parsed.replace(tzinfo=parsed.tzinfo or UTC).timestamp()
     except (ValueError, OverflowError, IndexError):
         return None
+
+
+class Proxy(Protocol):
+    """What the client needs to know of an HTTP proxy that opens tunnels (CONNECT)."""
+
+    @property
+    def address(self) -> str:
+        """``http://HOST:PORT``."""
+        ...
+
+    @property
+    def authorization(self) -> str | None:
+        """The value of Proxy-Authorization, if it wants one; shown nowhere."""
+        ...
+
+    @property
+    def roots(self) -> Path | None:
+        """PEM certificates that it signs with where it opens TLS; trusted beside the others."""
+        ...
+
+    def __hash__(self) -> int:
+        """Equal ones are the same way, on which connections are shared."""
+        ...
+
+    def takes(self, host: str) -> bool:
+        """Whether ``host`` is reached through it."""
+        ...
 
 
 class Transport(Protocol):

@@ -1,6 +1,9 @@
-"""An ACME server with a CA of its own: RFC 8555, RFC 8738 (IP), RFC 8737 (tls-alpn-01), RFC 9773 (ARI), profiles.
+"""An ACME server with a CA of its own, for the sandbox and for tests.
 
-The sandbox's CA now. It shares no code with our ACME client, so that neither hides the other's mistakes.
+RFC 8555, RFC 8737 (tls-alpn-01), RFC 8738 (IP addresses), RFC 9773 (renewal information), RFC 8659 and 8657 (CAA),
+draft-ietf-acme-profiles, draft-ietf-acme-dns-persist-01.
+
+It shares no code with our ACME client, so that neither hides the other's mistakes.
 `server.AcmeServer` is the way in, `ca.CertificateAuthority` its CA, `config` what can be chosen.
 """
 

@@ -81,7 +81,7 @@ class ValidationConfig:
         tls_port: Where tls-alpn-01 connects to, and https redirects.
         hosts: Addresses by name; ``*`` is for all names that are not listed. Looked at before the resolver.
         resolver: ``host:port`` (or ``[v6]:port``) of a recursive DNS server. Without it only ``hosts`` is known
-            and dns-01 fails.
+            and what DNS must prove fails.
         timeout: Seconds for one validation, redirects included.
         delay: Seconds to wait before each validation.
     """
@@ -103,11 +103,12 @@ class AcmeServerConfig:
         port: 0 chooses a free one.
         require_terms: Whether accounts must agree to the terms of service.
         website: For people, in the directory.
-        caa_identities: Names a CAA record may allow this CA under, in the directory.
+        caa_identities: Names a CAA or dns-persist-01 record may name this CA by, in the directory. With them CAA is
+            checked for all names that the resolver finds.
         external_account_keys: HMAC keys in base64url by key identifier (RFC 8555 section 7.3.4).
         external_account_required: Whether an account needs one of them.
         nonce_rejection_percent: Share of good nonces that are refused.
-        challenge_types: Offered where the identifier allows them.
+        challenge_types: Offered where the identifier allows them; dns-persist-01 needs ``caa_identities``.
         reuse_authorizations: Whether a new order takes over the account's valid authorizations.
         order_lifetime: Until an order, and a pending authorization, expires.
         authorization_lifetime: Until a valid authorization expires.
@@ -127,7 +128,7 @@ class AcmeServerConfig:
     external_account_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     external_account_required: bool = False
     nonce_rejection_percent: int = 0
-    challenge_types: tuple[str, ...] = ("http-01", "dns-01", "tls-alpn-01")
+    challenge_types: tuple[str, ...] = ("http-01", "dns-01", "tls-alpn-01", "dns-persist-01")
     reuse_authorizations: bool = False
     order_lifetime: timedelta = timedelta(hours=8)
     authorization_lifetime: timedelta = timedelta(days=10)

@@ -19,6 +19,7 @@ class ErrorType(StrEnum):
     BAD_PUBLIC_KEY = "badPublicKey"
     BAD_REVOCATION_REASON = "badRevocationReason"
     BAD_SIGNATURE_ALGORITHM = "badSignatureAlgorithm"
+    CAA = "caa"
     COMPOUND = "compound"
     CONNECTION = "connection"
     DNS = "dns"
@@ -39,6 +40,7 @@ class ErrorType(StrEnum):
 
 _STATUS = {
     ErrorType.ALREADY_REPLACED: HTTPStatus.CONFLICT,
+    ErrorType.CAA: HTTPStatus.FORBIDDEN,
     ErrorType.EXTERNAL_ACCOUNT_REQUIRED: HTTPStatus.FORBIDDEN,
     ErrorType.ORDER_NOT_READY: HTTPStatus.FORBIDDEN,
     ErrorType.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
@@ -107,6 +109,11 @@ def combine(problems: Sequence[Problem]) -> Problem:
         status=problems[0].status,
         subproblems=problems,
     )
+
+
+def named(problem: Problem, identifier: Mapping[str, str]) -> Problem:
+    """The same problem with the identifier at fault."""
+    return Problem(problem.type, problem.detail, status=problem.status, identifier=identifier)
 
 
 def malformed(detail: str, status: int = HTTPStatus.BAD_REQUEST) -> Problem:

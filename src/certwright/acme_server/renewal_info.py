@@ -50,7 +50,7 @@ def certificate_identifier(certificate: x509.Certificate) -> str:
         raise ValueError("the authority key identifier has no key identifier")
     serial = certificate.serial_number
     # DER: two's complement, hence room for the sign bit.
-    content = serial.to_bytes(serial.bit_length() // 8 + 1)
+    content = serial.to_bytes(serial.bit_length() // 8 + 1, signed=True)
     return f"{b64url(extension.value.key_identifier)}.{b64url(content)}"
 
 

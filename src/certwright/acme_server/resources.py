@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -12,7 +12,9 @@ from cryptography import x509
 from certwright.acme_server.ca import Chain
 from certwright.acme_server.identifiers import Identifier
 from certwright.acme_server.jws import AccountKey
-from certwright.acme_server.problem import Problem, combine, unauthorized
+from certwright.acme_server.problem import Problem, combine, named, unauthorized
+
+_CAA_HOLDS = timedelta(hours=8)  # Baseline Requirements section 3.2.2.8
 
 
 class Status(StrEnum):
@@ -51,7 +53,7 @@ class Account:
 
 @dataclass(slots=True)
 class Challenge:
-    """Section 8."""
+    """Section 8. dns-persist-01 has no token."""
 
     type: str
     token: str
@@ -63,7 +65,10 @@ class Challenge:
 
 @dataclass(slots=True)
 class Authorization:
-    """Section 7.1.4. ``identifier`` is the base of a wildcard, as in the object on the wire."""
+    """Section 7.1.4. ``identifier`` is the base of a wildcard, as in the object on the wire.
+
+    ``reusable_until`` is when further orders must not rely on it any more, if that is before ``expires``.
+    """
 
     account_id: str
     identifier: Identifier
@@ -71,12 +76,22 @@ class Authorization:
     expires: datetime
     challenges: tuple[Challenge, ...]
     status: Status = Status.PENDING
+    reusable_until: datetime | None = None
     id: str = field(default_factory=new_id)
 
     @property
     def proves(self) -> Identifier:
         """What a certificate may be for while this is valid."""
         return Identifier("dns", f"*.{self.identifier.value}") if self.wildcard else self.identifier
+
+    @property
+    def proof(self) -> Challenge:
+        """The challenge that made it valid."""
+        return next(challenge for challenge in self.challenges if challenge.status is Status.VALID)
+
+    def needs_caa(self, now: datetime) -> bool:
+        """Whether CAA was looked at too long ago to issue."""
+        return self.proof.validated is not None and now - self.proof.validated > _CAA_HOLDS
 
     def update(self, now: datetime) -> None:
         """Let time pass: a valid authorization expires, a pending one can no longer be fulfilled."""
@@ -158,4 +173,4 @@ def _loss(authorization: Authorization) -> Problem:
     error = next((c.error for c in authorization.challenges if c.error is not None), None)
     if error is None:
         error = unauthorized(f"The authorization for {authorization.identifier.value} is {authorization.status}.")
-    return Problem(error.type, error.detail, status=error.status, identifier=authorization.identifier.as_json())
+    return named(error, authorization.identifier.as_json())

@@ -64,7 +64,7 @@ class AcmeServer:
         self.ca_file.write_bytes(self.ca.root_pem)
         host = f"[{config.host}]" if ":" in config.host else config.host
         base_url = f"https://{host}:{self._listener.port}"
-        validator = Validator(config.validation)
+        validator = Validator(config.validation, config.caa_identities, clock)
         self._context = Context(config, self.ca, self.state, validator, self._jobs, clock, base_url)
         self._service = Service(self._context)
 

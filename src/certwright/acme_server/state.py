@@ -59,10 +59,11 @@ class State:
             self.challenges[challenge.id] = (authorization, challenge)
 
     def valid_authorization(self, account: Account, identifier: Identifier, now: datetime) -> Authorization | None:
-        """The account's authorization that proves ``identifier`` now, the newest if there are several."""
+        """The account's authorization that a new order for ``identifier`` may rely on, the newest of several."""
         for authorization in reversed(self._authorizations_of.get((account.id, identifier), [])):
             authorization.update(now)
-            if authorization.status is Status.VALID:
+            reusable = authorization.reusable_until is None or now < authorization.reusable_until
+            if authorization.status is Status.VALID and reusable:
                 return authorization
         return None
 

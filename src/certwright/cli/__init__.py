@@ -12,8 +12,9 @@ def main() -> None:
         from certwright.cli import streams  # noqa: PLC0415 - importing the package stays free of Typer
 
         streams.prepare()
+        from certwright.cli import session  # noqa: PLC0415 - as above
         from certwright.cli.app import app  # noqa: PLC0415 - as above
 
-        app(prog_name="certwright", args=sys.argv[1:])
+        session.start(app, sys.argv[1:])
     except KeyboardInterrupt:  # while the libraries were loaded, or at the very end
         sys.exit("Stopped.")

@@ -5,7 +5,29 @@ from typing import Annotated
 
 import typer
 
-from certwright.cli import certificate, credential, demo, deploy, initialise, issuer, probe, task
+from certwright.cli import (
+    backup,
+    certificate,
+    credential,
+    demo,
+    deploy,
+    diagnostics,
+    exchange,
+    housekeeping,
+    initialise,
+    issuer,
+    keys,
+    notification,
+    probe,
+    ready,
+    renewal,
+    serve,
+    status,
+    task,
+    validation,
+    watch,
+    window,
+)
 
 EPILOG = "Exit codes: 0 done, 1 failed, 2 usage, 3 not due or nothing to do, 4 waiting for a person."
 
@@ -22,10 +44,23 @@ app = typer.Typer(
 initialise.register(app)
 app.add_typer(issuer.app, name="issuer")
 app.add_typer(credential.app, name="credential")
+renewal.register(certificate.app)
+status.register(app, certificate.app)
 app.add_typer(certificate.app, name="certificate")
+app.add_typer(validation.app, name="validation")
 app.add_typer(task.app, name="task")
+app.add_typer(window.app, name="window")
+app.add_typer(notification.app, name="notification")
 deploy.register(app)
+serve.register(app)
+ready.register(app)
+app.add_typer(exchange.app, name="exchange")
 probe.register(app)
+backup.register(app)
+app.add_typer(watch.app, name="watch")
+housekeeping.register(app)
+diagnostics.register(app)
+app.add_typer(keys.app, name="keys")
 demo.register(app)
 
 

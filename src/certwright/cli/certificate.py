@@ -1,17 +1,22 @@
 """`certwright certificate`: what you want kept valid, and what was issued for it."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from certwright.cli.deploy import Now
+from certwright.cli.notification import sent_along
+from certwright.cli.proof import look, validation_of
 from certwright.cli.secret import read_file, read_secret
 from certwright.cli.session import Exit, Session, command, exit_code
-from certwright.cli.show import journal_lines, plan_lines, served, table
+from certwright.cli.show import journal_lines, plan_lines, report_lines, served, table
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.formats import PfxCipher
 from certwright.domain.keys import KeyType, PrivateKey, load_private_key
-from certwright.domain.managed import CertificateVersion, Validation
+from certwright.domain.managed import CertificateVersion
+from certwright.domain.validation import choose
 
 app = typer.Typer(help="Managed certificates.", no_args_is_help=True)
 Reference = Annotated[str, typer.Argument(metavar="CERT", help="Its id, title, or a name that only it has.")]
@@ -22,14 +27,29 @@ Force = Annotated[bool, typer.Option("--force", help="Also if it is not due.")]
 def new(
     session: Session,
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="The names, for example mail.contoso.com.")],
-    issuer: Annotated[str, typer.Option(help="The issuer that is to sign it.")],
+    issuer: Annotated[
+        list[str],
+        typer.Option(help="The issuer that is to sign it; given again: who stands in while that one fails."),
+    ],
     title: Annotated[str | None, typer.Option(help="What you call it [default: its first name].")] = None,
-    challenge: Annotated[str, typer.Option(help="How the names are proved: http, dns or tls-alpn.")] = "http",
+    dns: Annotated[
+        str | None,
+        typer.Option(metavar="CREDENTIAL", help="Prove the names by DNS records, with this credential; or: manual."),
+    ] = None,
+    dns_persist: Annotated[
+        bool,
+        typer.Option("--dns-persist", help="Prove the names by DNS records that you create once and that stay."),
+    ] = False,
     http_address: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS:PORT", help="Where to listen for http-01; :PORT is every address [default: :80]."
+            metavar="ADDRESS:PORT",
+            help="Where to listen for http-01, several with commas; :PORT is every address [default: :80].",
         ),
+    ] = None,
+    tls_alpn: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS:PORT", help="Prove the names by tls-alpn-01, and listen here, usually :443."),
     ] = None,
     http_check_via: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Check the answers here instead of at the names' addresses.")
@@ -56,9 +76,19 @@ def new(
 
     wish = managed.Wish(
         names=tuple(names),
-        issuer=issuer,
+        issuer=issuer[0],
+        fallback_issuers=tuple(issuer[1:]),
         title=title,
-        validation=_validation(challenge, http_address, _check(http_check_via, off=no_http_check), webroot),
+        validation=validation_of(
+            {
+                "--dns": dns,
+                "--dns-persist": dns_persist,
+                "--tls-alpn": tls_alpn,
+                "--http-address": http_address,
+                "--webroot": webroot,
+            },
+            look(http_check_via, off=no_http_check),
+        ),
         key_type=key,
         own_key=_own_key(key_file, key_password_file) if key_file else None,
         own_csr=read_file(csr, "a signing request") if csr else None,
@@ -77,6 +107,19 @@ def new(
     )
 
 
+@command(app, "issuers")
+def issuers(
+    session: Session,
+    certificate: Reference,
+    names: Annotated[list[str], typer.Argument(metavar="ISSUER...", help="In the order in which they are asked.")],
+) -> None:
+    """Choose who signs a certificate: the first, and the others while that one fails by a fault of its own."""
+    from certwright.engine.managed import set_issuers  # noqa: PLC0415 - loads the store
+
+    changed = set_issuers(session.engine, certificate, names)
+    session.say(f"{changed.title}: {', else '.join(changed.issuers)}.", **changed.model_dump(mode="json"))
+
+
 @command(app, "list")
 def list_certificates(session: Session) -> None:
     """List the managed certificates."""
@@ -87,13 +130,14 @@ def list_certificates(session: Session) -> None:
         [s.data() for s in found],
         lambda console: console.print(
             table(
-                ["Id", "Title", "Names", "Issuer", "Valid until", "Next look", "Deployed"],
+                ["Id", "Title", "Health", "Names", "Issuer", "Valid until", "Next look", "Deployed"],
                 [
                     [
                         s.managed.id,
                         s.managed.title,
+                        s.health.health if s.health.rule == "well" else f"{s.health.health}: {s.health.rule}",
                         ", ".join(i.unicode for i in s.managed.identifiers),
-                        s.managed.issuer,
+                        ", else ".join(s.managed.issuers),
                         f"{s.facts.not_after:%Y-%m-%d %H:%M}" if s.facts else "not issued",
                         "now" if s.decision.due else f"{s.decision.next_check:%Y-%m-%d %H:%M}",
                         s.deployed,
@@ -116,7 +160,8 @@ def show(session: Session, certificate: Reference) -> None:
         for label, value in found.lines():
             console.print(f"{label:<16} {value}")
         for state in found.states:
-            console.print(served(console, state.served, f"Task {state.task_id}: {state.stage} {state.message}"))
+            headline = f"Task {found.managed.task(state.task_id).title}: {state.stage} {state.message}".rstrip()
+            console.print(served(console, state.served, headline) if state.served else headline)
 
     session.emit(found.data(), to_person)
 
@@ -132,20 +177,18 @@ def preview(session: Session, certificate: Reference) -> None:
         f"Request: {'due' if found.decision.due else 'not due'}. {found.decision.message}",
         *(["An order that was begun earlier would be resumed."] if found.resumes else []),
         *(found.obstacle.explain() if found.obstacle else []),
-        *(
-            f"  {i.unicode}: {managed.validations[0].challenge} by {managed.validations[0].solver}"
-            for i in managed.identifiers
-        ),
-        f"Key: {managed.key.type}, {managed.key.source}. Issuer: {managed.issuer}.",
+        *(f"  {i.unicode}: {choose(managed.validations, i).title}" for i in managed.identifiers),
+        f"Key: {managed.key.type}, {managed.key.source}. Issuer: {', else '.join(managed.issuers)}.",
     ]
     for item in found.tasks:
-        lines.append(f"Task {item.task.title}:")
+        lines.append(f"Task {item.task.title} ({item.task.when}):")
         if item.error:
             lines += [f"  {line}" for line in item.error.explain()]
         elif item.plan:
             lines += [f"  {line}" for line in plan_lines(item.plan)]
         else:
             lines.append("  planned when the first certificate is there")
+    lines += [f"{one.task.title}: {one.message}" for one in found.held]
     data = {
         "due": found.decision.due,
         "reason": found.decision.reason,
@@ -160,6 +203,7 @@ def preview(session: Session, certificate: Reference) -> None:
             }
             for item in found.tasks
         ],
+        "held": [one.data() for one in found.held],
     }
     session.emit(data, lambda console: console.print("\n".join(lines)))
     if found.obstacle:
@@ -170,11 +214,32 @@ def preview(session: Session, certificate: Reference) -> None:
 
 @command(app, "test")
 def test(session: Session, certificate: Reference) -> None:
-    """Try the authority, the validation of each name and the targets, without asking for a certificate."""
+    """Try all that a request and a deployment need: authority, names, proofs, targets; no validation is attempted."""
     from certwright.engine.test import test as attempt  # noqa: PLC0415 - loads the store
 
-    attempt(session.engine, certificate)
-    session.say("Everything that a request and a deployment need works.", ok=True)
+    report = attempt(session.engine, certificate)
+    session.emit(
+        {**report.model_dump(mode="json"), "ready": report.is_ready},
+        lambda console: console.print("\n".join(report_lines(report))),
+    )
+    if not report.is_ready:
+        session.code = Exit.FAILED
+
+
+@command(app, "persist")
+def persist(
+    session: Session,
+    certificate: Reference,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The day on which they end, at 0:00 UTC [default: they do not end]."),
+    ] = None,
+) -> None:
+    """Print the DNS records that prove the names by dns-persist-01; create them once, they stay."""
+    from certwright.engine.persist import records  # noqa: PLC0415 - loads the store
+
+    found = records(session.engine, certificate, until.replace(tzinfo=UTC) if until else None)
+    session.emit([r.data() for r in found], lambda console: console.print("\n".join(r.line for r in found)))
 
 
 @command(app, "request")
@@ -199,14 +264,22 @@ def renew(
     session: Session,
     certificate: Annotated[str | None, typer.Argument(metavar="[CERT]", help="Without it: all that is due.")] = None,
     force: Force = False,
+    now: Now = False,
 ) -> None:
     """Get what is due and run the deployment tasks that have not put it to use."""
     from certwright.cli.deploy import report, worst  # noqa: PLC0415 - loads the store
     from certwright.engine import renew as engine  # noqa: PLC0415 - as above
 
-    if force and certificate is None:
-        raise ConfigurationError("--force needs a certificate: renewing all that is not due would meet rate limits.")
-    done = [engine.renew(session.engine, certificate, force=force)] if certificate else engine.renew_all(session.engine)
+    if certificate is None:
+        if force:
+            raise ConfigurationError(
+                "--force needs a certificate: renewing all that is not due would meet rate limits."
+            )
+        if now:
+            raise ConfigurationError("--now needs a certificate: it is a word for one that you look at.")
+        done = engine.renew_all(session.engine)
+    else:
+        done = [engine.renew(session.engine, certificate, force=force, anytime=now)]
     codes = [worst(item.tasks) for item in done] + [exit_code(item.error) for item in done if item.error]
     if not done or all(item.nothing_to_do for item in done):
         session.code = Exit.NOTHING_TO_DO
@@ -214,7 +287,8 @@ def renew(
         session.code = max(codes, default=Exit.DONE, key=_severity)
     for item in done:
         report(session, item.tasks)
-    session.emit([_renewal(item) for item in done], lambda console: console.print("\n".join(_renewal_lines(done))))
+    lines = [*_renewal_lines(done), *sent_along(session)]
+    session.emit([_renewal(item) for item in done], lambda console: console.print("\n".join(lines)))
 
 
 @command(app, "revoke")
@@ -269,7 +343,10 @@ def log(
     def to_person(console: Any) -> None:
         for run, entries in found:
             ended = run.outcome or "under way"
-            console.print(f"{run.kind} {run.id} of {run.started_at:%Y-%m-%d %H:%M} UTC: {ended} {run.message}".rstrip())
+            told = {line.strip() for entry in entries for line in entry.detail.splitlines()}
+            first, *more = run.message.splitlines() or [""]
+            console.print(f"{run.kind} {run.id} of {run.started_at:%Y-%m-%d %H:%M} UTC: {ended} {first}".rstrip())
+            console.print("".join(f"{line}\n" for line in more if line.strip() not in told), end="")
             console.print("\n".join(f"  {line}" for line in journal_lines(entries)))
         if not found:
             console.print("Nothing was done for it yet.")
@@ -286,7 +363,9 @@ def export(
     session: Session,
     certificate: Reference,
     folder: Annotated[Path, typer.Option("--to", help="The folder to write into.")] = Path(),
-    form: Annotated[str, typer.Option("--format", help="pem, fullchain, pfx or der.")] = "pem",
+    form: Annotated[
+        str, typer.Option("--format", help="pem, fullchain, pfx, der, or p7b (its issuers alone).")
+    ] = "pem",
     cipher: Annotated[
         PfxCipher, typer.Option(help="For pfx: legacy (3DES/SHA-1, old Windows) or modern (AES-256/SHA-256).")
     ] = PfxCipher.LEGACY,
@@ -311,8 +390,10 @@ def export(
 def _next(session: Session, managed_id: str) -> str:
     """What puts a new version to use."""
     with session.engine.store.read() as unit:
-        tasks = unit.managed.get(managed_id).tasks
-    if any(task.enabled for task in tasks):
+        kinds = {task.kind for task in unit.managed.get(managed_id).deploying}
+    if kinds == {"exchange"}:
+        return f"certwright exchange plan {managed_id}"
+    if kinds:
         return f"certwright deploy {managed_id}"
     return f"certwright task add {managed_id} KIND ..., or certwright certificate export {managed_id}"
 
@@ -320,42 +401,6 @@ def _next(session: Session, managed_id: str) -> str:
 def _own_key(file: str, password_file: str | None) -> PrivateKey:
     password = read_secret(password_file, "key's password").encode() if password_file else None
     return load_private_key(read_file(file, "a private key"), password)
-
-
-def _check(via: str | None, *, off: bool) -> dict[str, Any]:
-    """The parameters that say how the answers are looked at."""
-    if off and via:
-        raise ConfigurationError("--no-http-check and --http-check-via exclude each other.")
-    return {"precheck": False} if off else _set(check_via=via)
-
-
-def _listen(address: str) -> dict[str, Any]:
-    """The parameters that say where the listener listens."""
-    from certwright.probe import Endpoint  # noqa: PLC0415 - loads cryptography
-
-    everywhere = address.startswith(":") and not address.startswith("::")
-    where = Endpoint.parse(f"localhost{address}" if everywhere else address)
-    return {"port": where.port} if everywhere else {"address": where.host, "port": where.port}
-
-
-def _validation(challenge: str, address: str | None, check: dict[str, Any], webroot: str | None) -> Validation:
-    """How the names are proved, from the options."""
-    kinds = {"http": "http-01", "dns": "dns-01", "tls-alpn": "tls-alpn-01"}
-    kind = kinds.get(challenge, challenge)
-    if kind != "http-01":
-        raise ConfigurationError(
-            f"The challenge {challenge!r} cannot be answered by this release.", hint="Use --challenge http."
-        )
-    if webroot:
-        if address:
-            raise ConfigurationError("--http-address and --webroot exclude each other: choose who answers on port 80.")
-        return Validation(challenge="http-01", solver="webroot", params={"path": webroot, **check})
-    listen = _listen(address) if address else {}
-    return Validation(challenge="http-01", solver="http_listener", params={**listen, **check})
-
-
-def _set(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _severity(code: Exit) -> int:

@@ -1,49 +1,140 @@
-"""`certwright credential`: user names and passwords for targets; stored encrypted, shown never."""
+"""`certwright credential`: what signs in to targets and DNS services; stored encrypted, shown never."""
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import typer
 
+from certwright.cli.params import PluginGroup, given, options, secret_options, secrets_given
 from certwright.cli.secret import read_secret
 from certwright.cli.session import Session, command
 from certwright.cli.show import table
 from certwright.domain.errors import ConfigurationError
+from certwright.engine.catalog import Plugin
 from certwright.sdk.context import Credential
 
+app = typer.Typer(
+    help="User names, passwords and keys for targets and DNS services; shown never.", no_args_is_help=True
+)
+Name = Annotated[str, typer.Argument(help="What you call it.")]
+PasswordFile = Annotated[
+    str | None, typer.Option(help="File with the password; - is standard input. Without it you are asked.")
+]
+_OWN = {
+    "exchange": "A user name and its password for Exchange.",
+    "pfx": "The password of exported PFX files.",
+    "proxy": "A user name and its password for the proxy that requests leave through.",
+    "script": "What a program of yours signs in with.",
+}
 
-class Kind(StrEnum):
-    """What a credential is for."""
 
-    EXCHANGE = "exchange"
-    PFX = "pfx"
+def _add_exchange(group: typer.Typer) -> None:
+    @command(group, "exchange", help=_OWN["exchange"])
+    def add(
+        session: Session,
+        name: Name,
+        username: Annotated[str, typer.Option(help="The user name, for example svc-certs@contoso.com.")],
+        password_file: PasswordFile = None,
+    ) -> None:
+        _store(session, "exchange", Credential(name, username, _password(password_file)))
 
 
-app = typer.Typer(help="User names and passwords for targets; shown never.", no_args_is_help=True)
+def _add_pfx(group: typer.Typer) -> None:
+    @command(group, "pfx", help=_OWN["pfx"])
+    def add(session: Session, name: Name, password_file: PasswordFile = None) -> None:
+        _store(session, "pfx", Credential(name, "", _password(password_file)))
 
 
-@command(app, "add")
-def add(
-    session: Session,
-    kind: Annotated[Kind, typer.Argument(help="What it is for: exchange, or pfx for the password of exported files.")],
-    name: Annotated[str, typer.Argument(help="What you call it.")],
-    username: Annotated[
-        str | None, typer.Option(help="The user name, for example svc-certs@contoso.com; exchange needs it.")
-    ] = None,
-    password_file: Annotated[
-        str | None, typer.Option(help="File with the password; - is standard input. Without it you are asked.")
-    ] = None,
-) -> None:
-    """Store a credential. Adding one that exists replaces its user name and password."""
-    if kind is Kind.EXCHANGE and username is None:
-        raise ConfigurationError("A credential for exchange needs a user name.", hint="Give it with --username.")
-    password = read_secret(password_file, "password")
+def _add_proxy(group: typer.Typer) -> None:
+    @command(group, "proxy", help=_OWN["proxy"])
+    def add(
+        session: Session,
+        name: Name,
+        username: Annotated[str, typer.Option(help="The user name.")],
+        password_file: PasswordFile = None,
+    ) -> None:
+        _store(session, "proxy", Credential(name, username, _password(password_file)))
+
+
+def _add_script(group: typer.Typer) -> None:
+    @command(group, "script", help=_OWN["script"])
+    def add(
+        session: Session,
+        name: Name,
+        username: Annotated[str | None, typer.Option(help="The user name, if there is one.")] = None,
+        password_file: PasswordFile = None,
+    ) -> None:
+        _store(session, "script", Credential(name, username or "", _password(password_file)))
+
+
+def _password(file: str | None) -> str:
+    password = read_secret(file, "password")
     if len(password.splitlines()) > 1:
         raise ConfigurationError("The password has line breaks in it.", hint="Write it on one line, alone in the file.")
-    credential = Credential(name, username or "", password)
+    return password
+
+
+def _store(session: Session, kind: str, credential: Credential) -> None:
+    from certwright.engine.dns import check_name  # noqa: PLC0415 - loads the store
+
+    check_name(credential.name)
     with session.engine.store.write() as unit:
         unit.credentials.add(kind, credential)
-    session.say(f"The credential {name!r} is stored.", name=name, kind=kind, username=credential.username)
+    session.say(
+        f"The credential {credential.name!r} is stored.", name=credential.name, kind=kind, username=credential.username
+    )
+
+
+def _build(group: typer.Typer, plugin: Plugin) -> None:
+    signature = [*options(plugin.params), *secret_options(plugin.params)]
+
+    @command(group, f"dns:{plugin.name}", signature=signature, help=plugin.page.split("\n\n")[0])
+    def add(
+        session: Session,
+        name: Name,
+        no_check: Annotated[
+            bool, typer.Option("--no-check", help="Store it without signing in with it first.")
+        ] = False,
+        **values: Any,
+    ) -> None:
+        from certwright.engine.credentials import store_credential  # noqa: PLC0415 - loads the store
+
+        params = {**given(plugin.params, values), **secrets_given(plugin.params, values)}
+        seen = store_credential(session.engine, plugin.name, name, params, checked=not no_check)
+        session.say(
+            f"The credential {name!r} is stored. {seen}".strip(), name=name, kind=f"dns:{plugin.name}", seen=seen
+        )
+
+
+class _AddGroup(PluginGroup):
+    kind = "dns"
+    prefix = "dns:"
+    build = staticmethod(_build)
+    own: ClassVar = {"exchange": _add_exchange, "pfx": _add_pfx, "proxy": _add_proxy, "script": _add_script}
+
+
+app.add_typer(
+    typer.Typer(
+        cls=_AddGroup,
+        help="Store a credential. Adding one that exists replaces it wherever it is used.",
+        no_args_is_help=True,
+    ),
+    name="add",
+)
+
+
+@command(app, "kinds")
+def list_kinds(session: Session) -> None:
+    """List the kinds of credential there are, for `certwright credential add`; those of dns: are DNS providers."""
+    from certwright.engine.credentials import dns_kinds  # noqa: PLC0415 - loads the store
+
+    rows = [{"kind": kind, "for": sentence, "unavailable": ""} for kind, sentence in _OWN.items()]
+    rows += [{"kind": f"dns:{k.name}", "for": k.sentence, "unavailable": k.unavailable} for k in dns_kinds()]
+    session.emit(
+        rows,
+        lambda console: console.print(
+            table(["Kind", "What it is for", "Unavailable here"], [list(row.values()) for row in rows])
+        ),
+    )
 
 
 @command(app, "list")
@@ -51,21 +142,41 @@ def list_credentials(session: Session) -> None:
     """List the credentials and who uses them."""
     with session.engine.store.read() as unit:
         found = unit.credentials.list()
-    rows = [{"name": c.name, "kind": c.kind, "username": c.username, "used_by": list(c.used_by)} for c in found]
+    rows = [{"name": c.name, "kind": c.kind, **c.shown, "used_by": list(c.used_by)} for c in found]
     session.emit(
         rows,
         lambda console: console.print(
             table(
-                ["Name", "Kind", "User name", "Used by"],
-                [[c.name, c.kind, c.username, ", ".join(c.used_by) or "nothing"] for c in found],
+                ["Name", "Kind", "What may be shown", "Used by"],
+                [[c.name, c.kind, _shown(c.shown), ", ".join(c.used_by) or "nothing"] for c in found],
             )
         ),
     )
 
 
+def _shown(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in values.items() if value not in ("", None))
+
+
+@command(app, "test")
+def try_out(
+    session: Session,
+    name: Annotated[str, typer.Argument(help="The credential of a DNS provider.")],
+    domain: Annotated[
+        str | None, typer.Argument(help="A domain of yours: a random record is written there, seen, and removed.")
+    ] = None,
+) -> None:
+    """Sign in to a DNS service, and with a domain try a record there as a request would."""
+    from certwright.engine.credentials import try_credential  # noqa: PLC0415 - loads the store
+
+    seen = try_credential(session.engine, name, domain)
+    session.say(seen, name=name, domain=domain)
+
+
 @command(app, "remove")
 def remove(session: Session, name: Annotated[str, typer.Argument(help="The credential.")]) -> None:
     """Remove a credential that nothing uses."""
-    with session.engine.store.write() as unit:
-        unit.credentials.remove(name)
+    from certwright.engine.credentials import remove_credential  # noqa: PLC0415 - loads the store
+
+    remove_credential(session.engine, name)
     session.say(f"The credential {name!r} is removed.")

@@ -15,6 +15,7 @@ from certwright.domain.errors import CertwrightError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from certwright.engine.deployment import TaskResult
     from certwright.sandbox import World
 
 TASK = "exchange"
@@ -28,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the world running and say how to look at it.")] = False,
 ) -> None:
-    """Run the whole main job against a simulated Exchange server and a real ACME server, here, on loopback."""
+    """Run the whole main job against three simulated Exchange servers and a real ACME server, here, on loopback."""
     from rich.console import Console  # noqa: PLC0415 - loaded only where it is used
 
     try:
@@ -37,15 +38,17 @@ def demo(
         typer.echo(f"The demo needs {missing.name}: install Certwright with its extra `sandbox`.", err=True)
         raise typer.Exit(Exit.USAGE) from missing
 
-    progress = Progress(sys.stdout)
+    progress = Progress(sys.stdout, outline=True)
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160, soft_wrap=True)
     good = False
     try:
-        _say(console, "Start an ACME authority and a simulated Exchange server on loopback.")
+        _say(console, "Start an ACME authority and a simulated Exchange organisation of three servers on loopback.")
         with World(progress.hear) as world:
             good = _Story(world, console, progress).tell()
             if keep:
                 _keep(world, console)
+            else:
+                console.print("Every cmdlet, and why it was sent, is in the log: make demo ARGS=--keep")
     except KeyboardInterrupt:
         console.print("Stopped.")
     except CertwrightError as error:
@@ -61,7 +64,7 @@ def _say(console: "Console", sentence: str) -> None:
 
 
 class _Story:
-    """Three acts: the first certificate, a renewal, and a renewal that meets a fault."""
+    """A look at Exchange, then three acts: the first certificate, a renewal, and a renewal that meets a fault."""
 
     def __init__(self, world: "World", console: "Console", progress: Progress) -> None:
         self._world = world
@@ -71,21 +74,24 @@ class _Story:
     def tell(self) -> bool:
         """Run the acts; whether every port was green in each."""
         managed = self._prepare()
-        first = self._act("Get the first certificate and deploy it.", managed, fails=False)
-        second = self._act("Renew it with a new key and deploy again.", managed, fails=False)
+        healthy = self._examine()
+        first = self._act("Get the first certificate and deploy it: one server, then the others.", managed)
+        second = self._act("Renew it with a new key and deploy again, as the daily run does.", managed)
         self._break_exchange()
-        third = self._act("Renew again; this time Exchange fails half-way.", managed, fails=True)
-        self._world.server.faults.heal()
+        third = self._act("Renew again; this time the first server fails half-way.", managed, fails=True)
+        next(iter(self._world.servers.values())).faults.heal()
         rows = _first_to_last(first, second, third)
-        self._show(rows, "What every port served at first, and serves now")
-        good = bool(rows) and all(row.verdict is Verdict.OK for row in (*first, *second, *third, *rows))
+        self._show(rows)
+        good = healthy and bool(rows) and all(row.verdict is Verdict.OK for row in (*first, *second, *third, *rows))
         _say(self._console, "Every port is green." if good else "Not every port is green.")
         return good
 
     def _prepare(self) -> str:
-        from certwright.domain.managed import TaskSettings, Validation  # noqa: PLC0415 - loads cryptography
+        from certwright.domain.managed import TaskSettings  # noqa: PLC0415 - loads cryptography
+        from certwright.domain.validation import Validation  # noqa: PLC0415 - loads cryptography
         from certwright.engine.issuers import add_issuer  # noqa: PLC0415 - loads the store
-        from certwright.engine.managed import Wish, add_task, create  # noqa: PLC0415 - as above
+        from certwright.engine.managed import Wish, create  # noqa: PLC0415 - as above
+        from certwright.engine.task_list import add_task  # noqa: PLC0415 - as above
         from certwright.sandbox.world import CREDENTIAL, ISSUER, NAMES  # noqa: PLC0415 - loads the simulator
         from certwright.sdk.context import Credential  # noqa: PLC0415 - loads cryptography
 
@@ -111,49 +117,98 @@ class _Story:
         add_task(world.engine, managed.id, TaskSettings(kind="exchange", title=TASK, params=world.task_parameters))
         return managed.id
 
-    def _act(self, sentence: str, managed: str, *, fails: bool) -> tuple[ServedRow, ...]:
+    def _examine(self) -> bool:
+        """What `certwright exchange doctor` says; whether nothing stops a deployment."""
+        from certwright.cli.show import finding_lines  # noqa: PLC0415 - loads Rich
+        from certwright.engine.exchange.judgement import doctor  # noqa: PLC0415 - loads the store
+
+        _say(self._console, "Look at the whole organisation before anything is changed.")
+        found = doctor(self._world.engine, self._world.connection)
+        self._progress.close()
+        lines = [*finding_lines(found.findings), f"{len(found.clean)} checks found nothing."]
+        self._console.print("\n".join(lines))
+        return found.passed
+
+    def _act(self, sentence: str, managed: str, *, fails: bool = False) -> tuple[ServedRow, ...]:
         from certwright.domain.runs import Stage  # noqa: PLC0415 - loads cryptography
-        from certwright.engine.renew import renew  # noqa: PLC0415 - loads the store
 
         _say(self._console, sentence)
-        done = renew(self._world.engine, managed, force=True)
-        self._progress.close()
-        if done.error or not done.tasks:
-            lines = done.error.explain() if done.error else ["No task was run."]
-            self._console.print("\n".join(lines))
+        try:
+            tasks = self._renew(managed)
+        finally:
+            self._progress.close()
+        if not tasks:
+            self._console.print("No task was run.")
             return ()
-        result = done.tasks[0]
-        self._show(result.rows, f"{result.task.title}: {result.stage}")
+        result = tasks[0]
+        servers = len({row.server for row in result.rows})
+        fine = sum(row.verdict is Verdict.OK for row in result.rows)
+        told = f"{fine} of {len(result.rows)} ports of {servers} servers serve what they should."
+        self._console.print(f"{result.task.title}: {result.stage}. {told}")
         if result.error:
-            self._console.print("\n".join(result.error.explain()))
+            self._console.print(result.error.message if fails else "\n".join(result.error.explain()))
         expected = Stage.ROLLED_BACK if fails else Stage.DEPLOYED
         return result.rows if result.stage is expected else ()
 
+    def _renew(self, managed: str) -> Sequence["TaskResult"]:
+        """Ask for the next version and deploy it: with a person looking on the first time, as the daily run then."""
+        from certwright.engine.deploy import deploy  # noqa: PLC0415 - loads the store
+        from certwright.engine.renew import renew  # noqa: PLC0415 - loads the store
+        from certwright.engine.request import request  # noqa: PLC0415 - loads the store
+
+        engine = self._world.engine
+        with engine.store.read() as unit:
+            is_first = unit.managed.current(managed) is None
+        if is_first:
+            request(engine, managed)
+            return deploy(engine, managed, attended=True)
+        done = renew(engine, managed, force=True)
+        if done.error:
+            raise done.error
+        return done.tasks
+
     def _break_exchange(self) -> None:
-        """The second Enable of the next deployment fails: the web site has moved by then, mail has not."""
+        """The second Enable on the first server fails: its web site has moved by then, mail has not."""
         from certwright.exchange_simulator import Fail  # noqa: PLC0415 - the simulator
 
         reason = "The certificate could not be assigned: the disk is full."
-        self._world.server.faults.inject(Fail(reason, terminating=True), "Enable-ExchangeCertificate", nth=2)
+        first = next(iter(self._world.servers.values()))
+        first.faults.inject(Fail(reason, terminating=True), "Enable-ExchangeCertificate", nth=2)
 
-    def _show(self, rows: Sequence[ServedRow], title: str) -> None:
-        from certwright.cli.show import served  # noqa: PLC0415 - loads Rich
+    def _show(self, rows: Sequence[ServedRow]) -> None:
+        """A line for each port, a column for each server."""
+        from rich.text import Text  # noqa: PLC0415 - loads Rich
 
-        names = {number: standard for standard, (_, number) in self._world.server.ports.items()}
-        self._console.print(served(self._console, rows, title, names))
+        from certwright.cli.show import COLOURS, table  # noqa: PLC0415 - as above
+
+        standard, servers = self._world.standard_ports, list(dict.fromkeys(row.server for row in rows))
+        cells: dict[tuple[str, int], list[str | Text]] = {}
+        for row in rows:
+            told = f"{_short(row.before)} to {_short(row.now)}, {row.verdict}"
+            line = cells.setdefault((row.service, standard[row.server, row.port]), [])
+            line.append(Text(told, style=COLOURS[row.verdict]))
+        headers = ["Service", "Port", *servers]
+        lines = [[service, str(port), *verdicts] for (service, port), verdicts in cells.items()]
+        self._console.print(table(headers, lines, "What every port served at first, and serves now"))
+        names = dict.fromkeys(name for row in rows for name in row.names)
+        self._console.print(f"Certificates by the first digits of their SHA-256; all are for {' and '.join(names)}.")
 
 
 def _first_to_last(*acts: tuple[ServedRow, ...]) -> list[ServedRow]:
     """One row for each port: what it served before the first act and serves after the last."""
     if not all(acts):
         return []
-    before = {row.port: row.before for row in acts[0]}
-    return [row.model_copy(update={"before": before[row.port], "detail": ""}) for row in acts[-1]]
+    before = {(row.server, row.port): row.before for row in acts[0]}
+    return [row.model_copy(update={"before": before[row.server, row.port]}) for row in acts[-1]]
+
+
+def _short(shown: str | None) -> str:
+    return shown[:8] if shown else "nothing"
 
 
 def _keep(world: "World", console: "Console") -> None:
     """Leave the world running until it is interrupted."""
-    host, port = world.server.ports[587]
+    host, port = next(iter(world.servers.values())).ports[587]
     root = world.authority.ca_file
     key = world.settings.master_key_file
     console.print(
@@ -162,6 +217,8 @@ def _keep(world: "World", console: "Console") -> None:
         "  .venv/bin/certwright certificate list\n"
         "  .venv/bin/certwright certificate log mail.contoso.test --runs 10\n"
         "  .venv/bin/certwright deploy mail.contoso.test\n"
+        "  .venv/bin/certwright exchange status\n"
+        "  .venv/bin/certwright exchange verify mail.contoso.test\n"
         f"  .venv/bin/certwright probe {host}:{port} --starttls smtp --name mail.contoso.test --ca-file {root}\n"
     )
     try:

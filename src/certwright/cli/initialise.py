@@ -25,17 +25,20 @@ def init(
 
     if recover:
         store.recover(session.settings, read_secret(recovery_key_file, "recovery key"))
-        session.say("The master key is back.", data_folder=str(session.settings.data_folder))
+        session.say("The master key is back.", **_places(session))
         return
     key = store.create(session.settings)
-    folder = str(session.settings.data_folder)
     session.emit(
-        {"data_folder": folder, "recovery_key": key},
+        {**_places(session), "recovery_key": key},
         lambda console: console.print(
-            f"The store is in {folder}.\n\n"
+            f"The store is in {session.settings.place}.\n\n"
             f"Recovery key: {key}\n\n"
             "Write it down and keep it away from this machine: it is shown only now, and without it a lost master key\n"
             "means lost private keys.\n\n"
-            "Next: certwright issuer add acme NAME --directory URL --email YOU --agree-tos"
+            "Next: certwright issuer add acme letsencrypt --authority letsencrypt --email YOU --agree-tos"
         ),
     )
+
+
+def _places(session: Session) -> dict[str, str]:
+    return {"data_folder": str(session.settings.data_folder), "store": session.settings.place}

@@ -4,7 +4,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from certwright.cli.streams import silence
+from certwright.cli.streams import plain, silence
 from certwright.domain.runs import Entry, Outcome, Phase
 
 if TYPE_CHECKING:
@@ -14,10 +14,14 @@ _MARKS = {Outcome.DONE: "ok", Outcome.SKIPPED: "skipped", Outcome.FAILED: "FAILE
 
 
 class Progress:
-    """Hears journal entries and writes them as they come; a reader who has left stops nothing."""
+    """Hears journal entries and writes them as they come; a reader who has left stops nothing.
 
-    def __init__(self, out: TextIO) -> None:
+    An `outline` is how the steps of the whole ended, and the waves; what is about one server is left out.
+    """
+
+    def __init__(self, out: TextIO, *, outline: bool = False) -> None:
         self._out = out
+        self._outline = outline
         self._begun: dict[tuple[str, int], tuple[float, int]] = {}
         self._status: Status | None = None
 
@@ -34,13 +38,18 @@ class Progress:
             depth = self._begun[(entry.run_id, entry.parent)][1] + 1 if entry.parent else 0
             self._begun[key] = (time.monotonic(), depth)
             self._show(entry.title)
-            self._line(depth, f"{entry.title} ...")
+            if not self._outline:
+                self._line(depth, f"{entry.title} ...")
         elif entry.phase is Phase.NOTE:
             depth = self._begun[key][1] + 1 if key in self._begun else 0
-            self._line(depth, entry.title)
+            if not self._outline or entry.title.startswith("Wave "):
+                self._line(depth, entry.title)
         elif entry.outcome is not None:
             begun, depth = self._begun.pop(key, (time.monotonic(), 0))
-            said = f": {entry.detail}" if entry.detail else ""
+            if self._outline and (depth or ": " in entry.title):
+                return
+            detail = entry.detail.partition("\n")[0]  # the command tells its error in full when it ends
+            said = f": {detail}" if detail and not self._outline else ""
             mark = _MARKS.get(entry.outcome, entry.outcome)
             self._line(depth, f"{mark} ({time.monotonic() - begun:.1f} s) {entry.title}{said}")
 
@@ -52,7 +61,7 @@ class Progress:
             self._status = None
 
     def _line(self, depth: int, text: str) -> None:
-        line = f"{time.strftime('%H:%M:%S')} {'  ' * depth}{text}"
+        line = plain(f"{time.strftime('%H:%M:%S')} {'  ' * depth}{text}")
         if self._status is not None:
             self._status.console.print(line, highlight=False, markup=False, soft_wrap=True)
         else:

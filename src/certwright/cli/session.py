@@ -6,11 +6,12 @@ import json
 import logging
 import logging.handlers
 import os
+import signal
 import sys
 import traceback
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
@@ -19,7 +20,7 @@ import typer
 
 from certwright.cli import streams
 from certwright.cli.progress import Progress
-from certwright.domain.errors import CertwrightError, ConfigurationError, NeedsPerson
+from certwright.domain.errors import CertwrightError, ConfigurationError, NeedsPerson, WindowClosed
 from certwright.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def exit_code(error: CertwrightError) -> Exit:
     match error:
         case NeedsPerson():
             return Exit.WAITING
+        case WindowClosed():
+            return Exit.NOTHING_TO_DO
         case ConfigurationError():
             return Exit.USAGE
         case _:
@@ -63,6 +66,11 @@ class Session:
         self.as_json = as_json
         self.code = Exit.DONE
         self.progress = Progress(sys.stderr)
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody is there to be asked."""
+        return not self.as_json and sys.stdin.isatty()
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -139,13 +147,15 @@ class Session:
     def _log_to(self, folder: Path) -> None:
         """Keep a log of the unexpected beside the store, readable by its owner alone."""
         try:
-            folder.mkdir(mode=0o700, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             handler = _PrivateLog(
                 folder / "certwright.log", maxBytes=5_000_000, backupCount=3, delay=True, encoding="utf-8"
             )
         except OSError:
             return
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        from certwright.engine.logs import Lines  # noqa: PLC0415 - as the engine
+
+        handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s"))
         log.addHandler(handler)
         log.setLevel(logging.INFO)
 
@@ -166,6 +176,19 @@ def _tell(*ways: tuple[TextIO, str]) -> None:
         with suppress(OSError, ValueError):
             streams.write(stream, text + "\n")
             return
+
+
+def start(app: typer.Typer, arguments: Sequence[str]) -> NoReturn:
+    """Run a command, and leave. A command line that makes no sense is told as JSON too, where that is asked for."""
+    as_json = "--json" in arguments
+    try:
+        sys.exit(app(prog_name="certwright", args=arguments, standalone_mode=not as_json))
+    except typer.TyperException as error:
+        session = Session(None, as_json=True)
+        context: typer.Context | None = getattr(error, "ctx", None)
+        path = context.command_path if context else "certwright"
+        session.fail(ConfigurationError(error.format_message(), hint=f"See how it is typed: {path} --help"))
+        sys.exit(session.code)
 
 
 def command(
@@ -226,7 +249,8 @@ def perform(session: Session, work: Callable[[Session], None]) -> NoReturn:
     """Do the work and leave with its exit code; whatever went wrong is said in words, never as a traceback."""
     _keep_logging_off_the_terminal()
     try:
-        work(session)
+        with _ended_like_interrupted():
+            work(session)
     except CertwrightError as error:
         log.info("failed: %s", error.message)
         session.fail(error)
@@ -235,7 +259,7 @@ def perform(session: Session, work: Callable[[Session], None]) -> NoReturn:
     except KeyboardInterrupt:
         session.fail(
             CertwrightError(
-                "Stopped.", hint="What was begun is kept: `certwright certificate renew CERT` goes on with it."
+                "Stopped.", hint="What was begun is kept: run the same command again, and it goes on with that."
             )
         )
     except typer.Exit:
@@ -252,6 +276,16 @@ def perform(session: Session, work: Callable[[Session], None]) -> NoReturn:
     finally:
         session.close()
     raise typer.Exit(session.code)
+
+
+@contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """Have SIGTERM do what Ctrl-C does, so that what was begun is cleaned up."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _keep_logging_off_the_terminal() -> None:

@@ -1,9 +1,10 @@
 """How things look to a person: tables of certificates, plans, ports and journals."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from certwright.domain.deployment import Plan, ServedRow, Verdict
+from certwright.domain.deployment import Finding, Plan, ServedRow, Severity, Verdict
+from certwright.domain.readiness import Readiness, Report
 from certwright.domain.runs import Entry, Phase
 
 if TYPE_CHECKING:
@@ -11,8 +12,9 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-WIDE = 110  # columns that a table of ports wants
-_COLOURS = {Verdict.OK: "green", Verdict.NOT_VERIFIED: "yellow", Verdict.STALE: "red", Verdict.REGRESSION: "red"}
+WIDE = 130  # columns that a table of ports wants
+WIDE_FOR_SERVERS = 160  # columns that it wants for several servers
+COLOURS = {Verdict.OK: "green", Verdict.NOT_VERIFIED: "yellow", Verdict.STALE: "red", Verdict.REGRESSION: "red"}
 
 
 def table(
@@ -31,13 +33,8 @@ def table(
     return made
 
 
-def served(
-    console: "Console", rows: Sequence[ServedRow], title: str | None = None, stands_for: Mapping[int, int] | None = None
-) -> "Table":
-    """What every port served before and serves now, as wide as `console` allows.
-
-    `stands_for` names the standard port behind a mapped one.
-    """
+def served(console: "Console", rows: Sequence[ServedRow], title: str | None = None) -> "Table":
+    """What every port served before and serves now, as wide as `console` allows."""
     from rich.text import Text  # noqa: PLC0415 - Rich is loaded only where it is used
 
     narrow = console.width < WIDE
@@ -48,12 +45,12 @@ def served(
         [
             *([row.server] if several else []),
             row.service,
-            _port(row, (stands_for or {}).get(row.port), narrow=narrow),
+            str(row.port) if narrow else f"{row.address}:{row.port}",
             row.protocol.replace(" ", "\n") if narrow else row.protocol,
             _served(row.before, narrow=narrow),
             _served(row.now, narrow=narrow),
             "\n".join(row.names) or "none",
-            Text(f"{row.verdict}{': ' + row.detail if row.detail else ''}", style=_COLOURS[row.verdict]),
+            Text(f"{row.verdict}{': ' + row.detail if row.detail else ''}", style=COLOURS[row.verdict]),
         ]
         for row in rows
     ]
@@ -61,11 +58,14 @@ def served(
     return table(["Server", *headers] if several else headers, cells, f"{title or 'Served'}{where}", 0 if narrow else 2)
 
 
-def _port(row: ServedRow, standard: int | None, *, narrow: bool) -> str:
-    if narrow:
-        return f"{standard}\n:{row.port}" if standard else str(row.port)
-    address = f"{row.address}:{row.port}"
-    return f"{standard} ({address})" if standard else address
+def served_tables(console: "Console", rows: Sequence[ServedRow], title: str) -> Iterator["Table"]:
+    """One table, or one for each server where `console` has no room for their names."""
+    servers = dict.fromkeys(row.server for row in rows)
+    if console.width >= WIDE_FOR_SERVERS:
+        yield served(console, rows, title)
+        return
+    for server in servers:
+        yield served(console, [row for row in rows if row.server == server], title)
 
 
 def _served(shown: str | None, *, narrow: bool) -> str:
@@ -75,13 +75,32 @@ def _served(shown: str | None, *, narrow: bool) -> str:
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """A plan as numbered lines, each change with its reason."""
-    lines = [f"refused: {reason}" for reason in plan.refusals]
+    """A plan as numbered lines, each change with its reason; waves are told apart where there are several."""
+    lines = [*finding_lines(f for f in plan.findings if f.severity in (Severity.STOP, Severity.ASK))]
+    several = len({change.wave for change in plan.changes}) > 1
+    wave = None
     for number, change in enumerate(plan.changes, 1):
+        if several and change.wave != wave:
+            wave = change.wave
+            lines.append(f"-- wave {wave}" if wave else "-- first, without any effect on what is served")
         parameters = ", ".join(f"{name} {value}" for name, value in change.parameters.items())
         lines += [f"{number}. {change.target}: {change.typed or f'{change.action} {parameters}'}", f"   {change.why}"]
-    lines += [f"note: {note}" for note in plan.notes]
+    lines += finding_lines(f for f in plan.findings if f.severity not in (Severity.STOP, Severity.ASK))
     return lines or ["Nothing to change."]
+
+
+_MARKS = {Severity.STOP: "refused", Severity.ASK: "asks", Severity.WARN: "warning", Severity.NOTE: "note"}
+DIFFERS = {**_MARKS, Severity.STOP: "differs", Severity.ASK: "not verified"}
+"""Of what was deployed: nothing is refused there, and nobody is asked."""
+
+
+def finding_lines(findings: Iterable[Finding], marks: Mapping[Severity, str] = _MARKS) -> list[str]:
+    """Findings as lines: how much they matter, what is the matter, and what to do; `marks` say the first."""
+    lines = []
+    for finding in findings:
+        lines.append(f"{marks[finding.severity]}: {finding.message} [{finding.check}]")
+        lines += [f"   {line}" for line in finding.remedy.splitlines()]
+    return lines
 
 
 def journal_lines(entries: Iterable[Entry]) -> list[str]:
@@ -97,3 +116,19 @@ def journal_lines(entries: Iterable[Entry]) -> list[str]:
         detail = f" ({entry.detail})" if entry.detail else ""
         lines.append(f"{at} {'  ' * level}{ended}{entry.title}{detail}")
     return lines
+
+
+def report_lines(report: Report) -> list[str]:
+    """The report of a test, as lines: what fails first, each with its evidence and the next step."""
+    order = [Readiness.FAILED, Readiness.WARNING, Readiness.NOT_LOOKED_AT, Readiness.OK]
+    lines = []
+    for check in sorted(report.checks, key=lambda c: order.index(c.verdict)):
+        lines.append(f"{check.verdict:<13} {check.subject}: {check.evidence} [{check.check}]")
+        lines += [f"              {line}" for line in check.fix.splitlines()]
+    failed, unseen = report.count(Readiness.FAILED), report.count(Readiness.NOT_LOOKED_AT)
+    verdict = (
+        f"{failed} of {len(report.checks)} checks failed: mend these first."
+        if failed
+        else f"Nothing{' that was looked at' if unseen else ''} keeps a request from succeeding."
+    )
+    return [*lines, "", f"{report.title}: {verdict}"]

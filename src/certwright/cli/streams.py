@@ -17,6 +17,15 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+# Marks that turn the order of what follows on a terminal: a server's name could disguise a command with them.
+_TURNING = {code: f"\\u{code:04x}" for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
+
+def plain(text: str) -> str:
+    """`text` in the order in which it stands."""
+    return text.translate(_TURNING)
+
+
 def write(stream: TextIO, text: str) -> None:
     """Write at once.
 
@@ -24,7 +33,7 @@ def write(stream: TextIO, text: str) -> None:
         OSError: if it cannot be written; what is written after that is lost in silence.
     """
     try:
-        stream.write(text)
+        stream.write(plain(text))
         stream.flush()
     except OSError:
         silence(stream)

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from certwright.domain.errors import InvalidIdentifier, InvalidMaterial
 from certwright.domain.identifiers import MAX_COMMON_NAME, Identifier, IdentifierType, covered
@@ -29,6 +29,9 @@ _UNREADABLE = (
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
+SERVER_AUTHENTICATION = ExtendedKeyUsageOID.SERVER_AUTH.dotted_string
+CLIENT_AUTHENTICATION = ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string
+_ANY_PURPOSE = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
 _USABLE_KEYS = "Use RSA with 2048, 3072 or 4096 bits, or ECDSA on P-256 or P-384."
 
 _T = TypeVar("_T")
@@ -41,7 +44,9 @@ class CertificateFacts:
     `subject` and `issuer` are RFC 4514 strings for people; Exchange writes names differently: never send it these.
     `names` are those of the subject alternative name that a client would match; the common name never counts
     (RFC 9525 section 2). `thumbprint` is SHA-1 in upper-case hex, as Windows shows it; `sha256` and `serial` are
-    lower-case hex. `key` is a `KeyType`, or "other". Dates are aware, in UTC.
+    lower-case hex. `key` is a `KeyType`, or "other". Dates are aware, in UTC. `extended_key_usage` are object
+    identifiers in dotted form; it is empty if the certificate does not limit its use (RFC 5280 section 4.2.1.12), and
+    None if that is not known.
     """
 
     subject: str
@@ -57,6 +62,7 @@ class CertificateFacts:
     key: str
     is_self_signed: bool
     is_ca: bool
+    extended_key_usage: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, certificate: x509.Certificate) -> Self:
@@ -78,6 +84,7 @@ class CertificateFacts:
             key=_read(lambda: public_key_type(certificate), "other"),
             is_self_signed=_issued(certificate, certificate),
             is_ca=_is_ca(certificate),
+            extended_key_usage=_read(lambda: _extended_key_usage(certificate), None),
         )
 
     @property
@@ -92,6 +99,12 @@ class CertificateFacts:
     def covers(self, host: str) -> bool:
         """Whether the certificate is valid for `host`."""
         return bool(covered(self.names, (host,)))
+
+    def allows(self, purpose: str) -> bool | None:
+        """Whether the certificate may be used for `purpose`, such as `CLIENT_AUTHENTICATION`; None if unknown."""
+        if self.extended_key_usage is None:
+            return None
+        return not self.extended_key_usage or bool({purpose, _ANY_PURPOSE} & set(self.extended_key_usage))
 
 
 def load_certificates(data: bytes) -> list[x509.Certificate]:
@@ -265,6 +278,14 @@ def _alternatives(extensions: x509.Extensions) -> Iterable[x509.GeneralName]:
         return extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
+
+
+def _extended_key_usage(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(usage.dotted_string for usage in usages)
 
 
 def _identifier(name: x509.GeneralName) -> Identifier | None:

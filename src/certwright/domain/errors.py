@@ -7,11 +7,17 @@ CertwrightError
 │   ├── InvalidMaterial     a key, CSR, certificate or PFX that cannot be read or does not fit
 │   └── NotFound            nothing of that name is in the store
 ├── IssuanceError           the authority did not issue
-│   └── OrderDead           an order that was begun earlier cannot be resumed
+│   ├── OrderDead           an order that was begun earlier cannot be resumed
+│   │   └── NotProved       the authority looked for the proof of a name and did not find it
+│   ├── LimitReached        a rate limit of the authority forbids it for now
+│   └── AuthorityFailed     the authority had a fault of its own
 ├── SolverError             control of a name could not be proved
 ├── DeploymentError         a target did not take the certificate; what was done is undone
 │   └── NeedsPerson         it could not be undone now; it goes on when the target is back
+├── WindowClosed            the maintenance window is closed; nothing was done
+├── NotificationError       a message did not get through its channel
 ├── Unreachable             a peer did not answer, or not in its protocol
+│   └── AuthorityAway       that peer is the authority
 └── StoreError              the store refused or cannot be used
     ├── LeaseHeld           another run works on the same thing
     └── LeaseLost           this run was overtaken: it must write nothing more
@@ -19,7 +25,9 @@ CertwrightError
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 
 class CertwrightError(Exception):
@@ -31,9 +39,13 @@ class CertwrightError(Exception):
         causes: what lies beneath, most important first.
         retryable: whether the same attempt can succeed later unchanged; None takes the class's own answer.
         retry_after: how long the peer asked us to wait, if it said so.
+
+    Attributes:
+        run_id: the run that ended with it; empty if there was none.
     """
 
     retryable: bool = False
+    run_id: str = ""
 
     def __init__(
         self,
@@ -58,8 +70,7 @@ class CertwrightError(Exception):
         for cause in self.causes:
             lines = cause.explain() if isinstance(cause, CertwrightError) else iter(str(cause).splitlines())
             yield from (f"  {line}" for line in lines)
-        if self.hint:
-            yield self.hint
+        yield from self.hint.splitlines()
 
 
 class ConfigurationError(CertwrightError):
@@ -88,6 +99,41 @@ class OrderDead(IssuanceError):
     retryable = True
 
 
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why the authority did not accept the proof of `name`: the `problem` (RFC 8555 section 6.7) and its `words`.
+
+    A wildcard is written as such.
+
+    `challenge` is the type of the challenge that failed; empty if the authority does not say.
+    """
+
+    name: str
+    challenge: str
+    problem: str
+    words: str
+
+
+class NotProved(OrderDead):
+    """The authority looked for the proof of a name and did not find it; `rejections` are its words for each name."""
+
+    def __init__(self, message: str, rejections: Sequence[Rejection], **told: Any) -> None:
+        super().__init__(message, **told)
+        self.rejections = tuple(rejections)
+
+
+class LimitReached(IssuanceError):
+    """A rate limit of the authority forbids it for now, by the authority's words or by our ledger of its limits."""
+
+    retryable = True
+
+
+class AuthorityFailed(IssuanceError):
+    """The authority had a fault of its own: an internal error, an outage, an answer without sense."""
+
+    retryable = True
+
+
 class SolverError(CertwrightError):
     """Control of a name could not be proved."""
 
@@ -99,14 +145,40 @@ class DeploymentError(CertwrightError):
 class NeedsPerson(DeploymentError):
     """A change could not be undone now; it goes on when the target is back.
 
-    `causes` holds the mixed state per port and the exact commands.
+    `causes` holds the mixed state per port and the exact commands; `can_wait` says that no target is between two
+    versions.
     """
+
+    def __init__(self, message: str, *, can_wait: bool = False, **told: Any) -> None:
+        super().__init__(message, **told)
+        self.can_wait = can_wait
+
+
+class WindowClosed(CertwrightError):
+    """The maintenance window is closed; nothing was done.
+
+    `until` is when what was asked for may be done; None if the window does not open.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, until: datetime | None, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.until = until
+
+
+class NotificationError(CertwrightError):
+    """A message did not get through its channel."""
 
 
 class Unreachable(CertwrightError):
     """A peer did not answer, or not in its protocol."""
 
     retryable = True
+
+
+class AuthorityAway(Unreachable):
+    """The authority did not answer, or not in its protocol."""
 
 
 class StoreError(CertwrightError):

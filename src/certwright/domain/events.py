@@ -1,4 +1,4 @@
-"""What happened to a managed certificate; notifications will follow from these."""
+"""What happened to a managed certificate; notifications follow from these."""
 
 from enum import StrEnum
 
@@ -8,7 +8,13 @@ from certwright.domain.managed import Value
 
 
 class EventKind(StrEnum):
-    """Kinds of event."""
+    """Kinds of event.
+
+    `renewal-moved`: the authority changed its mind about when to renew (RFC 9773). `expiring`: the current version ends
+    soon, and nothing has replaced it. `tasks-done`: a task ran that had failed, and no other stands failed. `drift`:
+    what is served is no longer what was deployed. `proof-...`: about a record in DNS that proves names and stays there.
+    `watched-...`: about something that is watched and not renewed.
+    """
 
     CERTIFICATE_ISSUED = "certificate-issued"
     ISSUANCE_FAILED = "issuance-failed"
@@ -17,14 +23,28 @@ class EventKind(StrEnum):
     DEPLOYMENT_FAILED = "deployment-failed"
     ROLLED_BACK = "rolled-back"
     NEEDS_PERSON = "needs-person"
+    TASKS_DONE = "tasks-done"
+    RENEWAL_MOVED = "renewal-moved"
+    WATCHED_ENDING = "watched-ending"
+    WATCHED_CHANGED = "watched-changed"
+    WATCHED_UNSEEN = "watched-unseen"
+    EXPIRING = "expiring"
+    DRIFT = "drift"
+    DRIFT_OVER = "drift-over"
+    PROOF_ENDING = "proof-ending"
+    PROOF_RENEWED = "proof-renewed"
 
 
 class Event(Value):
-    """Something that happened at `at` to a managed certificate, in one sentence."""
+    """Something that happened at `at` to a managed certificate, or to what is watched, in one sentence.
+
+    `hint` is the next step, if one is known.
+    """
 
     kind: EventKind
     managed_id: str
     at: AwareDatetime
     message: str
+    hint: str = ""
     run_id: str | None = None
     version_id: str | None = None

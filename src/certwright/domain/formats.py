@@ -1,4 +1,4 @@
-"""The files a certificate version can be written as: PEM parts, PKCS#12 and DER."""
+"""The files a certificate version can be written as: PEM parts, PKCS#12, PKCS#7 and DER."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -6,8 +6,10 @@ from enum import StrEnum
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import (
+    Encoding,
     KeySerializationEncryption,
     PrivateFormat,
+    pkcs7,
     pkcs12,
 )
 
@@ -41,15 +43,48 @@ def pkcs12_bytes(
     Raises:
         InvalidMaterial: if the key does not belong to the first certificate, or the password is empty.
     """
-    leaf, *rest = dict.fromkeys(chain)
+    leaf = chain[0]
     if not key_matches(key, leaf):
         raise InvalidMaterial("The private key does not belong to the certificate.")
     if not password:
         raise InvalidMaterial("The password of the PFX file is empty.", hint="Give one: the file holds a private key.")
-    intermediates = [c for c in rest if not CertificateFacts.of(c).is_self_signed]
     return pkcs12.serialize_key_and_certificates(
-        friendly_name.encode(), key, leaf, intermediates, _encryption(password.encode(), cipher)
+        friendly_name.encode(), key, leaf, intermediates(chain), _encryption(password.encode(), cipher)
     )
+
+
+def intermediates(chain: Sequence[x509.Certificate]) -> list[x509.Certificate]:
+    """The issuers in `chain`, each once; a root is left out, as clients have it or do not trust it."""
+    _, *rest = dict.fromkeys(chain)
+    return [c for c in rest if not CertificateFacts.of(c).is_self_signed]
+
+
+def pkcs7_bytes(certificates: Sequence[x509.Certificate]) -> bytes:
+    """Certificates without keys in one file (.p7b), in DER (RFC 5652).
+
+    Raises:
+        InvalidMaterial: if there is none.
+    """
+    if not certificates:
+        raise InvalidMaterial("There is no certificate of an issuer to write: the version came without any.")
+    return pkcs7.serialize_certificates(list(certificates), Encoding.DER)
+
+
+def pfx_certificates(data: bytes, password: bytes) -> list[x509.Certificate]:
+    """All certificates of a PFX file; a key in it is passed over.
+
+    Raises:
+        InvalidMaterial: if it cannot be read with this password, or has none.
+    """
+    try:
+        _, leaf, others = pkcs12.load_key_and_certificates(data, password)
+    except ValueError as error:
+        raise InvalidMaterial(
+            "The PFX file cannot be read: the password is wrong, or it is damaged.", hint="Look at the password."
+        ) from error
+    if found := [*([leaf] if leaf else []), *others]:
+        return found
+    raise InvalidMaterial("There is no certificate in the PFX file.")
 
 
 def _encryption(password: bytes, cipher: PfxCipher) -> KeySerializationEncryption:

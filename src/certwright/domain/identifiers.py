@@ -165,6 +165,27 @@ def public_obstacle(identifier: Identifier) -> str | None:
     return None
 
 
+def is_public_suffix(name: str) -> bool:
+    """Whether `name` (lower-case A-labels) is in the ICANN section of the public suffix list, as com and co.uk are."""
+    suffix: str | None = _public_suffixes().publicsuffix(name)
+    return suffix == name
+
+
+def registered_domain(identifier: Identifier) -> str:
+    """The part of a DNS name that somebody registered, or the whole name if it is below no public suffix.
+
+    Here the whole list counts, as Let's Encrypt counts certificates: who offers names below github.io is not limited
+    by what the neighbours do.
+    """
+    domain: str | None = _all_suffixes().privatesuffix(identifier.base)
+    return domain or identifier.base
+
+
+@lru_cache(maxsize=1)
+def _all_suffixes() -> PublicSuffixList:
+    return PublicSuffixList(accept_unknown=True)
+
+
 @lru_cache(maxsize=1)
 def _public_suffixes() -> PublicSuffixList:
     return PublicSuffixList(accept_unknown=False, only_icann=True)

@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from uuid import uuid4
 
 from pydantic import (
@@ -19,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from certwright.domain import authorities
+from certwright.domain.authorities import Authority
 from certwright.domain.certificates import load_request, public_key_type, request_identifiers
 from certwright.domain.errors import ConfigurationError, InvalidIdentifier
 from certwright.domain.identifiers import (
@@ -29,6 +32,9 @@ from certwright.domain.identifiers import (
     public_obstacle,
 )
 from certwright.domain.keys import KeySource, KeyType
+from certwright.domain.limits import span_in_words
+from certwright.domain.tasks import Role, Trigger
+from certwright.domain.validation import Validation, check_provable, check_rules
 
 Json = dict[str, Any]
 
@@ -69,7 +75,9 @@ IdentifierField = Annotated[
 class IssuerCapabilities(Value):
     """What an authority can do; checked before it is asked.
 
-    `max_names` is None when the authority names no limit. `profiles` maps a profile's name to its description.
+    `max_names` is None when the authority names no limit, `lifetime` (of its certificates) when it is not known.
+    `profiles` maps a profile's name to its description; `ip_profiles` are those that allow IP addresses where others do
+    not. `caa_identities` are the domain names that CAA and dns-persist-01 records name it by.
     """
 
     internal_names: bool = False
@@ -78,13 +86,16 @@ class IssuerCapabilities(Value):
     max_names: int | None = 100
     key_types: tuple[KeyType, ...] = tuple(KeyType)
     profiles: dict[str, str] = Field(default_factory=dict)
+    ip_profiles: tuple[str, ...] = ()
+    lifetime: timedelta | None = None
+    caa_identities: tuple[str, ...] = ()
 
 
 class Issuer(Value):
     """A configured account at an authority. `kind` names the plugin, `params` are its parameters.
 
     `account` is what the plugin remembers of its registration (never a secret); the account key is the secret
-    `issuer:NAME` in the store.
+    `issuer:NAME` in the store. `capabilities` is what the authority said of itself when it was last asked.
     """
 
     name: str
@@ -92,6 +103,37 @@ class Issuer(Value):
     params: Json
     capabilities: IssuerCapabilities = IssuerCapabilities()
     account: Json = Field(default_factory=dict)
+
+    @property
+    def authority(self) -> Authority:
+        """What is known of the authority beyond what it says itself."""
+        return authorities.of(self.params)
+
+    @property
+    def title(self) -> str:
+        """The authority's own name where it is known, else what the user calls it."""
+        return self.authority.title if self.authority.directory else self.name
+
+    @property
+    def counted_at(self) -> str:
+        """Where its requests are counted: what several accounts at one authority have in common."""
+        return self.authority.name if self.authority.directory else str(self.params.get("directory") or self.name)
+
+    def able(self, profile: str | None) -> IssuerCapabilities:
+        """What it can do for certificates of this profile, by its own words and by what is known of it."""
+        said, known = self.capabilities, self.authority
+        terms = known.terms_of(profile)
+        most = [limit for limit in (said.max_names, terms.max_names) if limit]
+        return said.model_copy(
+            update={
+                "wildcards": said.wildcards and known.wildcards is not False,
+                "ip_addresses": said.ip_addresses and terms.ip_addresses is not False,
+                "max_names": min(most, default=None),
+                "key_types": tuple(kind for kind in said.key_types if kind in known.key_types),
+                "lifetime": terms.lifetime,
+                "ip_profiles": tuple(n for n in said.profiles if known.terms_of(n).ip_addresses),
+            }
+        )
 
 
 class KeySettings(Value):
@@ -134,32 +176,75 @@ class KeySettings(Value):
                 return {"here": self.type.value}
 
 
-class Validation(Value):
-    """How control of the names is proved: `challenge` type, the solver plugin and its parameters."""
-
-    challenge: Literal["http-01", "dns-01", "tls-alpn-01"] = "http-01"
-    solver: str = "http_listener"
-    params: Json = Field(default_factory=dict)
-
-
 class TaskSettings(Value):
-    """One deployment task of a managed certificate. `kind` names the plugin, `params` are its parameters."""
+    """One task of a managed certificate. `kind` names the plugin, `params` are its parameters.
+
+    Attributes:
+        id: names it for ever.
+        kind: the plugin.
+        title: what the user calls it.
+        params: the plugin's parameters.
+        enabled: whether it ever runs by itself.
+        role: whether it runs before the authority is asked.
+        trigger: what has it run.
+        watched: the id of the task whose failure has it run, where `trigger` says so; None is any before it.
+        stops: whether tasks after it wait, and a request is not made, while it has failed.
+        retries: how often it is tried again for one occasion; None is until it succeeds.
+        retry_delay: the pause before each; None is the usual ladder of pauses.
+        window: the maintenance window in which it runs, if that is not the certificate's.
+    """
 
     id: str = Field(default_factory=new_id)
     kind: str
     title: str
     params: Json
     enabled: bool = True
+    role: Role = Role.DEPLOYMENT
+    trigger: Trigger = Trigger.ON_SUCCESS
+    watched: str | None = None
+    stops: bool = False
+    retries: int | None = Field(default=None, ge=0)
+    retry_delay: timedelta | None = Field(default=None, gt=timedelta())
+    window: str | None = None
+
+    @property
+    def deploys(self) -> bool:
+        """Whether it puts a version that was issued to use by itself."""
+        after_success = self.trigger in (Trigger.ON_SUCCESS, Trigger.ALWAYS)
+        return self.enabled and self.role is Role.DEPLOYMENT and after_success
+
+    @property
+    def when(self) -> str:
+        """When it runs, in a few words."""
+        is_first, is_usual = self.role is Role.PRE_REQUEST, self.trigger is Trigger.ON_SUCCESS
+        told = [self.role.value] * is_first + [self.trigger.value] * (not (is_first and is_usual))
+        return ", ".join([*told, *(["stops"] if self.stops else [])])
+
+
+_USUAL_SHARE = 2 / 3
 
 
 class RenewalPolicy(Value):
-    """When to renew: after this share of the lifetime, but never later than `renewal.due_at` allows."""
+    """When to renew: after this share of the lifetime, or this many days before its end, if that is given.
 
-    lifetime_share: float = Field(default=2 / 3, gt=0, lt=1)
+    Never later than `renewal.due_at` allows.
+    """
+
+    lifetime_share: float = Field(default=_USUAL_SHARE, gt=0, lt=1)
+    days_before: int | None = Field(default=None, gt=0)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether a person chose it: then the authority's advice may only make it earlier."""
+        return self.days_before is not None or self.lifetime_share != _USUAL_SHARE
 
 
 class ManagedCertificate(Value):
-    """What the user wants kept valid and served."""
+    """What the user wants kept valid and served.
+
+    `issuer` signs it; `fallback_issuers` stand in, in this order, while an authority fails by a fault of its own.
+    `window` names the maintenance window in which it is deployed, where a task has none of its own; None is any time.
+    """
 
     id: str = Field(default_factory=new_id)
     title: str
@@ -167,6 +252,7 @@ class ManagedCertificate(Value):
         min_length=1, max_length=MAX_NAMES
     )
     issuer: str
+    fallback_issuers: tuple[str, ...] = ()
     key: KeySettings = KeySettings()
     validations: tuple[Validation, ...] = (Validation(),)
     profile: str | None = None
@@ -174,13 +260,34 @@ class ManagedCertificate(Value):
     pfx_password_credential: str | None = None
     tasks: tuple[TaskSettings, ...] = ()
     renewal: RenewalPolicy = RenewalPolicy()
+    window: str | None = None
+
+    @property
+    def windows(self) -> frozenset[str]:
+        """The names of all maintenance windows that it refers to."""
+        return frozenset(filter(None, (self.window, *(task.window for task in self.tasks))))
+
+    def window_of(self, task: TaskSettings) -> str | None:
+        """The maintenance window in which a task runs."""
+        return task.window or self.window
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        """All its issuers in order, each once."""
+        return tuple(dict.fromkeys((self.issuer, *self.fallback_issuers)))
+
+    def asked_of(self, issuer: Issuer) -> "ManagedCertificate":
+        """As one of its issuers is asked for it: without the profile, if that one stands in and has no such profile."""
+        is_without = issuer.name != self.issuer and self.profile not in issuer.capabilities.profiles
+        profile = None if is_without else self.profile
+        return self.model_copy(update={"issuer": issuer.name, "fallback_issuers": (), "profile": profile})
 
     @property
     def fingerprint(self) -> str:
         """A digest of all that the issued certificate depends on; another one means it must be issued anew.
 
-        The order of the names does not count, nor do title, tasks, validation and renewal policy. Versions remember
-        it: a change in how it is made has every certificate issued anew.
+        The order of the names does not count, nor do issuers that stand in, title, tasks, validation and renewal
+        policy. Versions remember it: a change in how it is made has every certificate issued anew.
         """
         wanted = {
             "identifiers": sorted(str(i) for i in self.identifiers),
@@ -190,6 +297,11 @@ class ManagedCertificate(Value):
             "preferred_chain": self.preferred_chain,
         }
         return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def deploying(self) -> tuple[TaskSettings, ...]:
+        """The tasks by which a version that was issued is put to use."""
+        return tuple(task for task in self.tasks if task.deploys)
 
     def task(self, wanted: str) -> TaskSettings:
         """The task with this id, title or kind.
@@ -231,21 +343,44 @@ class CertificateVersion(Value):
     revoked_at: AwareDatetime | None = None
 
 
+def check_issuer(managed: ManagedCertificate, issuer: Issuer) -> None:
+    """Refuse what one of the issuers cannot issue, before it is asked.
+
+    Raises:
+        InvalidIdentifier, InvalidMaterial, ConfigurationError: as `check_capabilities`.
+    """
+    asked = managed.asked_of(issuer)
+    check_capabilities(asked, issuer.able(asked.profile))
+
+
 def check_capabilities(managed: ManagedCertificate, capabilities: IssuerCapabilities) -> None:
     """Refuse what the authority cannot issue, before it is asked.
 
     Raises:
         InvalidIdentifier: with one cause for each name it cannot issue.
         InvalidMaterial: for a signing request of the user's that cannot be read.
-        ConfigurationError: for too many names, a key type or profile that it does not offer, or a signing request of
-            the user's that is for other names.
+        ConfigurationError: for too many names, a key type or profile that it does not offer, a lifetime shorter than
+            the wish to renew, a signing request of the user's that is for other names, or a name that no validation
+            is for.
     """
+    check_rules(managed.validations, managed.identifiers)
     _check_names(managed, capabilities)
     _check_key(managed, capabilities)
+    _check_lifetime(managed, capabilities)
     if managed.profile and managed.profile not in capabilities.profiles:
         offered = ", ".join(capabilities.profiles) or "none"
         raise ConfigurationError(
             f"The issuer {managed.issuer!r} has no profile {managed.profile!r}.", hint=f"It offers: {offered}."
+        )
+
+
+def _check_lifetime(managed: ManagedCertificate, capabilities: IssuerCapabilities) -> None:
+    days, lifetime = managed.renewal.days_before, capabilities.lifetime
+    if days and lifetime and timedelta(days=days) >= lifetime:
+        raise ConfigurationError(
+            f"{managed.title!r} is to be renewed {days} days before it ends, and certificates of the issuer "
+            f"{managed.issuer!r} live {span_in_words(lifetime)}.",
+            hint="Let it be renewed fewer days before its end, or by its share of the lifetime.",
         )
 
 
@@ -255,7 +390,7 @@ def _check_names(managed: ManagedCertificate, capabilities: IssuerCapabilities) 
             f"{len(managed.identifiers)} names; the issuer {managed.issuer!r} allows {capabilities.max_names}.",
             hint="Split the names over several managed certificates.",
         )
-    obstacles = [problem for i in managed.identifiers if (problem := _obstacle(i, managed, capabilities))]
+    obstacles = [problem for i in managed.identifiers if (problem := _obstacle(i, capabilities))]
     if not capabilities.internal_names:
         obstacles += [problem for i in managed.identifiers if (problem := public_obstacle(i))]
         obstacles += _pairs(managed.identifiers)
@@ -266,20 +401,16 @@ def _check_names(managed: ManagedCertificate, capabilities: IssuerCapabilities) 
             hint="Public authorities issue only for names that exist on the internet and that you can prove to hold: "
             "leave out or change the names above, or use a private authority that allows internal names.",
         )
+    check_provable(managed.validations, managed.identifiers)
 
 
-def _obstacle(identifier: Identifier, managed: ManagedCertificate, capabilities: IssuerCapabilities) -> str | None:
-    challenges = {validation.challenge for validation in managed.validations}
-    if identifier.is_wildcard:
-        if not capabilities.wildcards:
-            return f"{identifier} is a wildcard, which this authority does not issue"
-        if "dns-01" not in challenges:
-            return f"{identifier} is a wildcard, which authorities let only dns-01 prove"
-    if identifier.type is IdentifierType.IP:
-        if not capabilities.ip_addresses:
-            return f"{identifier} is an IP address, which this authority does not issue"
-        if challenges == {"dns-01"}:
-            return f"{identifier} is an IP address, which dns-01 cannot prove (RFC 8738 section 7)"
+def _obstacle(identifier: Identifier, capabilities: IssuerCapabilities) -> str | None:
+    if identifier.is_wildcard and not capabilities.wildcards:
+        return f"{identifier} is a wildcard, which this authority does not issue"
+    if identifier.type is IdentifierType.IP and not capabilities.ip_addresses:
+        only = " or ".join(capabilities.ip_profiles)
+        how = f"issues only with --profile {only}" if only else "does not issue"
+        return f"{identifier} is an IP address, which this authority {how}"
     return None
 
 

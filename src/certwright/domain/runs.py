@@ -1,7 +1,9 @@
 """Runs: one attempt at something, with its journal; and how far the deployment of a task has come."""
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from pydantic import Field
 
@@ -14,8 +16,11 @@ class RunKind(StrEnum):
 
     REQUEST = "request"
     DEPLOY = "deploy"
+    TASK = "task"
     TEST = "test"
     REVOKE = "revoke"
+    CLEANUP = "cleanup"
+    LOOK = "look"
 
 
 class Outcome(StrEnum):
@@ -68,26 +73,76 @@ class Run(Value):
 class Stage(StrEnum):
     """How far a task has come with its version.
 
-    `waiting` waits for a person and goes forward then; `undoing` must go back before anything else is done.
+    `waiting` waits for a person and goes forward then; `undoing` must go back before anything else is done. `ran` is
+    the end of what no port can show.
     """
 
     NEW = "new"
     APPLYING = "applying"
     DEPLOYED = "deployed"
+    RAN = "ran"
     WAITING = "waiting"
     UNDOING = "undoing"
     ROLLED_BACK = "rolled-back"
     FAILED = "failed"
 
+    @property
+    def is_success(self) -> bool:
+        """Whether the task has done what it is for."""
+        return self in (Stage.DEPLOYED, Stage.RAN)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it came to a stop before that."""
+        return self in (Stage.WAITING, Stage.UNDOING, Stage.ROLLED_BACK, Stage.FAILED)
+
 
 class DeploymentState(Value):
-    """Where one task stands: with which version, what was served before it began, and what was served last."""
+    """Where one task stands: with which version, what was served before it began, and what was served last.
+
+    `occasion` are the marks of what else it runs for (see `triggers`). `attempts` counts the failures for that alone,
+    `failures` those since the last success; the next attempt is due at `retry_at`. `in_use` is the version that was
+    deployed last, and `changed` says that changes were begun since that are neither proved nor taken back.
+    """
 
     task_id: str
     managed_id: str
     version_id: str | None = None
+    occasion: tuple[str, ...] = ()
     stage: Stage = Stage.NEW
     baseline: tuple[ServedRow, ...] = ()
     served: tuple[ServedRow, ...] = ()
     message: str = ""
     updated_at: datetime | None = None
+    failures: int = 0
+    attempts: int = 0
+    retry_at: datetime | None = None
+    in_use: str | None = None
+    changed: bool = False
+
+    @property
+    def last_in_use(self) -> str | None:
+        """`in_use`, also of a state that was kept before there was that field, unless something was begun since."""
+        return self.in_use or (self.version_id if self.stage.is_success else None)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether targets may be in a state between two versions."""
+        return self.changed or self.stage in (Stage.APPLYING, Stage.UNDOING)
+
+    def is_for(self, version_id: str | None, marks: Collection[str]) -> bool:
+        """Whether it stands there for all of this."""
+        return self.version_id == version_id and set(marks) <= set(self.occasion)
+
+    def begun(self, version_id: str | None, marks: tuple[str, ...], baseline: tuple[ServedRow, ...] = ()) -> Self:
+        """Where it stands when it goes forward for this; what failed for something else is no attempt at it."""
+        is_same = self.is_for(version_id, marks)
+        update = {
+            "stage": Stage.NEW,
+            "version_id": version_id,
+            "occasion": self.occasion if is_same else marks,
+            "attempts": self.attempts if is_same else 0,
+            "baseline": baseline,
+            "served": (),
+        }
+        return self.model_copy(update=update)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.domain.certificates import pem
 from certwright.domain.errors import ConfigurationError, InvalidMaterial
-from certwright.domain.formats import PfxCipher, pkcs12_bytes
+from certwright.domain.formats import PfxCipher, intermediates, pkcs7_bytes, pkcs12_bytes
 from certwright.domain.keys import PrivateKey, private_key_pem
 from certwright.engine.context import Engine
 from certwright.engine.material import current_version, material
@@ -24,6 +24,7 @@ class ExportFormat(StrEnum):
     FULLCHAIN = "fullchain"
     PFX = "pfx"
     DER = "der"
+    P7B = "p7b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def export(
 
     `pem` writes certificate, chain and key apart; `fullchain` writes certificate and chain in one file, and the key;
     `pfx` writes all in one encrypted file, its password given here or by the managed certificate's credential; `der`
-    writes the certificate alone.
+    writes the certificate alone, `p7b` its issuers alone, without the root.
 
     Raises:
         ConfigurationError: if there is nothing to write, no password for a PFX, or the folder cannot be written.
@@ -63,6 +64,8 @@ def _files(
     match form:
         case ExportFormat.DER:
             return [(".der", leaf.public_bytes(Encoding.DER), False)]
+        case ExportFormat.P7B:
+            return [(".issuers.p7b", pkcs7_bytes(intermediates(found.chain)), False)]
         case ExportFormat.PFX:
             if not password:
                 raise ConfigurationError(

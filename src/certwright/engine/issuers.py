@@ -3,9 +3,11 @@
 from typing import Any
 
 from certwright.domain.errors import CertwrightError, ConfigurationError
-from certwright.domain.managed import Issuer, IssuerCapabilities
+from certwright.domain.managed import Issuer
 from certwright.engine import catalog
 from certwright.engine.context import Engine
+from certwright.engine.ledger import reserve_account
+from certwright.engine.outbound import proxy_for
 from certwright.sdk.issuer import IssuerPlugin
 from certwright.sdk.journal import Journal, SilentJournal
 from certwright.sdk.params import read_params
@@ -18,7 +20,7 @@ def issuer_plugin(engine: Engine, name: str, journal: Journal) -> IssuerPlugin[A
         account_key = unit.issuers.account_key(name)
     found = catalog.plugin("issuers", issuer.kind)
     params = read_params(found.params, issuer.params, f"the issuer {name!r}")
-    plugin: IssuerPlugin[Any] = found.cls(params, account_key, issuer.account, journal)
+    plugin: IssuerPlugin[Any] = found.cls(params, account_key, issuer.account, journal, proxy_for(engine, params))
     return plugin
 
 
@@ -46,6 +48,7 @@ def add_issuer(
         else:
             unit.issuers.update(issuer)
     try:
+        reserve_account(engine, issuer)
         registered = issuer_plugin(engine, name, SilentJournal()).register(eab)
     except CertwrightError:
         with engine.store.write() as unit:
@@ -58,7 +61,17 @@ def add_issuer(
     return ready
 
 
-def capabilities(engine: Engine, name: str) -> IssuerCapabilities:
-    """What this issuer can do."""
-    with engine.store.read() as unit:
-        return unit.issuers.get(name).capabilities
+def look_again(engine: Engine, name: str, journal: Journal | None = None) -> Issuer:
+    """The issuer with what its authority says of itself now: profiles come and go.
+
+    Raises:
+        NotFound: if there is no such issuer.
+        IssuanceError, Unreachable: if the authority does not say.
+    """
+    said = issuer_plugin(engine, name, journal or SilentJournal()).capabilities()
+    with engine.store.write() as unit:
+        issuer = unit.issuers.get(name)
+        kept = {"internal_names": issuer.capabilities.internal_names}
+        issuer = issuer.model_copy(update={"capabilities": said.model_copy(update=kept)})
+        unit.issuers.update(issuer)
+    return issuer

@@ -26,7 +26,7 @@ class RunJournal:
         self._lock = threading.Lock()
         self._count = 0
         self._open = threading.local()
-        self._explained: BaseException | None = None
+        self._explained: CertwrightError | None = None
 
     def note(self, message: str) -> None:
         """Say something; it belongs to the innermost open step of this thread."""
@@ -58,10 +58,12 @@ class RunJournal:
         self._write(Entry(step=number, phase=Phase.END, title=title, outcome=outcome, detail=step.skipped or ""))
 
     def _say(self, error: BaseException) -> str:
-        """All that is known at the innermost step, a sentence around it; a stranger's text could hold a secret."""
+        """All that is known at the innermost step, what is new around it; a stranger's text could hold a secret."""
         if isinstance(error, CertwrightError):
-            told, self._explained = self._explained is error, error
-            return error.message if told else "\n".join(error.explain())
+            inner, self._explained = self._explained, error
+            told = {line.strip() for line in inner.explain()} if inner and _is_beneath(inner, error) else set()
+            first, *more = error.explain()
+            return "\n".join([first, *(line for line in more if line.strip() not in told)])
         log.debug("a step failed unexpectedly", exc_info=error)
         return f"stopped by {type(error).__name__}"
 
@@ -82,6 +84,13 @@ class RunJournal:
             self._listen(stored)
         except Exception as error:
             log.debug("a listener failed", exc_info=error)
+
+
+def _is_beneath(inner: BaseException, error: BaseException | None) -> bool:
+    """Whether `error` is `inner`, or was raised from it."""
+    while error is not None and error is not inner:
+        error = error.__cause__
+    return error is not None
 
 
 class _OpenStep:

@@ -1,6 +1,6 @@
 """Managed certificates: described, listed, changed, forgotten."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,24 +9,26 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certwright.domain import certificates, keys
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.errors import ConfigurationError
+from certwright.domain.health import Verdict
 from certwright.domain.identifiers import parse_all
 from certwright.domain.keys import KeySource, KeyType, PrivateKey
 from certwright.domain.managed import (
     CertificateVersion,
     KeySettings,
     ManagedCertificate,
-    TaskSettings,
-    Validation,
-    check_capabilities,
+    check_issuer,
     new_id,
 )
 from certwright.domain.renewal import Decision
 from certwright.domain.runs import DeploymentState, Stage
-from certwright.engine import catalog
-from certwright.engine.context import Engine
+from certwright.domain.validation import Validation
+from certwright.engine.context import ActiveRun, Engine
+from certwright.engine.issuers import look_again
 from certwright.engine.material import version_facts
-from certwright.engine.schedule import decide, reschedule
-from certwright.sdk.params import read_params
+from certwright.engine.schedule import decide, health, reschedule, states
+from certwright.engine.validations import check_credentials, readable
+from certwright.engine.windows import Held, held
+from certwright.engine.written import clear_left_over
 from certwright.store import UnitOfWork
 
 
@@ -37,6 +39,7 @@ class Wish:
     names: tuple[str, ...]
     issuer: str
     validation: Validation
+    fallback_issuers: tuple[str, ...] = ()
     title: str | None = None
     key_type: KeyType | None = None
     own_key: PrivateKey | None = field(default=None, repr=False)
@@ -61,15 +64,18 @@ def create(engine: Engine, wish: Wish) -> ManagedCertificate:
         title=wish.title or identifiers[0].value,
         identifiers=identifiers,
         issuer=wish.issuer,
+        fallback_issuers=wish.fallback_issuers,
         key=key,
-        validations=(wish.validation,),
+        validations=(readable(wish.validation),),
         profile=wish.profile,
         preferred_chain=wish.preferred_chain,
         pfx_password_credential=wish.pfx_password_credential,
     )
-    read_params(catalog.plugin("solvers", wish.validation.solver).params, wish.validation.params, "the validation")
+    _know_profile(engine, managed)
     with engine.store.write() as unit:
-        check_capabilities(managed, unit.issuers.get(managed.issuer).capabilities)
+        check_credentials(unit, managed.validations)
+        for name in managed.issuers:
+            check_issuer(managed, unit.issuers.get(name))
         if wish.pfx_password_credential:
             unit.credentials.get(wish.pfx_password_credential)
         if wish.own_key and key.own_key:
@@ -77,6 +83,14 @@ def create(engine: Engine, wish: Wish) -> ManagedCertificate:
         unit.managed.add(managed)
         reschedule(engine, unit, managed)
     return managed
+
+
+def _know_profile(engine: Engine, managed: ManagedCertificate) -> None:
+    """Ask the authority for its profiles if the wanted one was not among them when it was last asked."""
+    with engine.store.read() as unit:
+        issuer = unit.issuers.get(managed.issuer)
+    if managed.profile and managed.profile not in issuer.capabilities.profiles:
+        look_again(engine, issuer.name)
 
 
 def _key_settings(wish: Wish, secret: str) -> KeySettings:
@@ -97,67 +111,32 @@ def _key_settings(wish: Wish, secret: str) -> KeySettings:
 
 
 def remove(engine: Engine, reference: str) -> ManagedCertificate:
-    """Forget a managed certificate, its versions and its keys; its runs stay."""
+    """Forget a managed certificate, its versions and its keys; its runs stay, records that they left are removed."""
     with engine.store.read() as unit:
         managed = unit.managed.get(reference)
-    with engine.certificate_lease(managed) as lease, engine.store.write(lease) as unit:
-        unit.managed.remove(managed.id)
-        if managed.key.own_key:
-            unit.secrets.remove(managed.key.own_key)
+    with engine.certificate_lease(managed) as lease:
+        clear_left_over(engine, ActiveRun.unrecorded(engine, lease), last=True)
+        with engine.store.write(lease) as unit:
+            unit.managed.remove(managed.id)
+            if managed.key.own_key:
+                unit.secrets.remove(managed.key.own_key)
     return managed
 
 
-def add_task(engine: Engine, reference: str, settings: TaskSettings) -> TaskSettings:
-    """Add a task behind the others.
+def set_issuers(engine: Engine, reference: str, names: Sequence[str]) -> ManagedCertificate:
+    """Have a managed certificate issued by the first of `names`, and by the others while that one fails.
 
     Raises:
-        ConfigurationError: if a parameter is wrong, a credential is missing, or the title is taken.
+        NotFound: if one of them is not in the store.
+        ConfigurationError: if one of them cannot issue it.
     """
-    found = catalog.plugin("tasks", settings.kind)
-    params = read_params(found.params, settings.params, f"the task {settings.title!r}")
-    stored = settings.model_copy(update={"params": params.model_dump(mode="json", exclude_unset=True)})
-
-    def add(unit: UnitOfWork, managed: ManagedCertificate) -> tuple[TaskSettings, ...]:
-        if any(t.title == settings.title for t in managed.tasks):
-            raise ConfigurationError(
-                f"{managed.title!r} has a task {settings.title!r} already.", hint="Give another --title."
-            )
-        for name in _credentials(found.params, stored.params):
-            unit.credentials.get(name)
-        return (*managed.tasks, stored)
-
-    _change_tasks(engine, reference, add)
-    return stored
-
-
-def remove_task(engine: Engine, reference: str, task: str) -> TaskSettings:
-    """Remove a task; what it deployed stays in use."""
-    with engine.store.read() as unit:
-        gone = unit.managed.get(reference).task(task)
-    _change_tasks(engine, reference, lambda _, managed: tuple(t for t in managed.tasks if t.id != gone.id))
-    return gone
-
-
-def _change_tasks(
-    engine: Engine, reference: str, change: Callable[[UnitOfWork, ManagedCertificate], tuple[TaskSettings, ...]]
-) -> None:
-    with engine.store.read() as unit:
-        found = unit.managed.get(reference)
-    with engine.certificate_lease(found) as lease, engine.store.write(lease) as unit:
-        managed = unit.managed.get(found.id)
-        changed = managed.model_copy(update={"tasks": change(unit, managed)})
+    with engine.changing(reference) as (unit, managed):
+        changed = managed.model_copy(update={"issuer": names[0], "fallback_issuers": tuple(names[1:])})
+        for name in changed.issuers:
+            check_issuer(changed, unit.issuers.get(name))
         unit.managed.update(changed)
         reschedule(engine, unit, changed)
-
-
-def _credentials(model: type[Any], params: dict[str, Any]) -> list[str]:
-    """The names of credentials among the parameters."""
-    extras = {name: field.json_schema_extra for name, field in model.model_fields.items()}
-    return [
-        str(params[name])
-        for name, extra in extras.items()
-        if isinstance(extra, dict) and "credential" in extra and params.get(name)
-    ]
+    return changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,25 +145,31 @@ class Details:
 
     managed: ManagedCertificate
     decision: Decision
+    health: Verdict
     facts: CertificateFacts | None
     versions: tuple[CertificateVersion, ...]
     states: tuple[DeploymentState, ...]
+    held: tuple[Held, ...]
 
     @property
     def deployed(self) -> str:
         """In two or three words: whether the current version is in use everywhere."""
-        enabled = [t for t in self.managed.tasks if t.enabled]
-        if not enabled:
+        wanted = {t.id for t in self.managed.deploying}
+        if not wanted:
             return "no task"
         current = self.versions[0].id if self.versions else None
-        done = [s for s in self.states if s.stage is Stage.DEPLOYED and s.version_id == current]
-        stuck = [s.stage.value for s in self.states if s.stage in (Stage.WAITING, Stage.UNDOING)]
-        return stuck[0] if stuck else "yes" if len(done) == len(enabled) else f"{len(done)} of {len(enabled)}"
+        states = [s for s in self.states if s.task_id in wanted]
+        done = [s for s in states if s.stage.is_success and s.version_id == current]
+        stuck = [s.stage.value for s in states if s.stage in (Stage.WAITING, Stage.UNDOING)]
+        if stuck or len(done) == len(wanted):
+            return stuck[0] if stuck else "yes"
+        return "held" if self.held else f"{len(done)} of {len(wanted)}"
 
     def data(self) -> dict[str, Any]:
         """As JSON."""
         return {
             **self.managed.model_dump(mode="json"),
+            "health": self.health.model_dump(mode="json", exclude={"until"}),
             "due": self.decision.due,
             "reason": self.decision.reason,
             "message": self.decision.message,
@@ -193,6 +178,7 @@ class Details:
             "thumbprint": self.facts.thumbprint if self.facts else None,
             "sha256": self.facts.sha256 if self.facts else None,
             "deployed": self.deployed,
+            "held": [one.data() for one in self.held],
             "versions": [v.model_dump(mode="json") for v in self.versions],
             "deployments": [s.model_dump(mode="json") for s in self.states],
         }
@@ -203,13 +189,17 @@ class Details:
         shown = [
             ("Id", managed.id),
             ("Title", managed.title),
+            ("Health", f"{self.health.health} ({self.health.rule}): {self.health.message}"),
+            *([("To do", self.health.hint)] if self.health.hint else []),
             ("Names", ", ".join(i.unicode for i in managed.identifiers)),
-            ("Issuer", managed.issuer),
+            ("Issuer", ", else ".join(managed.issuers)),
             ("Key", f"{managed.key.type}, {managed.key.source}"),
-            ("Validation", f"{managed.validations[0].challenge} by {managed.validations[0].solver}"),
+            ("Validation", "; ".join(v.title for v in managed.validations)),
             ("Profile", managed.profile or "the authority's default"),
             ("Next", self.decision.message),
+            ("Window", managed.window or "any time"),
             ("Deployed", self.deployed),
+            *(("Held", f"{one.task.title}: {one.message}") for one in self.held),
         ]
         if facts:
             shown += [
@@ -235,11 +225,12 @@ def summaries(engine: Engine) -> list[Details]:
 
 def _details(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> Details:
     current = unit.managed.current(managed.id)
-    states = [s for t in managed.tasks if (s := unit.deployments.get(t.id))]
     return Details(
         managed=managed,
         decision=decide(engine, unit, managed),
+        health=health(engine, unit, managed),
         facts=version_facts(current) if current else None,
         versions=tuple(unit.versions.list(managed.id)),
-        states=tuple(states),
+        states=tuple(states(unit, managed).values()),
+        held=held(engine, unit, managed),
     )

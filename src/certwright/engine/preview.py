@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from certwright.domain.deployment import Plan
 from certwright.domain.errors import CertwrightError
-from certwright.domain.managed import ManagedCertificate, TaskSettings, check_capabilities
+from certwright.domain.managed import ManagedCertificate, TaskSettings, check_issuer
 from certwright.domain.renewal import Decision
+from certwright.domain.tasks import Role
 from certwright.engine.context import Engine
-from certwright.engine.deploy import make_task
 from certwright.engine.schedule import decide
+from certwright.engine.task import is_action, make_task
+from certwright.engine.windows import Held, held
 from certwright.sdk.journal import SilentJournal
 
 
@@ -23,13 +25,17 @@ class TaskPreview:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would happen. `obstacle` is why the authority would not issue; `resumes` an order that was begun."""
+    """What would happen. `obstacle` is why the authority would not issue; `resumes` an order that was begun.
+
+    `held` are tasks that would wait for their maintenance window.
+    """
 
     managed: ManagedCertificate
     decision: Decision
     obstacle: CertwrightError | None
     resumes: bool
     tasks: tuple[TaskPreview, ...]
+    held: tuple[Held, ...]
 
 
 def preview(engine: Engine, reference: str) -> Preview:
@@ -39,9 +45,10 @@ def preview(engine: Engine, reference: str) -> Preview:
         decision = decide(engine, unit, managed)
         issuer = unit.issuers.get(managed.issuer)
         begun = unit.orders.get(managed.id)
+        waiting = held(engine, unit, managed)
     obstacle: CertwrightError | None = None
     try:
-        check_capabilities(managed, issuer.capabilities)
+        check_issuer(managed, issuer)
     except CertwrightError as error:
         obstacle = error
     return Preview(
@@ -49,16 +56,18 @@ def preview(engine: Engine, reference: str) -> Preview:
         decision=decision,
         obstacle=obstacle,
         resumes=begun is not None and begun.fingerprint == managed.fingerprint,
-        tasks=tuple(_task(engine, managed, settings) for settings in managed.tasks if settings.enabled),
+        tasks=tuple(_task(engine, managed, t) for role in Role for t in managed.tasks if t.enabled and t.role is role),
+        held=waiting,
     )
 
 
 def _task(engine: Engine, managed: ManagedCertificate, settings: TaskSettings) -> TaskPreview:
     with engine.store.read() as unit:
         version = unit.managed.current(managed.id)
-    if version is None:
-        return TaskPreview(settings, None, None)
     try:
-        return TaskPreview(settings, make_task(engine, managed, version, settings, SilentJournal(), ()).plan(), None)
+        if version is None and not is_action(settings):
+            return TaskPreview(settings, None, None)
+        plan = make_task(engine, managed, version, settings, SilentJournal(), (), attended=True).plan()
     except CertwrightError as error:
         return TaskPreview(settings, None, error)
+    return TaskPreview(settings, plan, None)

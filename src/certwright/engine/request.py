@@ -7,16 +7,23 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.domain import certificates, keys, renewal
-from certwright.domain.errors import CertwrightError, ConfigurationError, OrderDead, StoreError
+from certwright.domain.errors import CertwrightError, ConfigurationError, NotProved, OrderDead, StoreError
 from certwright.domain.events import EventKind
 from certwright.domain.keys import KeySource, PrivateKey
-from certwright.domain.managed import CertificateVersion, KeyForm, ManagedCertificate, check_capabilities
+from certwright.domain.managed import CertificateVersion, Issuer, KeyForm, ManagedCertificate
+from certwright.domain.renewal import Reason
 from certwright.domain.runs import RunKind
+from certwright.engine import advice, ledger
+from certwright.engine.caa import refuse_forbidden
 from certwright.engine.context import ActiveRun, Engine, running
+from certwright.engine.deploy import prepare
+from certwright.engine.failover import in_turn, issuers_in_turn
 from certwright.engine.issuers import issuer_plugin
 from certwright.engine.material import version_facts
-from certwright.engine.schedule import decide, reschedule
+from certwright.engine.schedule import decide, note_failure, note_success, reschedule
+from certwright.engine.slots import places
 from certwright.engine.solving import solving
+from certwright.engine.written import cleared
 from certwright.sdk.issuer import IssueRequest
 from certwright.store import OrderInFlight
 
@@ -29,8 +36,14 @@ class RequestResult:
     version: CertificateVersion | None
 
 
-def request(engine: Engine, reference: str, *, force: bool = False) -> RequestResult:
+def request(engine: Engine, reference: str, *, force: bool = False, patient: bool = False) -> RequestResult:
     """Get a new version if one is due (or `force`d); an order that an earlier run began is resumed, never doubled.
+
+    Args:
+        engine: what to work with.
+        reference: the managed certificate.
+        force: ask also if it is not due.
+        patient: heed the authority's advice and the pause after a failure, as work that nobody waits for does.
 
     Raises:
         LeaseHeld: if another run works on it.
@@ -39,11 +52,14 @@ def request(engine: Engine, reference: str, *, force: bool = False) -> RequestRe
     with engine.store.read() as unit:
         found = unit.managed.get(reference)
     with engine.certificate_lease(found) as lease:
+        if patient:
+            advice.refresh(engine, found, lease)
         with engine.store.read() as unit:
             managed = unit.managed.get(found.id)
-            decision = decide(engine, unit, managed)
+            decision = decide(engine, unit, managed, patient=patient)
             begun = unit.orders.get(managed.id)
-        resumable = begun is not None and begun.fingerprint == managed.fingerprint
+        waits = decision.reason in (Reason.HELD, Reason.LIMITED, Reason.BACKING_OFF)
+        resumable = begun is not None and begun.fingerprint == managed.fingerprint and not waits
         if not (decision.due or force or resumable):
             with engine.store.write(lease) as unit:
                 reschedule(engine, unit, managed)
@@ -51,11 +67,17 @@ def request(engine: Engine, reference: str, *, force: bool = False) -> RequestRe
         with running(engine, managed, RunKind.REQUEST, lease) as run:
             run.journal.note(decision.message if decision.due else "Asked for although it is not due.")
             try:
-                version = _obtain(engine, managed, run, begun)
+                with cleared(engine, run):
+                    prepare(engine, managed, run)
+                    version = _obtain(engine, managed, run, begun)
             except StoreError:
                 raise
             except CertwrightError as error:
-                engine.record(run.event(EventKind.ISSUANCE_FAILED, managed, engine.now(), error.message), lease)
+                with engine.store.write(lease) as unit:
+                    kind = EventKind.ISSUANCE_FAILED
+                    unit.events.add(run.event(kind, managed, engine.now(), error.message, error.hint))
+                    note_failure(engine, unit, managed, error)
+                    reschedule(engine, unit, managed)
                 raise
         return RequestResult(decision, version)
 
@@ -64,20 +86,25 @@ def _obtain(
     engine: Engine, managed: ManagedCertificate, run: ActiveRun, begun: OrderInFlight | None
 ) -> CertificateVersion:
     with engine.store.read() as unit:
-        issuer = unit.issuers.get(managed.issuer)
         current = unit.managed.current(managed.id)
-    check_capabilities(managed, issuer.capabilities)
     if begun and begun.fingerprint != managed.fingerprint:
         run.journal.note("The settings changed since an earlier order was begun; that order is left.")
         begun = None
-    if begun:
-        run.journal.note("Going on with the order that an earlier run began.")
-    if begun:
-        try:
-            return _finish(engine, managed, run, begun, current)
-        except OrderDead as dead:
-            run.journal.note(f"{dead.message} A new order is begun.")
-    return _finish(engine, managed, run, _begin(engine, managed, run), current)
+    elif begun and begun.issuer != managed.issuer and (begun.url is None or begun.issuer not in managed.issuers):
+        begun = None
+
+    def attempt(issuer: Issuer) -> CertificateVersion:
+        if begun and begun.issuer == issuer.name:
+            run.journal.note("Going on with the order that an earlier run began.")
+            try:
+                return _finish(engine, managed, run, begun, current)
+            except NotProved:
+                raise  # another order would only meet the same
+            except OrderDead as dead:
+                run.journal.note(f"{dead.message} A new order is begun.")
+        return _finish(engine, managed, run, _begin(engine, managed, run, issuer), current)
+
+    return in_turn(managed, issuers_in_turn(engine, managed, begun), run, attempt)
 
 
 def _finish(
@@ -96,7 +123,7 @@ def _finish(
         raise
 
 
-def _begin(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> OrderInFlight:
+def _begin(engine: Engine, managed: ManagedCertificate, run: ActiveRun, issuer: Issuer) -> OrderInFlight:
     """The key and the signing request, stored before the authority hears of them."""
     with run.journal.step("Make the key and the signing request") as step:
         key, csr = _key_and_request(engine, managed)
@@ -104,7 +131,7 @@ def _begin(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> Order
         with engine.store.write(*run.leases) as unit:
             unit.orders.close(managed.id)
             pem = keys.private_key_pem(key) if key else None
-            return unit.orders.begin(managed.id, managed.issuer, managed.fingerprint, csr, pem, engine.now())
+            return unit.orders.begin(managed.id, issuer.name, managed.fingerprint, csr, pem, engine.now())
 
 
 def _key_and_request(engine: Engine, managed: ManagedCertificate) -> tuple[PrivateKey | None, bytes]:
@@ -140,18 +167,26 @@ def _ask(
         with engine.store.write(*run.leases) as unit:
             unit.orders.set_url(managed.id, url)
 
-    replaced = current if current and current.issuer == managed.issuer and not order.url else None
+    with engine.store.read() as unit:
+        issuer = unit.issuers.get(order.issuer)
+    wanted = managed.asked_of(issuer)
+    replaced = current if current and current.issuer == issuer.name and not order.url else None
     asked = IssueRequest(
         identifiers=managed.identifiers,
         csr=order.csr,
-        profile=managed.profile,
+        profile=wanted.profile,
         preferred_chain=managed.preferred_chain,
         replaces=certificates.load_certificates(replaced.chain_pem.encode())[0] if replaced else None,
         order_url=order.url,
     )
-    plugin = issuer_plugin(engine, managed.issuer, run.journal)
-    with run.journal.step(f"Obtain the certificate from {managed.issuer}"):
-        found = plugin.obtain(asked, solving(engine, managed, run.journal), remember)
+    plugin = issuer_plugin(engine, issuer.name, run.journal)
+    refuse_forbidden(engine, wanted, issuer)
+    with (
+        places.taken(f"authority:{issuer.counted_at}"),
+        run.journal.step(f"Obtain the certificate from {issuer.name}"),
+        ledger.counted(engine, managed, issuer, current, run),
+    ):
+        found = plugin.obtain(asked, solving(engine, wanted, run), remember)
         return tuple(certificates.order_chain(found))
 
 
@@ -180,6 +215,7 @@ def _keep(
             unit.orders.close(managed.id)
             event = run.event(EventKind.CERTIFICATE_ISSUED, managed, version.issued_at, f"Issued {facts.sha256[:16]}.")
             unit.events.add(event.model_copy(update={"version_id": version.id}))
+            note_success(engine, unit, managed)
             reschedule(engine, unit, managed)
         until = f"{facts.not_after:%Y-%m-%d %H:%M} UTC"
         step.note(f"Certificate {facts.sha256[:16]} by {facts.issuer_common_name}, valid until {until}.")

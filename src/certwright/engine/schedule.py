@@ -1,31 +1,138 @@
-"""What is due, and when to look again: the one writer of a managed certificate's next check."""
+"""What is due, and when to look again: the one writer of a managed certificate's next check, and of how it is."""
 
-from certwright.domain import renewal
-from certwright.domain.managed import ManagedCertificate
-from certwright.domain.runs import Stage
+import random
+from dataclasses import replace
+from datetime import datetime
+
+from certwright.domain import renewal, retry, triggers
+from certwright.domain.errors import CertwrightError
+from certwright.domain.health import Verdict, judge
+from certwright.domain.health_rules import HealthInput, TaskFacts
+from certwright.domain.managed import ManagedCertificate, TaskSettings
+from certwright.domain.renewal import Failure
+from certwright.domain.runs import DeploymentState
+from certwright.domain.tasks import Role
+from certwright.domain.triggers import Situation, Turn
+from certwright.domain.windows import Admission, Deadline, admit
 from certwright.engine.context import Engine
 from certwright.engine.material import version_facts
+from certwright.engine.persist import proved_so
 from certwright.store import UnitOfWork
 
+_MAX_MESSAGE = 500
 
-def decide(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> renewal.Decision:
-    """Whether `managed` is due now, and why."""
+
+def decide(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, *, patient: bool = True) -> renewal.Decision:
+    """Whether `managed` is due now, and why; without patience, whatever failed is tried again at once."""
+    given = renewal_input(engine, unit, managed)
+    if not patient and given.state.failure and not given.state.failure.by_peer:
+        given = replace(given, state=given.state.model_copy(update={"failure": None}))
+    return renewal.decide(given)
+
+
+def renewal_input(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> renewal.RenewalInput:
+    """All that the decision about a renewal looks at."""
     current = unit.managed.current(managed.id)
     facts = version_facts(current) if current else None
-    return renewal.decide(renewal.RenewalInput(managed, current, facts, engine.now()))
+    state, revision = unit.renewals.get(managed.id), unit.managed.revision(managed.id)
+    return renewal.RenewalInput(managed, current, facts, engine.now(), state, revision)
 
 
-def needs_deployment(unit: UnitOfWork, managed: ManagedCertificate) -> bool:
-    """Whether an enabled task has not yet put the current version to use."""
-    version = unit.managed.current(managed.id)
-    states = [unit.deployments.get(t.id) for t in managed.tasks if t.enabled]
-    return version is not None and any(
-        s is None or s.stage is not Stage.DEPLOYED or s.version_id != version.id for s in states
-    )
+def health(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> Verdict:
+    """How it is now."""
+    given = renewal_input(engine, unit, managed)
+    seen = unit.looks.get(managed.id)
+    enabled = [task for task in managed.tasks if task.enabled]
+    tasks = tuple(TaskFacts(task, unit.deployments.get(task.id), seen.tasks.get(task.id)) for task in enabled)
+    return judge(HealthInput(given, tasks, seen.proof, unit.managed.next_check(managed.id)))
+
+
+def turns(
+    unit: UnitOfWork, managed: ManagedCertificate, role: Role = Role.DEPLOYMENT, *, again: bool = False
+) -> tuple[Turn, ...]:
+    """The tasks of `managed` that are to run, in their order, by what is stored."""
+    return triggers.turns(managed.tasks, role, states(unit, managed), situation(unit, managed), again=again)
+
+
+def turn_by_hand(unit: UnitOfWork, managed: ManagedCertificate, task: TaskSettings) -> Turn:
+    """The turn that a person's command gives to a task."""
+    return triggers.by_hand(task, managed.tasks, states(unit, managed), situation(unit, managed))
+
+
+def states(unit: UnitOfWork, managed: ManagedCertificate) -> dict[str, DeploymentState]:
+    """Where each task stands that has ever begun, by its id."""
+    return {task.id: state for task in managed.tasks if (state := unit.deployments.get(task.id))}
+
+
+def situation(unit: UnitOfWork, managed: ManagedCertificate) -> Situation:
+    """What became of the last request."""
+    current = unit.managed.current(managed.id)
+    return Situation(current.id if current else None, unit.renewals.get(managed.id).failure)
+
+
+def admitted(unit: UnitOfWork, managed: ManagedCertificate, turn: Turn, at: datetime) -> Admission:
+    """Whether a task may begin at this moment, by the maintenance window, if what it does is to wait for that."""
+    current = unit.managed.current(managed.id)
+    window = managed.window_of(turn.task)
+    if window is None or current is None or not turn.heeds_window:
+        return Admission()
+    state = unit.deployments.get(turn.task.id)
+    in_use = unit.versions.get(state.last_in_use) if state and state.last_in_use else None
+    replaced = in_use or current
+    deadline = Deadline.of(version_facts(replaced), replaced.revoked_at, in_use=in_use is not None)
+    is_unfinished = state is not None and state.is_unfinished
+    return admit(unit.windows.get(window), deadline, at, is_unfinished=is_unfinished)
 
 
 def reschedule(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> None:
-    """Look again at once while something is to be done, else when it becomes due."""
+    """Look again when it becomes due, when a task is to run and may, or when the authority's advice is asked for.
+
+    Whoever changes anything that is known of it calls this in the same transaction; so how it is, is judged anew too.
+    """
+    now = engine.now()
     decision = decide(engine, unit, managed)
-    waits = decision.due or needs_deployment(unit, managed)
-    unit.managed.set_next_check(managed.id, engine.now() if waits else decision.next_check)
+    moments = [now if decision.due else decision.next_check]
+    for turn in turns(unit, managed):
+        begin = max(turn.at, now) if turn.at else now
+        moments.append(admitted(unit, managed, turn, begin).until or begin)
+    if clean_up_at := unit.renewals.get(managed.id).clean_up_at:
+        moments.append(max(clean_up_at, now))
+    unit.managed.set_next_check(managed.id, min(moments))
+    if proved_so(managed) and unit.looks.next(managed.id) is None:
+        unit.looks.schedule(managed.id, now)
+    unit.healths.put(managed.id, health(engine, unit, managed))
+
+
+def note_failure(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, error: CertwrightError) -> None:
+    """Remember that a request failed, and when it is tried again."""
+    now = engine.now()
+    state = unit.renewals.get(managed.id)
+    before = state.failure
+    current = unit.managed.current(managed.id)
+    cause, count = retry.cause_of(error), before.count + 1 if before else 1
+    wait = retry.retry_after(error)
+    failure = Failure(
+        cause=cause,
+        count=count,
+        since=before.since if before else now,
+        at=now,
+        retry_at=retry.next_attempt(
+            cause,
+            count,
+            now,
+            expires=version_facts(current).not_after if current else None,
+            wait=wait,
+            draw=random.random(),  # noqa: S311 - spreads work, protects nothing
+        ),
+        message=error.message[:_MAX_MESSAGE],
+        revision=unit.managed.revision(managed.id),
+        by_peer=wait is not None,
+    )
+    unit.renewals.save(managed.id, state.model_copy(update={"failure": failure}))
+
+
+def note_success(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> None:
+    """Forget the failures, and what the authority advised about an earlier version; it is asked about this one soon."""
+    soon = engine.now() + renewal.ASK_AT_LEAST * random.random()  # noqa: S311 - spreads work, protects nothing
+    state = unit.renewals.get(managed.id)
+    unit.renewals.save(managed.id, state.model_copy(update={"failure": None, "advice": None, "ask_again": soon}))

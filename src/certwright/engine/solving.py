@@ -1,30 +1,46 @@
 """From the authority's challenges to the solvers that answer them."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from certwright.domain.errors import ConfigurationError, SolverError
-from certwright.domain.managed import ManagedCertificate, Validation
-from certwright.engine import catalog
-from certwright.engine.context import Engine
+from certwright.domain.errors import CertwrightError, ConfigurationError, SolverError, StoreError
+from certwright.domain.managed import ManagedCertificate
+from certwright.domain.validation import Validation, choose
+from certwright.engine import catalog, dns
+from certwright.engine.context import ActiveRun, Engine
+from certwright.engine.explain import explained
+from certwright.engine.written import WrittenRecords
 from certwright.sdk.context import SolverContext
 from certwright.sdk.issuer import Solve
-from certwright.sdk.journal import Journal
+from certwright.sdk.journal import Journal, Step
 from certwright.sdk.params import read_params
 from certwright.sdk.solver import Challenge, Solver
+from certwright.store import Lease
+
+log = logging.getLogger("certwright")
 
 
 class StoredAnswers:
-    """Challenge answers in the store: whichever process owns the port can serve them."""
+    """Challenge answers in the store: whichever process owns the port can serve them.
 
-    def __init__(self, engine: Engine) -> None:
+    Under `leases`, so that a run that was overtaken takes none away from the run that goes on.
+    """
+
+    def __init__(self, engine: Engine, leases: Sequence[Lease]) -> None:
         self._engine = engine
+        self._leases = leases
 
     def put(self, token: str, key_authorization: str) -> None:
         """Make an answer servable."""
-        with self._engine.store.write() as unit:
+        with self._engine.store.write(*self._leases) as unit:
             unit.answers.put(token, key_authorization, self._engine.now())
+
+    def claim(self, token: str, key_authorization: str) -> bool:
+        """Make an answer servable unless another one is there; whether it is."""
+        with self._engine.store.write(*self._leases) as unit:
+            return unit.answers.claim(token, key_authorization, self._engine.now())
 
     def get(self, token: str) -> str | None:
         """The answer to `token`."""
@@ -33,15 +49,31 @@ class StoredAnswers:
 
     def remove(self, token: str) -> None:
         """Forget an answer."""
-        with self._engine.store.write() as unit:
+        with self._engine.store.write(*self._leases) as unit:
             unit.answers.remove(token)
 
 
-def solver(engine: Engine, validation: Validation, journal: Journal) -> Solver[Any]:
-    """The solver that `validation` names, ready to work."""
+def solver(engine: Engine, validation: Validation, run: ActiveRun, *, again: str) -> Solver[Any]:
+    """The solver that `validation` names, ready to work.
+
+    Args:
+        engine: what to work with.
+        validation: which solver, with its parameters.
+        run: in which it works.
+        again: the command that goes on if `run` has to wait for a person.
+    """
     found = catalog.plugin("solvers", validation.solver)
     params = read_params(found.params, validation.params, f"the solver {validation.solver!r}")
-    made: Solver[Any] = found.cls(params, SolverContext(StoredAnswers(engine), journal))
+    context = SolverContext(
+        answers=StoredAnswers(engine, run.leases),
+        journal=run.journal,
+        dns=lambda name: dns.provider(engine, name, run.journal),
+        records=WrittenRecords(engine, run),
+        resolvers=engine.resolvers,
+        guard=run.guard,
+        again=again,
+    )
+    made: Solver[Any] = found.cls(params, context)
     if validation.challenge not in made.types:
         raise ConfigurationError(
             f"The solver {validation.solver!r} does not answer {validation.challenge}.",
@@ -50,41 +82,77 @@ def solver(engine: Engine, validation: Validation, journal: Journal) -> Solver[A
     return made
 
 
-def solving(engine: Engine, managed: ManagedCertificate, journal: Journal) -> Solve:
-    """How the challenges of `managed` are answered."""
-    validation = managed.validations[0]
+def solving(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> Solve:
+    """How the challenges of `managed` are answered: each name by the validation that its rules choose."""
 
     @contextmanager
     def solve(challenges: Sequence[Challenge]) -> Iterator[Sequence[Challenge]]:
-        chosen = _choose(challenges, validation)
-        with answered(solver(engine, validation, journal), chosen, journal):
-            yield chosen
+        chosen = _choose(challenges, managed.validations)
+        asked = [challenge for _, mine in chosen for challenge in mine]
+        again = f"certwright certificate request {managed.id}"
+        work = [(solver(engine, v, run, again=again), mine) for v, mine in chosen]
+        with (
+            answered(work, run.journal),
+            explained(engine, managed, run, asked),
+        ):
+            yield asked
 
     return solve
 
 
 @contextmanager
-def answered(chosen_solver: Solver[Any], challenges: Sequence[Challenge], journal: Journal) -> Iterator[None]:
-    """The challenges answered and seen from outside, for the length of the block."""
-    names = ", ".join(str(c.identifier) for c in challenges)
+def answered(work: Sequence[tuple[Solver[Any], Sequence[Challenge]]], journal: Journal) -> Iterator[None]:
+    """The challenges answered, all of them before any is looked at from outside, for the length of the block.
+
+    A run that was overtaken leaves the answers to the one that goes on with the order.
+    """
+    names = ", ".join(str(c.identifier) for _, mine in work for c in mine)
     try:
         with journal.step(f"Answer the challenges for {names}"):
-            chosen_solver.present(challenges)
+            for each, mine in work:
+                each.present(mine)
         with journal.step("See each answer as the authority will see it"):
-            chosen_solver.check(challenges)
+            for each, mine in work:
+                each.check(mine)
         yield
     finally:
-        with journal.step("Take the answers away"):
-            chosen_solver.clean_up(challenges)
+        for each, _ in work:
+            each.close()
+        with journal.step("Take the answers away") as step:
+            for each, mine in work:
+                _take_away(each, mine, step)
 
 
-def _choose(challenges: Sequence[Challenge], validation: Validation) -> list[Challenge]:
-    chosen = [c for c in challenges if c.type == validation.challenge]
-    missing = {c.identifier for c in challenges} - {c.identifier for c in chosen}
-    if missing:
-        names = ", ".join(sorted(str(i) for i in missing))
+def _take_away(work: Solver[Any], challenges: Sequence[Challenge], step: Step) -> None:
+    """Whatever goes wrong with it is noted: neither the other answers nor the reason why the block ended depend on it.
+
+    Raises:
+        StoreError: if the store cannot be used, or another run has taken over.
+    """
+    try:
+        work.clean_up(challenges)
+    except StoreError:
+        raise
+    except Exception as error:
+        log.debug("an answer could not be taken away", exc_info=error)
+        told = error.message if isinstance(error, CertwrightError) else f"It was stopped by {type(error).__name__}."
+        step.note(f"Not everything could be taken away. {told}")
+
+
+def _choose(
+    challenges: Sequence[Challenge], validations: Sequence[Validation]
+) -> list[tuple[Validation, list[Challenge]]]:
+    """The challenge for each name, by validation.
+
+    Raises:
+        SolverError: if the authority does not offer what was chosen for a name.
+    """
+    wanted = {c.identifier: choose(validations, c.identifier) for c in challenges}
+    chosen = [c for c in challenges if c.type == wanted[c.identifier].challenge]
+    if missing := wanted.keys() - {c.identifier for c in chosen}:
+        names = ", ".join(sorted(f"{i} ({wanted[i].challenge})" for i in missing))
         raise SolverError(
-            f"The authority does not offer {validation.challenge} for {names}.",
+            f"The authority does not offer the chosen challenge for {names}.",
             hint="Choose another way of validation for these names.",
         )
-    return chosen
+    return [(v, mine) for v in validations if (mine := [c for c in chosen if wanted[c.identifier] is v])]

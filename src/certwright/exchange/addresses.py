@@ -1,14 +1,13 @@
 """Reads the parameters that say where things are and which services are meant, as people write them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from certwright.exchange.model import SUPPORTED, Service
+from certwright.exchange.model import SUPPORTED, ServerInfo, Service
 
 PLACEHOLDER = "{server}"
-_LATER = {"kerberos", "ntlm", "negotiate", "current"}
 
 
 def words(value: Any) -> Any:
@@ -48,6 +47,14 @@ def domain(server: str, url: str) -> str:
     return name if _is_address(name) else name.partition(".")[2] or name
 
 
+def domains(servers: Iterable[ServerInfo]) -> frozenset[str]:
+    """The domains that servers are in, as Exchange tells their full names; an Edge server is in none of them.
+
+    A domain belongs to one forest, and a forest has one Exchange organisation: any of them stands for it.
+    """
+    return frozenset(domain(info.fqdn, "") for info in servers if "." in info.fqdn and not info.is_edge)
+
+
 def _is_address(host: str) -> bool:
     try:
         ip_address(host)
@@ -57,24 +64,18 @@ def _is_address(host: str) -> bool:
 
 
 def authentication(value: Any) -> Any:
-    """The way to sign in; those that are still to come are named as such."""
-    if isinstance(value, str) and value.lower() in _LATER:
-        raise ValueError(
-            f"{value} comes with the next release; until then use basic, which is sent over verified https only"
-        )
-    if isinstance(value, str) and value.lower() != "basic":
-        raise ValueError(f"{value[:40]!r} is no way to sign in; use basic, which is sent over verified https only")
+    """The way to sign in, in any spelling."""
     return value.lower() if isinstance(value, str) else value
 
 
-def urls(value: str | Mapping[str, str], servers: Sequence[str], *, where: str) -> dict[str, str]:
+def urls(value: str | Mapping[str, str], servers: Sequence[str], *, where: str, plain: bool) -> dict[str, str]:
     """The URL of each server.
 
     `value` is one URL for all, in which ``{server}`` stands for each server's name, or one URL for each server, as a
-    mapping or as text: ``SERVER=URL, SERVER=URL``.
+    mapping or as text: ``SERVER=URL, SERVER=URL``. `plain` allows http, for ways to sign in that encrypt by themselves.
 
     Raises:
-        ValueError: for a server without URL, a URL without server, or one that is not https.
+        ValueError: for a server without URL, a URL without server, or one that is of no use.
     """
     listed = _mapping(value) if isinstance(value, str) else dict(value)
     if listed is None:
@@ -90,6 +91,8 @@ def urls(value: str | Mapping[str, str], servers: Sequence[str], *, where: str) 
             raise ValueError(f"{where}: {wrong}")
         found = {server: by_name[server.lower()] for server in servers}
     for url in found.values():
+        if url.lower().startswith("http://") and plain:
+            continue
         if url.lower().startswith("http:"):
             raise ValueError(
                 f"{where}: {url} is not https, and with basic authentication the password would be readable on the way"

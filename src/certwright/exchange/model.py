@@ -5,8 +5,9 @@ None always means that Exchange did not tell; it never stands for "none".
 
 import enum
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Self
 
 from certwright.domain.certificates import CertificateFacts
@@ -90,6 +91,11 @@ class Certificate:
         return f"<I>{self.issuer}<S>{self.subject}" if self.issuer and self.subject else None
 
     @property
+    def on_web_site(self) -> bool:
+        """Whether a binding of the Default Web Site uses it; one for a host name or an address may use another one."""
+        return DEFAULT_WEB_SITE in (self.iis_sites or ())
+
+    @property
     def is_protected(self) -> bool:
         """Whether it signs tokens or federates: such a certificate is never assigned to anything by us."""
         federated = self.services is not None and Service.FEDERATION in self.services
@@ -97,10 +103,21 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
+class Unknown:
+    """What could not be read of `subject`, and why; nothing is guessed in its place."""
+
+    subject: str
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Connector:
     """A send or receive connector; `server` is empty for send connectors, which belong to the organisation.
 
-    `identity` is what Exchange's cmdlets take for it, `role` the TransportRole of a receive connector.
+    `identity` is what Exchange's cmdlets take for it, `role` the TransportRole of a receive connector, `ports` what
+    that listens on and `remote_ranges` who it answers. `source_servers`, `address_spaces`, `smart_hosts` and
+    `tls_domain` are a send connector's; `cloud_mail` tells that it is the hybrid one.
     """
 
     name: str
@@ -110,6 +127,17 @@ class Connector:
     server: str = ""
     identity: str = ""
     role: str = ""
+    guid: str = ""
+    enabled: bool = True
+    require_tls: bool = False
+    ports: tuple[int, ...] = ()
+    remote_ranges: tuple[str, ...] = ()
+    source_servers: tuple[str, ...] = ()
+    address_spaces: tuple[str, ...] = ()
+    smart_hosts: tuple[str, ...] = ()
+    tls_domain: str = ""
+    tls_auth_level: str = ""
+    cloud_mail: bool = False
 
     @property
     def is_front_end(self) -> bool:
@@ -123,12 +151,74 @@ class Connector:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """A server as Get-ExchangeServer tells it."""
+    """A server as Get-ExchangeServer tells it; `version` is its AdminDisplayVersion, `site` the last part of its Site.
+
+    An Edge server has no PowerShell endpoint of its own and is listed only.
+    """
 
     name: str
     fqdn: str
     roles: str = ""
     version: str = ""
+    site: str = ""
+    is_edge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WebAddress:
+    """Where clients are sent for one service; URLs, or for Outlook Anywhere host names; empty where none is set.
+
+    `service` is OWA, ECP, EWS, ActiveSync, OAB, MAPI, PowerShell, "Outlook Anywhere" or Autodiscover; `identity` is
+    what the cmdlets take.
+    """
+
+    service: str
+    internal: str = ""
+    external: str = ""
+    identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """An https binding of IIS: ``ADDRESS:PORT:HOST`` as IIS writes it, its site, and the thumbprint it serves."""
+
+    information: str
+    site: int | None
+    thumbprint: str
+    sni: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStorage:
+    """Where Windows keeps a certificate's key.
+
+    `provider` is empty for a key-storage provider (CNG), with which Outlook on the web loops after the sign-in; `spec`
+    is Exchange or Signature; `readers` are accounts with access.
+    """
+
+    thumbprint: str
+    provider: str
+    spec: str = ""
+    readers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Another ACME client at work on `server`: what was seen of it, and the command that disables it."""
+
+    server: str
+    product: str
+    evidence: str
+    disable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What the host's own PowerShell tells; `updating` names the role whose setup is under way, or is empty."""
+
+    bindings: tuple[Binding, ...] | None = None
+    keys: tuple[KeyStorage, ...] = ()
+    updating: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +227,12 @@ class ServerState:
 
     `internal_transport` is the thumbprint of the certificate with which servers talk among themselves.
     `pop_name` and `imap_name` are the X509CertificateName of the settings.
+    What follows them is read by discovery only: `addresses`, the states of `components` by name, the name of the `dag`,
+    `away` (why the server must be left alone now: maintenance, or an update in progress; empty if it need not),
+    `host` if there is an address for the host's own PowerShell, `wire_form` (how its certificates could be read:
+    "selected", "serialized" or "raw", and "with query" if that was read through the management shell's URL),
+    `answered_by` (the server that says it answered, which may be another one), `clock_skew` (how far that one's clock
+    is ahead of ours), and what is `unknown` of it.
     """
 
     server: str
@@ -146,6 +242,20 @@ class ServerState:
     connectors: tuple[Connector, ...] | None = ()
     pop_name: str | None = None
     imap_name: str | None = None
+    addresses: tuple[WebAddress, ...] | None = None
+    components: Mapping[str, str] | None = None
+    dag: str = ""
+    away: str = ""
+    host: HostFacts | None = None
+    wire_form: str = ""
+    answered_by: str = ""
+    clock_skew: timedelta | None = None
+    unknown: tuple[Unknown, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All by which the server is called."""
+        return (self.server, self.info.name, self.info.fqdn)
 
     def certificate(self, thumbprint: str | None) -> Certificate | None:
         """The certificate in this server's store, or None."""
@@ -153,12 +263,17 @@ class ServerState:
 
     def web_site_certificate(self) -> Certificate | None:
         """What the Default Web Site is bound to, or None if Exchange did not tell or it is bound to nothing."""
-        return next((c for c in self.certificates if DEFAULT_WEB_SITE in (c.iis_sites or ())), None)
+        return next((c for c in self.certificates if c.on_web_site), None)
 
 
 def quoted(text: str) -> str:
     """A PowerShell string in which nothing is interpolated; every kind of quote that PowerShell takes is doubled."""
     return "'" + "".join(c * 2 if c in "'\u2018\u2019\u201a\u201b" else c for c in text) + "'"
+
+
+def site_title(number: int) -> str:
+    """What a web site of IIS is called on an Exchange server."""
+    return {DEFAULT_WEB_SITE: "Default Web Site", 2: "Exchange Back End"}.get(number, f"web site {number}")
 
 
 def is_bad(status: str | None) -> bool:

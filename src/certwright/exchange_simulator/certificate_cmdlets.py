@@ -1,17 +1,22 @@
 """The ExchangeCertificate cmdlets (exchange.md sections 1 and 3)."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from certwright.exchange_simulator import nrbf
 from certwright.exchange_simulator.certificates import (
+    Bundle,
     Services,
+    Status,
     StoredCertificate,
     distinguished_name,
     read_bundle,
+    self_signed,
     utc_now,
 )
 from certwright.exchange_simulator.cmdlet import (
+    DIRECTORY,
     Cmdlet,
     Invocation,
     boolean,
@@ -23,7 +28,7 @@ from certwright.exchange_simulator.cmdlet import (
     texts,
 )
 from certwright.exchange_simulator.errors import Refused
-from certwright.exchange_simulator.faults import HalfDone, KeyLost
+from certwright.exchange_simulator.faults import Distrusted, HalfDone, IssuersLost, KeyLost
 from certwright.exchange_simulator.records import (
     AllowedServices,
     CertificateAuthorityType,
@@ -34,6 +39,7 @@ from certwright.exchange_simulator.records import (
     ps_object,
     rpc_error,
 )
+from certwright.exchange_simulator.removal import check_unused
 from certwright.exchange_simulator.world import Node, WireForm
 
 _TASKS = "Microsoft.Exchange.Management.SystemConfigurationTasks."
@@ -142,38 +148,59 @@ def _import(call: Invocation) -> Iterable[Record]:
     friendly_name = call.get("FriendlyName")
     if friendly_name is not None and len(friendly_name) >= _FRIENDLY_NAME_LIMIT:
         raise Refused("The friendly name must be shorter than 64 characters.")
-    stored = call.node.state.import_certificate(
-        read_bundle(call.get("FileData"), call.get("Password")),
+    state = call.node.state
+    bundle = read_bundle(call.get("FileData"), call.get("Password"), opens_aes=state.version.opens_aes)
+    if not call.should_process():
+        return []
+    lost = call.effect if isinstance(call.effect, IssuersLost) else None
+    if bundle.only_issuers:
+        state.import_issuers(() if lost else (bundle.certificate, *bundle.others))
+        call.changed()
+        return []
+    if lost:
+        bundle = dataclasses.replace(bundle, others=())
+    stored = state.import_certificate(
+        bundle,
         exportable=call.get("PrivateKeyExportable", False),
         friendly_name=friendly_name,
         lose_key=isinstance(call.effect, KeyLost),
     )
+    if isinstance(call.effect, Distrusted):
+        stored.status = call.effect.status
+    elif lost and lost.untrusted:
+        stored.status = Status.UNTRUSTED
     call.changed()
     return [_output(call, stored)]
 
 
 def _enable(call: Invocation) -> Iterable[Record]:
-    wanted: Services = call.get("Services")
+    state, wanted = call.node.state, call.get("Services")
+    stored = state.certificate(_thumbprint(call))
+    if not call.should_process():
+        state.check_usable(stored, wanted)
+        return []
     half_done = call.effect if isinstance(call.effect, HalfDone) else None
-    warnings = call.node.state.enable(
-        _thumbprint(call),
-        wanted,
-        replace_internal_transport=Services.SMTP in wanted and _replaces_default(call),
-        skip_iis=half_done is not None,
+    replaces = Services.SMTP in wanted and _replaces_default(call, stored)
+    before = state.directory_values()
+    warnings = state.enable(
+        stored.thumbprint, wanted, replace_internal_transport=replaces, skip_iis=half_done is not None
     )
+    for target, attribute, old in before:
+        if getattr(target, attribute) != old:
+            call.session.world.directory.changed(target, attribute, old, call.controller)
     call.changed()
     for warning in warnings:
         call.streams.warning(warning)
     if half_done is not None:
-        raise rpc_error(call.node.state.name, half_done.message, call.cmdlet.task, terminating=half_done.terminating)
+        raise rpc_error(state.name, half_done.message, call.cmdlet.task, terminating=half_done.terminating)
     return []
 
 
-def _replaces_default(call: Invocation) -> bool:
+def _replaces_default(call: Invocation, new: StoredCertificate) -> bool:
     """Whether SMTP also takes over the default certificate: -Force, or the answer to the prompt."""
     state = call.node.state
-    new, current = state.certificate(_thumbprint(call)), state.certificate(state.internal_transport)
-    if call.get("Force", False) or current is new:
+    current = state.certificates.get(state.internal_transport)
+    if call.get("Force", False) or current is None or current is new:
         return True
     message = (
         "Overwrite the existing default SMTP certificate?\r\n\r\n"
@@ -193,16 +220,37 @@ def _short_date(stored: StoredCertificate) -> str:
 
 
 def _remove(call: Invocation) -> Iterable[Record]:
-    thumbprint = _thumbprint(call)
+    stored = call.node.state.certificate(_thumbprint(call))
     question = (
         "Are you sure you want to perform this action?\r\n"
-        f"Remove certificate with thumbprint {thumbprint} from the computer's certificate store?"
+        f"Remove certificate with thumbprint {stored.thumbprint} from the computer's certificate store?"
     )
-    if call.get("Confirm", True) and not _confirmed(call, question):
+    if call.should_process() and call.get("Confirm", True) and not _confirmed(call, question):
         return []
-    call.node.state.remove(thumbprint)
-    call.changed()
+    check_unused(call.node.state, stored)
+    if call.should_process():
+        call.node.state.remove(stored.thumbprint)
+        call.changed()
     return []
+
+
+def _new(call: Invocation) -> Iterable[Record]:
+    state = call.node.state
+    common_name = (call.get("SubjectName") or f"CN={state.name}").partition("=")[2].partition(",")[0].strip()
+    wanted = call.get("Services", Services.IMAP | Services.POP | Services.SMTP)
+    if not call.should_process():
+        return []
+    certificate, key = self_signed(common_name, call.get("DomainName", (state.name, state.fqdn)), now=utc_now(), age=0)
+    bundle = Bundle(certificate, key, (), call.get("FriendlyName") or "Microsoft Exchange")
+    stored = state.import_certificate(
+        bundle, exportable=call.get("PrivateKeyExportable", False), friendly_name=bundle.friendly_name
+    )
+    replaces = Services.SMTP in wanted and _replaces_default(call, stored)
+    # Unlike Enable, it takes a short name for POP and IMAP.
+    stored.services |= wanted & (Services.POP | Services.IMAP)
+    state.enable(stored.thumbprint, wanted & ~stored.services, replace_internal_transport=replaces)
+    call.changed()
+    return [_output(call, stored)]
 
 
 CERTIFICATE_CMDLETS = (
@@ -210,7 +258,7 @@ CERTIFICATE_CMDLETS = (
         "Get-ExchangeCertificate",
         _TASKS + "GetExchangeCertificate",
         _get,
-        {"Thumbprint": text, "Identity": text, "Server": text, "DomainName": texts, "DomainController": text},
+        {"Thumbprint": text, "Identity": text, "Server": text, "DomainName": texts, **DIRECTORY},
         positional=("Thumbprint",),
         refusal=rpc_error,
     ),
@@ -224,6 +272,7 @@ CERTIFICATE_CMDLETS = (
             "PrivateKeyExportable": boolean,
             "FriendlyName": text,
             "Server": text,
+            **DIRECTORY,
         },
         mandatory=frozenset({"FileData"}),
         mutates=True,
@@ -241,6 +290,7 @@ CERTIFICATE_CMDLETS = (
             "Force": switch,
             "DoNotRequireSsl": switch,
             "NetworkServiceAllowed": switch,
+            **DIRECTORY,
         },
         positional=("Thumbprint",),
         mandatory=frozenset({"Services"}),
@@ -251,8 +301,25 @@ CERTIFICATE_CMDLETS = (
         "Remove-ExchangeCertificate",
         _TASKS + "RemoveExchangeCertificate",
         _remove,
-        {"Thumbprint": text, "Identity": text, "Server": text},
+        {"Thumbprint": text, "Identity": text, "Server": text, **DIRECTORY},
         positional=("Thumbprint",),
+        mutates=True,
+        refusal=rpc_error,
+    ),
+    Cmdlet(
+        "New-ExchangeCertificate",
+        _TASKS + "NewExchangeCertificate",
+        _new,
+        {
+            "SubjectName": text,
+            "DomainName": texts,
+            "FriendlyName": text,
+            "PrivateKeyExportable": boolean,
+            "Services": services,
+            "Server": text,
+            "Force": switch,
+            **DIRECTORY,
+        },
         mutates=True,
         refusal=rpc_error,
     ),

@@ -2,13 +2,14 @@
 
 import datetime as dt
 import enum
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -73,12 +74,20 @@ class Status(enum.IntEnum):
     PENDING_REQUEST = 7
 
 
+_KEY_STORAGE = "Key Storage Provider"
+KEY_STORAGE_PROVIDER = f"Microsoft Software {_KEY_STORAGE}"
+CRYPTO_SERVICE_PROVIDER = "Microsoft RSA SChannel Cryptographic Provider"
+
+
 @dataclass(slots=True, eq=False)
 class StoredCertificate:
     """One entry of a server's personal store.
 
     Attributes:
         status: Overrides what the dates say, for example `Status.REVOKED`.
+        provider: What of Windows keeps the key; chosen by its type if empty.
+        signature_only: Whether the key was made for signing (KeySpec 2) and cannot decrypt.
+        readable_by_network_service: Whether Exchange's services may use the key.
     """
 
     certificate: x509.Certificate
@@ -87,11 +96,15 @@ class StoredCertificate:
     friendly_name: str = ""
     services: Services = Services.NONE
     status: Status | None = None
+    provider: str = field(default="", repr=False)
+    readable_by_network_service: bool = True
+    signature_only: bool = False
     thumbprint: str = field(init=False)
 
     def __post_init__(self) -> None:
         # Windows names certificates by their SHA-1, whatever they are signed with.
         self.thumbprint = self.certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 - a name only
+        self.provider = self.provider or (KEY_STORAGE_PROVIDER if self.on_elliptic_curve else CRYPTO_SERVICE_PROVIDER)
 
     @property
     def der(self) -> bytes:
@@ -123,6 +136,16 @@ class StoredCertificate:
         except (InvalidSignature, TypeError, ValueError):
             return False
         return True
+
+    @property
+    def on_elliptic_curve(self) -> bool:
+        """Whether its key is one of elliptic curves."""
+        return isinstance(self.certificate.public_key(), ec.EllipticCurvePublicKey)
+
+    @property
+    def in_key_storage_provider(self) -> bool:
+        """Whether its key is kept by a provider of Windows' newer interface (CNG)."""
+        return _KEY_STORAGE in self.provider
 
     @property
     def tls_certificate_name(self) -> str:
@@ -170,6 +193,10 @@ def best_for(name: str, candidates: Iterable[StoredCertificate], now: dt.datetim
     return max(covering, key=rank)[1] if covering else None
 
 
+_PBES2 = bytes.fromhex("06092a864886f70d01050d")  # the identifier 1.2.840.113549.1.5.13, with which AES comes
+_UNREADABLE = "Cannot import certificate. The data is invalid or the password specified is incorrect."
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """What an imported file holds."""
@@ -178,10 +205,28 @@ class Bundle:
     key: PrivateKeyTypes | None = field(repr=False)
     others: tuple[x509.Certificate, ...]
     friendly_name: str
+    provider: str = ""
+
+    @property
+    def only_issuers(self) -> bool:
+        """Whether it holds certificates of authorities alone, and no key."""
+        return self.key is None and all(map(_is_authority, (self.certificate, *self.others)))
 
 
-def read_bundle(data: bytes, password: str | None) -> Bundle:
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def read_bundle(data: bytes, password: str | None, *, opens_aes: bool = True) -> Bundle:
     """Read a PKCS#12 or PKCS#7 file as ``Import-ExchangeCertificate -FileData`` does.
+
+    Args:
+        data: The file.
+        password: Its password.
+        opens_aes: Whether Windows is new enough for PKCS#12 with AES; older ones call the password wrong.
 
     Raises:
         Refused: The password is wrong or the data are neither.
@@ -191,13 +236,17 @@ def read_bundle(data: bytes, password: str | None) -> Bundle:
         loaded = pkcs12.load_pkcs12(data, secret)
     except ValueError:
         return _read_pkcs7(data)
+    if not opens_aes and _PBES2 in data:
+        raise Refused(_UNREADABLE)
     certificates = [c for c in (loaded.cert, *loaded.additional_certs) if c is not None]
     if not certificates:
         raise Refused("The file does not contain a certificate.")
     leaf = loaded.cert or _leaf(certificates)
     name = (leaf.friendly_name or b"").decode(errors="replace")
     others = tuple(c.certificate for c in certificates if c is not leaf)
-    return Bundle(leaf.certificate, loaded.key, others, name)
+    # The attribute that names the provider lies in clear beside the encrypted key.
+    provider = KEY_STORAGE_PROVIDER if _KEY_STORAGE.encode("utf-16-be") in data else ""
+    return Bundle(leaf.certificate, loaded.key, others, name, provider)
 
 
 def _leaf(certificates: list[pkcs12.PKCS12Certificate]) -> pkcs12.PKCS12Certificate:
@@ -209,19 +258,29 @@ def _read_pkcs7(data: bytes) -> Bundle:
     try:
         certificates = pkcs7.load_der_pkcs7_certificates(data)
     except ValueError:
-        raise Refused(
-            "Cannot import certificate. The data is invalid or the password specified is incorrect."
-        ) from None
+        raise Refused(_UNREADABLE) from None
     issuers = {c.issuer for c in certificates}
     leaf = next((c for c in certificates if c.subject not in issuers), certificates[0])
     return Bundle(leaf, None, tuple(c for c in certificates if c is not leaf), "")
 
 
+@functools.cache
+def setup_key(_purpose: str) -> rsa.RSAPrivateKey:
+    """The key of what setup makes for one purpose: the same for all servers of this process; making one takes long."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
 def self_signed(
-    common_name: str, names: Iterable[str], *, now: dt.datetime, server_auth: bool = True
+    common_name: str,
+    names: Iterable[str],
+    *,
+    now: dt.datetime,
+    age: int = 30,
+    life: dt.timedelta = dt.timedelta(days=5 * 365),
+    key: rsa.RSAPrivateKey | None = None,
 ) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
-    """A self-signed RSA-2048 certificate as Exchange's setup makes it: 30 days old, valid for five years."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    """A self-signed RSA-2048 certificate as Exchange makes it: `age` days old, and valid for `life` from now."""
+    key = key or rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     builder = (
         x509.CertificateBuilder()
@@ -229,16 +288,15 @@ def self_signed(
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=30))
-        .not_valid_after(now + dt.timedelta(days=5 * 365))
+        .not_valid_before(now - dt.timedelta(days=age))
+        .not_valid_after(now + life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     )
     dns_names = [x509.DNSName(name) for name in names]
     if dns_names:
         builder = builder.add_extension(x509.SubjectAlternativeName(dns_names), critical=False)
-    if server_auth:
-        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
-        builder = builder.add_extension(usage, critical=False)
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+    builder = builder.add_extension(usage, critical=False)
     return builder.sign(key, hashes.SHA256()), key
 
 

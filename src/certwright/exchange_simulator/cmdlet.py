@@ -7,8 +7,11 @@ from typing import Any, Protocol
 from psrpcore.types import ErrorCategory, PSSecureString
 
 from certwright.exchange_simulator.certificates import Services
+from certwright.exchange_simulator.directory import Entry, guid_of
 from certwright.exchange_simulator.faults import Effect
+from certwright.exchange_simulator.recording import Recording
 from certwright.exchange_simulator.records import CmdletError, Record, exchange_error
+from certwright.exchange_simulator.roles import Rights
 from certwright.exchange_simulator.world import Call, Node, World
 
 Kind = Callable[[Any], Any]
@@ -65,13 +68,16 @@ def services(value: Any) -> Services:
     return Services.parse(", ".join(texts(value)))
 
 
+_AD_OBJECT = "Microsoft.Exchange.Data.Directory.ADObject"
+
 COMMON: Mapping[str, Kind] = {
     "ErrorAction": text,
     "WarningAction": text,
     "Verbose": switch,
     "Debug": switch,
 }
-CONFIRMABLE: Mapping[str, Kind] = {"Confirm": switch, "WhatIf": switch, "DomainController": text}
+CONFIRMABLE: Mapping[str, Kind] = {"Confirm": switch, "WhatIf": switch}
+DIRECTORY: Mapping[str, Kind] = {"DomainController": text}
 
 
 class Streams(Protocol):
@@ -94,12 +100,16 @@ class Session:
     Attributes:
         commands: What the endpoint knows, by lower-case name.
         management_shell: Whether the URL carried ``serialization=Full``, as the management shell's does.
+        rights: What its account may see.
+        recording: What answers in the place of all cmdlets.
     """
 
     world: World
     node: Node
     commands: Mapping[str, "Cmdlet"]
     management_shell: bool = False
+    rights: Rights = field(default_factory=Rights)
+    recording: Recording | None = None
 
     def find(self, name: str) -> "Cmdlet":
         """The cmdlet called `name`.
@@ -108,7 +118,7 @@ class Session:
             CmdletError: There is none, or the account's roles do not show it.
         """
         cmdlet = self.commands.get(name.lower())
-        if cmdlet is None or cmdlet.name in self.world.hidden_cmdlets:
+        if cmdlet is None or not self.rights.show(cmdlet.name):
             raise not_recognized(name)
         return cmdlet
 
@@ -120,6 +130,7 @@ class Invocation:
     Attributes:
         arguments: By their declared names.
         node: The server that the call is aimed at.
+        controller: The domain controller that it reads from and writes to.
         received: What the command before it in the pipeline gave.
         effect: A fault that the cmdlet itself acts out.
     """
@@ -130,9 +141,11 @@ class Invocation:
     streams: Streams
     received: list[Record]
     effect: Effect | None = None
+    controller: str = field(init=False)
     node: Node = field(init=False)
 
     def __post_init__(self) -> None:
+        self.controller = self._controller()
         self.node = self._aim()
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -147,15 +160,59 @@ class Invocation:
         """Log that the call changed something."""
         self.session.world.log(self._entry(), changed=True)
 
+    def should_process(self) -> bool:
+        """Whether the change is to be made: everything but -WhatIf."""
+        return not self.get("WhatIf", False)
+
+    def write(self, target: object, **values: Any) -> None:
+        """Set attributes of a directory entry through the domain controller, and log the change."""
+        for attribute, value in values.items():
+            self.session.world.directory.write(target, attribute, value, self.controller)
+        self.changed()
+
+    def seen(self, entry: Entry) -> Entry:
+        """A directory entry as the domain controller knows it."""
+        return self.session.world.directory.view(entry, self.controller)
+
+    def entry(
+        self, types: str, name: str, container: str, properties: Mapping[str, Any], *, identity: str | None = None
+    ) -> Record:
+        """A directory object as a cmdlet outputs it.
+
+        Args:
+            types: Its .NET type.
+            name: Its name.
+            container: What holds it.
+            properties: Its own properties.
+            identity: What cmdlets take for it, if not its name.
+        """
+        shown = identity or name
+        common = {
+            "Name": name,
+            "Identity": shown,
+            "Guid": guid_of(container, shown),
+            "DistinguishedName": self.session.world.directory.distinguished_name(name, container),
+            "OriginatingServer": self.controller,
+        }
+        return Record((types, _AD_OBJECT, "System.Object"), {**common, **properties}, shown)
+
     def unknown(self, name: str) -> CmdletError:
         """The error for an object that the directory does not hold."""
-        own = self.session.node.state
-        domain = own.fqdn.partition(".")[2]
         return exchange_error(
-            own.name,
-            f"The operation couldn't be performed because object '{name}' couldn't be found on 'DC01.{domain}'.",
+            self.session.node.state.name,
+            f"The operation couldn't be performed because object '{name}' couldn't be found on '{self.controller}'.",
             self.cmdlet.task,
         )
+
+    def _controller(self) -> str:
+        wanted = self.get("DomainController")
+        try:
+            return self.session.world.directory.controller(wanted)
+        except LookupError:
+            own = self.session.node.state.name
+            raise exchange_error(
+                own, f"The domain controller '{wanted}' was not found or cannot be contacted.", self.cmdlet.task
+            ) from None
 
     def _aim(self) -> Node:
         """``-Server``, else the server that ``-Identity`` starts with, else the endpoint's own."""

@@ -4,9 +4,12 @@ A fault belongs to one server and strikes the cmdlet that *targets* that server 
 the session is on.
 """
 
+import fnmatch
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from certwright.exchange_simulator.certificates import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +21,15 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """As `Drop`, and the server's PowerShell endpoint refuses connections until `Faults.heal`."""
+    """As `Drop`, and the server's PowerShell endpoint refuses connections until `Faults.heal`.
+
+    Attributes:
+        committed: Whether the change was made.
+        whole: Whether the whole server is gone, and with it all its ports.
+    """
 
     committed: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,25 @@ class KeyLost:
     """Import-ExchangeCertificate: the certificate is stored without its private key, and no error is shown."""
 
 
-Effect = Drop | Gone | Delay | HttpStatus | WsmanFault | Fail | HalfDone | KeyLost
+@dataclass(frozen=True, slots=True)
+class Distrusted:
+    """Import-ExchangeCertificate: the certificate gets this status, as with a revocation list out of reach."""
+
+    status: Status = Status.REVOCATION_CHECK_FAILURE
+
+
+@dataclass(frozen=True, slots=True)
+class IssuersLost:
+    """Import-ExchangeCertificate: the issuers in the file are not stored, so that ports send the leaf alone.
+
+    Attributes:
+        untrusted: Whether Exchange then calls the certificate Untrusted, until its issuers are imported.
+    """
+
+    untrusted: bool = False
+
+
+Effect = Drop | Gone | Delay | HttpStatus | WsmanFault | Fail | HalfDone | KeyLost | Distrusted | IssuersLost
 
 
 @dataclass(slots=True)
@@ -88,9 +115,23 @@ class Faults:
     Args:
         close_endpoint: Makes the server's PowerShell endpoint refuse connections.
         open_endpoint: Undoes that.
+        power_off: Makes all its ports refuse connections.
+        power_on: Undoes that.
+
+    Attributes:
+        off: Whether the whole server is gone.
     """
 
-    def __init__(self, close_endpoint: Callable[[], None], open_endpoint: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        close_endpoint: Callable[[], None],
+        open_endpoint: Callable[[], None],
+        power_off: Callable[[], None] = lambda: None,
+        power_on: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._power_off = power_off
+        self._power_on = power_on
+        self.off = False
         self._close_endpoint = close_endpoint
         self._open_endpoint = open_endpoint
         self._lock = threading.Lock()
@@ -101,7 +142,7 @@ class Faults:
 
         Args:
             effect: What happens.
-            cmdlet: Its name, in any case.
+            cmdlet: Its name, in any case; ``*`` stands for anything.
             nth: From which call of it on, counted from now.
             times: How often; None for ever (until `heal`).
         """
@@ -111,11 +152,21 @@ class Faults:
     def take_down(self) -> None:
         """The PowerShell endpoint drops its connections and refuses new ones until `heal`."""
         self._close_endpoint()
+        if self.off:
+            self._power_off()
+
+    def power_off(self) -> None:
+        """The whole server is gone until `heal`: its ports refuse, and other servers cannot ask it anything."""
+        self.off = True
+        self._power_off()
 
     def heal(self) -> None:
-        """Forget what is planned and bring the endpoint back."""
+        """Forget what is planned and bring the endpoint, or the whole server, back."""
         with self._lock:
             self._planned.clear()
+        if self.off:
+            self.off = False
+            self._power_on()
         self._open_endpoint()
 
     def strike(self, cmdlet: str) -> Effect | None:
@@ -123,7 +174,7 @@ class Faults:
         with self._lock:
             due = None
             for planned in self._planned:
-                if planned.cmdlet == cmdlet.lower():
+                if fnmatch.fnmatchcase(cmdlet.lower(), planned.cmdlet):
                     if planned.skip > 0:
                         planned.skip -= 1
                     elif due is None:

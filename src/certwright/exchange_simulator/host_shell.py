@@ -22,6 +22,10 @@ _DISPLAY_NAMES = {
     "MSExchangePOP3BE": "Microsoft Exchange POP3 Backend",
     "MSExchangeIMAP4": "Microsoft Exchange IMAP4",
     "MSExchangeIMAP4BE": "Microsoft Exchange IMAP4 Backend",
+    "MSExchangeServiceHost": "Microsoft Exchange Service Host",
+    "MSExchangeUM": "Microsoft Exchange Unified Messaging",
+    "MSExchangeUMCR": "Microsoft Exchange Unified Messaging Call Router",
+    "W3SVC": "World Wide Web Publishing Service",
 }
 
 
@@ -33,7 +37,7 @@ def _service(call: Invocation, name: str) -> Record:
         {
             "Name": name,
             "ServiceName": name,
-            "DisplayName": _DISPLAY_NAMES[name],
+            "DisplayName": _DISPLAY_NAMES.get(name, name),
             "Status": ServiceControllerStatus.Running if running else ServiceControllerStatus.Stopped,
             "StartType": ServiceStartMode.Manual if manual else ServiceStartMode.Automatic,
             "CanStop": running,
@@ -47,7 +51,7 @@ def _matching(call: Invocation, default: list[str]) -> list[str]:
     """The services that ``-Name`` means; a name without wildcard that fits none is an error."""
     found: list[str] = []
     for pattern in call.get("Name", default):
-        names = [n for n in _DISPLAY_NAMES if fnmatch.fnmatchcase(n.lower(), pattern.lower())]
+        names = [n for n in call.node.state.running if fnmatch.fnmatchcase(n.lower(), pattern.lower())]
         if not names and not set(pattern) & set("*?["):
             call.streams.error(_not_found(call, pattern))
         found += [n for n in names if n not in found]
@@ -71,6 +75,8 @@ def _get_service(call: Invocation) -> Iterable[Record]:
 
 def _restart_service(call: Invocation) -> Iterable[Record]:
     names = _matching(call, [])
+    if not call.should_process():
+        return []
     for name in names:
         call.node.state.start_service(name)
     if names:
@@ -88,7 +94,7 @@ def _service_failure(_server: str, message: str, task: str) -> CmdletError:
     )
 
 
-HOST_CMDLETS = (
+SERVICE_CMDLETS = (
     Cmdlet(
         "Get-Service",
         _COMMANDS + "GetServiceCommand",

@@ -1,43 +1,26 @@
-"""HTTPS: the PowerShell endpoints (Basic over TLS) and what Exchange's web sites answer to a stranger."""
+"""HTTP, inside TLS or not: connections for web sites, and the PowerShell endpoints that ask who it is."""
 
-import base64
-import binascii
-import hmac
 import http.server
 import re
 import socket
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from certwright.exchange_simulator import message_encryption
+from certwright.exchange_simulator.authentication import Access, Account, Scheme, SignIn
 from certwright.exchange_simulator.sockets import CONNECTION_TIMEOUT, start_tls
-from certwright.exchange_simulator.wsman import ConnectionDropped, Reply, WsmanService
+from certwright.exchange_simulator.wire import Wire
+from certwright.exchange_simulator.wsman import Caller, ConnectionDropped, Reply, WsmanService
 
 _BODY_LIMIT = 1 << 20
-_HTML = "text/html; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Who may sign in."""
-
-    username: str
-    password: str = field(repr=False)
-
-    def matches(self, authorization: str | None) -> bool:
-        """Whether the header value is this account's Basic credential; takes as long for a wrong one."""
-        scheme, _, encoded = (authorization or "").partition(" ")
-        try:
-            given = base64.b64decode(encoded, validate=True)
-        except (binascii.Error, ValueError):
-            given = b""
-        expected = f"{self.username}:{self.password}".encode()
-        return hmac.compare_digest(given, expected) and scheme.lower() == "basic"
-
-
-Answer = Callable[[http.server.BaseHTTPRequestHandler, bytes], tuple[Reply, dict[str, str]]]
+Headers = Mapping[str, str] | Mapping[str, list[str]]
+"""By name; a list is a header for each value."""
+Answer = Callable[[http.server.BaseHTTPRequestHandler, bytes], tuple[Reply, Headers]]
 """Given the request and its body, the reply and further headers."""
 
 
@@ -52,9 +35,9 @@ class _Connection(http.server.BaseHTTPRequestHandler):
     error_content_type = "text/plain"
     error_message_format = "%(code)d %(message)s"
 
-    def __init__(self, tls: ssl.SSLSocket, answer: Answer) -> None:
+    def __init__(self, connection: socket.socket, answer: Answer) -> None:
         self._answer = answer
-        super().__init__(tls, tls.getpeername(), None)  # type: ignore[arg-type]  # a server object is never asked
+        super().__init__(connection, connection.getpeername(), None)  # type: ignore[arg-type]  # a server object is never asked
 
     def do_GET(self) -> None:
         self._respond()
@@ -74,7 +57,8 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", reply.content_type)
         self.send_header("Content-Length", str(len(reply.body)))
         for name, value in headers.items():
-            self.send_header(name, value)
+            for one in [value] if isinstance(value, str) else value:
+                self.send_header(name, one)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(reply.body)
@@ -97,51 +81,88 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         """Say nothing: callers log what they see."""
 
 
-def _serve(connection: socket.socket, context: ssl.SSLContext, answer: Answer) -> None:
+def serve_https(connection: socket.socket, context: ssl.SSLContext, answer: Answer) -> None:
+    """Be an HTTPS server on `connection` until the client leaves; `answer` makes each reply."""
     with start_tls(connection, context) as tls:
         _Connection(tls, answer)
 
 
-def serve_wsman(
-    connection: socket.socket,
-    context: ssl.SSLContext,
-    *,
-    path: str,
-    account: Account,
-    realm: str,
-    service: WsmanService,
-) -> None:
-    """Speak WSMan on `connection` at `path` (any case, with or without a final slash)."""
+@dataclass(frozen=True, slots=True)
+class WsmanSite:
+    """One PowerShell endpoint, whichever port leads to it.
 
-    def answer(request: http.server.BaseHTTPRequestHandler, body: bytes) -> tuple[Reply, dict[str, str]]:
+    Attributes:
+        path: Where it is (any case, with or without a final slash).
+        service: Its shells.
+        account: Who may use it.
+        access: How.
+        wire: What is in between.
+        realm: Shown with Basic.
+        dashes: What precedes a boundary in its sealed answers.
+    """
+
+    path: str
+    service: WsmanService
+    account: Account
+    access: Access
+    wire: Wire
+    realm: str
+    dashes: str = "--"
+
+    def serve_http(self, connection: socket.socket) -> None:
+        """Speak WSMan on `connection` outside TLS."""
+        _Connection(connection, _WsmanConnection(self, certificate=None).answer)
+
+    def serve_https(self, connection: socket.socket, context: ssl.SSLContext, certificate: bytes) -> None:
+        """Speak WSMan on `connection` inside TLS; `certificate` is the one of `context`, as DER."""
+        serve_https(connection, context, _WsmanConnection(self, certificate).answer)
+
+
+class _WsmanConnection:
+    """One connection to an endpoint, and who it is signed in as."""
+
+    def __init__(self, site: WsmanSite, certificate: bytes | None) -> None:
+        self._site = site
+        self._secure = certificate is not None
+        self._sign_in = SignIn(site.access, site.account, site.realm, certificate)
+
+    def answer(self, request: http.server.BaseHTTPRequestHandler, body: bytes) -> tuple[Reply, Headers]:
+        if (instead := self._site.wire.intercepted) is not None:
+            return Reply(instead.status, instead.page.encode(), "text/html; charset=utf-8"), instead.headers
         url = urlsplit(request.path)
-        if url.path.rstrip("/").lower() != path.rstrip("/").lower():
+        if url.path.rstrip("/").lower() != self._site.path.rstrip("/").lower():
             return Reply(404, b"Not Found", "text/plain"), {}
-        if not account.matches(request.headers.get("Authorization")):
-            return Reply(401, b"", "text/plain"), {"WWW-Authenticate": f'Basic realm="{realm}"'}
+        signed = self._sign_in.check(request.headers.get("Authorization"))
+        if not signed.granted:
+            return Reply(401, b"", "text/plain"), signed.headers
         if request.command != "POST":
             return Reply(405, b"", "text/plain"), {"Allow": "POST"}
         # The management shell joins its options with semicolons.
         full = "serialization=full" in re.split("[;&]", url.query.lower())
-        return service.handle(body, management_shell=full), {}
+        user = self._sign_in.user
+        caller = Caller(user, self._site.account.is_named(user), management_shell=full)
+        return self._handle(body, request.headers.get("Content-Type", ""), caller), signed.headers
 
-    _serve(connection, context, answer)
+    def _handle(self, body: bytes, content_type: str, caller: Caller) -> Reply:
+        if self._sign_in.context and not body:
+            return Reply(200, b"", "text/plain")  # a client that had to sign in before it could seal anything
+        if message_encryption.is_sealed(content_type):
+            return self._handle_sealed(body, content_type, caller)
+        if not self._secure:
+            return Reply(500, b"", "text/plain")  # as with AllowUnencrypted=false
+        return self._site.service.handle(body, caller)
 
-
-def serve_web_site(connection: socket.socket, context: ssl.SSLContext) -> None:
-    """Be Exchange's web site for someone who has not signed in: redirects and 401s."""
-    _serve(connection, context, _web_answer)
-
-
-def _web_answer(request: http.server.BaseHTTPRequestHandler, _body: bytes) -> tuple[Reply, dict[str, str]]:
-    path = urlsplit(request.path).path.rstrip("/").lower()
-    if request.command == "POST" and path == "/owa/auth.owa":
-        return Reply(302, b"", _HTML), {"Location": "/owa/auth/logon.aspx?url=%2fowa%2f&reason=2"}
-    if path in {"/owa/auth/logon.aspx", "/owa/healthcheck.htm"}:
-        return Reply(200, b"<html><head><title>Outlook</title></head><body></body></html>", _HTML), {}
-    if path in {"", "/owa", "/ecp"}:
-        target = "/owa/" if not path else f"/owa/auth/logon.aspx?url=%2f{path[1:]}%2f&reason=0"
-        return Reply(302, b"", _HTML), {"Location": target}
-    if path.startswith(("/autodiscover", "/ews", "/mapi", "/oab", "/microsoft-server-activesync", "/rpc")):
-        return Reply(401, b"", _HTML), {"WWW-Authenticate": "Negotiate"}
-    return Reply(404, b"<html><body>Not Found</body></html>", _HTML), {}
+    def _handle_sealed(self, body: bytes, content_type: str, caller: Caller) -> Reply:
+        context = self._sign_in.context
+        protocol = "Kerberos" if self._sign_in.scheme is Scheme.KERBEROS else "SPNEGO"
+        if context is None:
+            return Reply(400, b"Bad Request", "text/plain")
+        try:
+            message = message_encryption.unseal(body, content_type, context, protocol)
+        except message_encryption.Unreadable:
+            return Reply(400, b"Bad Request", "text/plain")
+        reply = self._site.service.handle(message, caller)
+        if not reply.content_type.startswith("application/soap+xml"):
+            return reply  # not of the service's making: nothing that seals saw it
+        sealed = message_encryption.seal(reply.body, context, protocol, self._site.dashes)
+        return Reply(reply.status, sealed, message_encryption.content_type(protocol))

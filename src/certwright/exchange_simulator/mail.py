@@ -16,9 +16,9 @@ _LINES_LIMIT = 10_000
 
 
 class Line:
-    """A text connection: CRLF lines, size limits, and the step to TLS."""
+    """A text connection: CRLF lines, size limits, and the step to TLS, if there is a context for it."""
 
-    def __init__(self, connection: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(self, connection: socket.socket, context: ssl.SSLContext | None) -> None:
         self._connection = connection
         self._context = context
         self._tls: ssl.SSLSocket | None = None
@@ -37,8 +37,15 @@ class Line:
         """Whether TLS has been negotiated."""
         return self._tls is not None
 
+    @property
+    def may_start_tls(self) -> bool:
+        """Whether TLS can be offered."""
+        return self._context is not None and self._tls is None
+
     def start_tls(self) -> None:
         """Negotiate; whatever had been read ahead in clear is dropped with its reader."""
+        if self._context is None:
+            raise ConnectionError("there is no certificate for TLS")
         self._reader.close()
         self._tls = start_tls(self._connection, self._context)
         self._reader = self._tls.makefile("rb")
@@ -73,11 +80,11 @@ def serve_smtp(line: Line, fqdn: str) -> None:
         match verb.upper():
             case "EHLO":
                 offers = [f"{fqdn} Hello [{argument}]", "SIZE 37748736", "PIPELINING", "ENHANCEDSTATUSCODES"]
-                offers += ["8BITMIME"] if line.encrypted else ["STARTTLS", "8BITMIME"]
+                offers += ["STARTTLS", "8BITMIME"] if line.may_start_tls else ["8BITMIME"]
                 line.send(*(f"250-{offer}" for offer in offers[:-1]), f"250 {offers[-1]}")
             case "HELO":
                 line.send(f"250 {fqdn} Hello [{argument}]")
-            case "STARTTLS" if not line.encrypted:
+            case "STARTTLS" if line.may_start_tls:
                 line.send("220 2.0.0 SMTP server ready")
                 line.start_tls()
             case "DATA":
@@ -89,6 +96,12 @@ def serve_smtp(line: Line, fqdn: str) -> None:
                 return
             case other:
                 line.send(_SMTP_REPLIES.get(other, "500 5.3.3 Unrecognized command"))
+
+
+def serve_ldaps(line: Line, _fqdn: str) -> None:
+    """LDAP over TLS as far as a probe goes: whatever is said is not answered."""
+    for _ in line.lines():
+        pass
 
 
 def serve_imap(line: Line, _fqdn: str) -> None:

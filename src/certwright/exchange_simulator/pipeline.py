@@ -11,8 +11,12 @@ from psrpcore.types import ErrorRecord, InvocationInfo, PSObject
 from certwright.exchange_simulator.cmdlet import Cmdlet, Invocation, Session, scripts_not_allowed
 from certwright.exchange_simulator.errors import Refused
 from certwright.exchange_simulator.faults import Delay, Drop, Effect, Fail, Gone, HttpStatus, WsmanFault
-from certwright.exchange_simulator.records import CmdletError, Record, invocation_info
+from certwright.exchange_simulator.languages import localised
+from certwright.exchange_simulator.recording import Answer
+from certwright.exchange_simulator.records import CmdletError, Record, invocation_info, rpc_error
 from certwright.exchange_simulator.world import Node
+
+_UNAVAILABLE = "The RPC server is unavailable."
 
 
 class Console(Protocol):
@@ -22,6 +26,9 @@ class Console(Protocol):
 
     def output(self, value: PSObject) -> None:
         """Send an output object."""
+
+    def recorded(self, clixml: str) -> None:
+        """Send an output object whose text is known."""
 
     def warning(self, message: str, invocation: InvocationInfo | None) -> None:
         """Send a warning record."""
@@ -71,8 +78,21 @@ def run(commands: Sequence[Command], session: Session, console: Console) -> None
     for command in commands:
         statement.append(command)
         if command.end_of_statement:
-            _run_statement(statement, session, console)
+            if session.recording is not None:
+                _repeat(session.recording.answer(statement), statement[0], console)
+            else:
+                _run_statement(statement, session, console)
             statement = []
+
+
+def _repeat(answer: Answer, first: Command, console: Console) -> None:
+    """Give what was recorded."""
+    for clixml in answer.output:
+        console.recorded(clixml)
+    action = next((str(value) for name, value in first.parameters if name == "ErrorAction"), "Continue")
+    streams = _Streams(console, first.command_text, None, "en", action.lower())
+    for error in answer.errors:
+        streams.error(error)
 
 
 def _run_statement(statement: Sequence[Command], session: Session, console: Console) -> None:
@@ -81,7 +101,7 @@ def _run_statement(statement: Sequence[Command], session: Session, console: Cons
         info = (
             invocation_info(command.command_text, position, len(statement)) if console.wants_invocation_info() else None
         )
-        streams = _Streams(console, command.command_text, info)
+        streams = _Streams(console, command.command_text, info, session.world.language)
         try:
             if command.is_script:
                 raise scripts_not_allowed()
@@ -95,21 +115,19 @@ def _run_statement(statement: Sequence[Command], session: Session, console: Cons
 
 def _run_command(command: Command, received: list[Record], session: Session, streams: "_Streams") -> list[Record]:
     cmdlet = session.find(command.command_text)
-    arguments = cmdlet.bind(command.parameters, session.world.hidden_parameters)
+    arguments = cmdlet.bind(command.parameters, session.rights.hidden(cmdlet.name))
     streams.error_action = str(arguments.get("ErrorAction") or "Continue").lower()
     call = Invocation(cmdlet, arguments, session, streams, received)
     call.called()
     effect = call.node.faults.strike(cmdlet.name)
     _before(call, effect, streams.console)
     call.effect = effect
-    if cmdlet.mutates and call.get("WhatIf", False):
-        return []
     try:
         records = list(cmdlet.run(call))
     except Refused as refusal:
         raise _refusal(cmdlet, call.node, str(refusal)) from None
     if isinstance(effect, Drop | Gone):
-        raise Interrupted(effect, call.node)
+        raise _interrupted(call, effect)
     return records
 
 
@@ -118,11 +136,23 @@ def _before(call: Invocation, effect: Effect | None, console: Console) -> None:
     if isinstance(effect, Delay) and console.stopped.wait(effect.seconds):
         raise PipelineStopped
     if isinstance(effect, HttpStatus | WsmanFault) or (isinstance(effect, Drop | Gone) and not effect.committed):
-        raise Interrupted(effect, call.node)
+        raise _interrupted(call, effect)
+    if call.cmdlet.refusal is rpc_error and not call.node.reachable:
+        raise _refusal(call.cmdlet, call.node, _UNAVAILABLE)
     if isinstance(effect, Fail):
         error = _refusal(call.cmdlet, call.node, effect.message)
         error.terminating = effect.terminating
         raise error
+
+
+def _interrupted(call: Invocation, effect: Drop | Gone | HttpStatus | WsmanFault) -> Exception:
+    """How the client learns of `effect`: its own connection ends, or its server cannot reach the other."""
+    if isinstance(effect, Gone) and effect.whole:
+        if call.node is not call.session.node:
+            call.node.faults.power_off()
+            return _refusal(call.cmdlet, call.node, _UNAVAILABLE)
+        call.node.faults.off = True  # the ports close once the answer to this command is lost
+    return Interrupted(effect, call.node)
 
 
 def _refusal(cmdlet: Cmdlet, node: Node, message: str) -> CmdletError:
@@ -136,12 +166,14 @@ class _Streams:
     console: Console
     activity: str
     info: InvocationInfo | None
+    language: str
     error_action: str = "continue"
 
     def warning(self, message: str) -> None:
-        self.console.warning(message, self.info)
+        self.console.warning(localised(message, self.language), self.info)
 
     def error(self, error: CmdletError) -> None:
+        error.message = localised(error.message, self.language)
         record = error.record(self.activity, self.info)
         if error.terminating or self.error_action == "stop":
             raise PipelineFailed(record)

@@ -83,6 +83,17 @@ class ServiceStartMode(PSEnumBase):
     Manual = 3
 
 
+@PSType(["Microsoft.Exchange.Data.QueueViewer.QueueStatus"])
+class QueueStatus(PSEnumBase):
+    """Status of a queue; the numbers are ours."""
+
+    none = 0
+    Active = 1
+    Ready = 2
+    Retry = 3
+    Suspended = 4
+
+
 def _generic(name: str, argument: str, library: str) -> str:
     return f"{name}`1[[{argument}, {library}, Culture=neutral, PublicKeyToken={_TOKENS[library]}]]"
 
@@ -146,6 +157,11 @@ class Record:
     text: str = ""
     wire: Callable[[], PSObject] | None = None
 
+    @classmethod
+    def of_value(cls, value: Any) -> "Record":
+        """A plain value, such as ``Select-Object -ExpandProperty`` makes of a property."""
+        return cls((), {}, str(value), wire=lambda: value)
+
     def serialized(self) -> PSObject:
         """The object as the cmdlet's own output carries it."""
         if self.wire is not None:
@@ -162,6 +178,17 @@ class Record:
             "System.Object",
         )
         return Record(types, chosen, wire=lambda: ps_object(types, extended=chosen))
+
+
+def smtp_identifier(written: str | None) -> PSObject | None:
+    """TlsCertificateName (``<I>issuer<S>subject``) as the SmtpX509Identifier it is."""
+    if written is None:
+        return None
+    issuer, _, subject = written.removeprefix("<I>").partition("<S>")
+    common_name = next((p.strip()[3:] for p in subject.split(",") if p.strip().startswith("CN=")), "")
+    properties = {"CertificateIssuer": issuer, "CertificateSubject": subject, "SubjectCommonName": common_name}
+    types = ("Microsoft.Exchange.Data.SmtpX509Identifier", "System.Object")
+    return ps_object(types, adapted=properties, text=written)
 
 
 def ps_object(

@@ -82,6 +82,7 @@ class Runspace:
         self._changed = threading.Condition()
         self._output: defaultdict[str, deque[bytes]] = defaultdict(deque)
         self._pipelines: dict[str, _RunningPipeline] = {}
+        self._closed = False
 
     def create_pipeline(self, command_id: str, data: bytes) -> None:
         """Register a pipeline and take its first fragments (Command).
@@ -122,15 +123,17 @@ class Runspace:
 
         Raises:
             Interrupted: A planned fault cut the pipeline off.
-            KeyError: There is no such pipeline.
+            KeyError: There is no such pipeline, or the runspace was closed.
         """
         key = _key(command_id)
         with self._changed:
             pipeline = self._pipelines[key] if key else None
             waiting = self._output[key]
             self._changed.wait_for(
-                lambda: waiting or (pipeline and (pipeline.finished or pipeline.interruption)), timeout
+                lambda: waiting or self._closed or (pipeline and (pipeline.finished or pipeline.interruption)), timeout
             )
+            if self._closed:
+                raise KeyError(key)
             if pipeline and pipeline.interruption:
                 raise pipeline.interruption
             data = b""
@@ -154,6 +157,7 @@ class Runspace:
     def close(self) -> None:
         """Stop every pipeline (Delete, idle time-out, lost shell)."""
         with self._changed:
+            self._closed = True
             pipelines = list(self._pipelines.values())
             self._changed.notify_all()
         for pipeline in pipelines:
@@ -176,6 +180,11 @@ class Runspace:
     def send(self) -> None:
         """Queue what psrpcore has prepared; call with the lock held."""
         self._drain()
+
+    def attach(self, clixml: str) -> None:
+        """Give the message prepared last, which is empty, this content; call with the lock held."""
+        # psrpcore does not write an enumeration as it was read, and has no public way to send what is written already.
+        self._pool._send_buffer[-1]._data.extend(clixml.encode())  # noqa: SLF001
 
     def _next_event(self, data: bytes) -> PSRPEvent[Any, Any] | None:
         try:
@@ -249,6 +258,12 @@ class _RunningPipeline:
     def output(self, value: PSObject) -> None:
         with self._runspace.locked():
             self._pipeline.write_output(value)
+            self._runspace.send()
+
+    def recorded(self, clixml: str) -> None:
+        with self._runspace.locked():
+            self._pipeline.write_output(None)
+            self._runspace.attach(clixml)
             self._runspace.send()
 
     def warning(self, message: str, invocation: InvocationInfo | None) -> None:

@@ -35,12 +35,14 @@ class Fault(Exception):
         subcode: As ElementTree writes qualified names, ``{namespace}InvalidSelectors``.
         reason: The sentence that clients show.
         provider: What the shell's provider (Exchange) adds.
+        category: Exchange's word for what failed, for example ``WSMan-InvalidShellID``.
     """
 
     code: int | None
     subcode: str
     reason: str
     provider: str = ""
+    category: str = ""
 
 
 @dataclass(frozen=True, slots=True)

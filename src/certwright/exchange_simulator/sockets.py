@@ -5,7 +5,7 @@ it while it refuses and a client meets a real "connection refused".
 """
 
 import contextlib
-import select
+import selectors
 import socket
 import ssl
 import threading
@@ -57,7 +57,7 @@ class Listener:
             self._wake.close()
             self._acceptor.join(_STOP_GRACE)
             self._acceptor = self._wake = None
-        self._drop_connections()
+        self.drop_connections()
 
     def stop(self) -> None:
         """Close the port and every connection, and wait a bounded time for the threads."""
@@ -65,15 +65,16 @@ class Listener:
         self._placeholder.close()
 
     def _accept(self, listening: socket.socket, woken: socket.socket) -> None:
-        with listening, woken:
+        with listening, woken, selectors.DefaultSelector() as selector:
+            selector.register(listening, selectors.EVENT_READ)
+            selector.register(woken, selectors.EVENT_READ)
             while True:
-                ready, _, _ = select.select([listening, woken], [], [])
-                if woken in ready:
+                if any(key.fileobj is woken for key, _ in selector.select()):
                     return
                 try:
                     connection, _peer = listening.accept()
                 except OSError:
-                    continue  # the peer left between select and accept
+                    continue  # the peer left meanwhile
                 connection.settimeout(CONNECTION_TIMEOUT)
                 thread = threading.Thread(target=self._run, args=(connection,), name=self._name, daemon=True)
                 self._connections[connection] = thread
@@ -89,7 +90,8 @@ class Listener:
             connection.close()
             self._connections.pop(connection, None)
 
-    def _drop_connections(self) -> None:
+    def drop_connections(self) -> None:
+        """End every connection; new ones are accepted."""
         connections = list(self._connections.items())
         for connection, _thread in connections:
             _shut(connection)

@@ -5,32 +5,49 @@ called from any thread.
 """
 
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from cryptography import x509
 
 from certwright.exchange_simulator.certificates import (
     Bundle,
     Services,
+    Status,
     StoredCertificate,
     best_for,
     self_signed,
+    setup_key,
     utc_now,
 )
 from certwright.exchange_simulator.configuration import (
-    BACK_END,
-    DEFAULT_WEB_SITE,
+    COMPONENTS,
+    FRONT_END_TRANSPORT,
+    HUB_TRANSPORT,
     IMAP_SERVICES,
     POP_SERVICES,
     TRANSPORT_SERVICES,
+    WEB_SERVICE,
+    ClientAccess,
     MailAccess,
     OrganisationState,
+    OutlookAnywhere,
     ReceiveConnector,
+    Role,
+    ScheduledTask,
     SendConnector,
-    Version,
+    WebFault,
+    setup_connectors,
+    virtual_directories,
 )
 from certwright.exchange_simulator.errors import Refused
+from certwright.exchange_simulator.transport import Selection, Transport, select
+from certwright.exchange_simulator.versions import Version
+from certwright.exchange_simulator.web_bindings import binding_for, setup_bindings
+
+_MAIL_ACCESS_PORTS = {110: POP_SERVICES[0], 995: POP_SERVICES[0], 143: IMAP_SERVICES[0], 993: IMAP_SERVICES[0]}
+_WEB_PORTS = {443, 444}
+_DELIVERY = 475
+_LDAPS = 50636
 
 
 class ServerState:
@@ -45,6 +62,21 @@ class ServerState:
         smtp_fqdn: Fqdn of the front-end receive connectors.
         smtp_delay: Seconds until transport serves a newly selected certificate.
         mail_access: Whether the POP and IMAP services run.
+        role: What it does.
+        public_host: Host name that clients are told for every web service; its own name if None, as setup leaves it.
+        site: Its Active Directory site.
+
+    Attributes:
+        running: By Windows service, whether it runs; a test may add services of others.
+        components: By component, ``Active``, ``Inactive`` or ``Draining``.
+        copy_activation: DatabaseCopyAutoActivationPolicy.
+        move_active_copies: DatabaseCopyActivationDisabledAndMoveNow.
+        paused: Whether its cluster node is paused.
+        web_bindings: IIS's https bindings; a test may add some.
+        cookie_certificate: Thumbprint of what Outlook on the web signs cookies with: bound at the last start.
+        web_faults: What of its web services fails.
+        scheduled_tasks: What the Windows task scheduler runs.
+        update_in_progress: Whether setup has not finished with it.
     """
 
     def __init__(
@@ -58,38 +90,52 @@ class ServerState:
         smtp_fqdn: str,
         smtp_delay: float,
         mail_access: bool,
+        role: Role = Role.COMBINED,
+        public_host: str | None = None,
+        site: str = "Default-First-Site-Name",
     ) -> None:
         self.name = name
         self.fqdn = fqdn
         self.version = version
         self.organisation = organisation
+        self.role = role
+        self.site = site
         self.lock = threading.RLock()
         self.intermediates: list[x509.Certificate] = []
-        self.receive_connectors = [
-            ReceiveConnector(f"Default Frontend {name}", smtp_fqdn, (25,)),
-            ReceiveConnector(f"Client Frontend {name}", smtp_fqdn, (587,)),
-            ReceiveConnector(f"Default {name}", fqdn, (2525,)),
-        ]
-        self.running = dict.fromkeys(TRANSPORT_SERVICES, True)
+        self.receive_connectors = setup_connectors(role, name, fqdn, smtp_fqdn)
+        self.running = dict.fromkeys((*TRANSPORT_SERVICES, WEB_SERVICE), True)
         self.running |= dict.fromkeys((*POP_SERVICES, *IMAP_SERVICES), mail_access)
+        self.running |= dict.fromkeys(("MSExchangeServiceHost", *version.messaging_services), True)
         self.on_services_changed: Callable[[], None] = lambda: None
+        self.on_web_restarted: Callable[[], None] = lambda: None
         now = utc_now()
         exchange = StoredCertificate(
-            *self_signed(name, (name, fqdn), now=now),
+            *self_signed(name, (name, fqdn), now=now, key=setup_key("Microsoft Exchange")),
             friendly_name="Microsoft Exchange",
             services=Services.IMAP | Services.POP | Services.IIS | Services.SMTP,
         )
-        management = StoredCertificate(*self_signed(f"WMSvc-SHA2-{name}", (), now=now), friendly_name="WMSVC-SHA2")
+        management = StoredCertificate(
+            *self_signed(f"WMSvc-SHA2-{name}", (), now=now, key=setup_key("WMSVC")), friendly_name="WMSVC-SHA2"
+        )
         self.certificates = {c.thumbprint: c for c in (exchange, auth_certificate, management)}
-        self.iis_bindings = {DEFAULT_WEB_SITE: exchange.thumbprint, BACK_END: exchange.thumbprint}
+        self.web_bindings = setup_bindings(exchange.thumbprint)
+        self.cookie_certificate = exchange.thumbprint
+        self.web_faults: list[WebFault] = []
+        self.scheduled_tasks: list[ScheduledTask] = []
+        self.update_in_progress = False
         self.internal_transport = exchange.thumbprint
-        self.pop = MailAccess(fqdn)
-        self.imap = MailAccess(fqdn)
+        self.pop = MailAccess(fqdn, internal_connection_settings=(f"{fqdn}:995:SSL", f"{fqdn}:110:TLS"))
+        self.imap = MailAccess(fqdn, internal_connection_settings=(f"{fqdn}:993:SSL", f"{fqdn}:143:TLS"))
         self._load_mail_access(self.pop, Services.POP)
         self._load_mail_access(self.imap, Services.IMAP)
-        self._smtp_delay = smtp_delay
-        self._smtp_changes: list[tuple[float, dict[int, StoredCertificate | None]]] = []
-        self._smtp_served = self._select_smtp()
+        self.virtual_directories = virtual_directories(fqdn, public_host)
+        self.outlook_anywhere = OutlookAnywhere(public_host or fqdn, public_host)
+        self.autodiscover = ClientAccess(f"https://{public_host or fqdn}/Autodiscover/Autodiscover.xml")
+        self.components = dict.fromkeys(COMPONENTS, "Active")
+        self.copy_activation = "Unrestricted"
+        self.move_active_copies = False
+        self.paused = False
+        self.transport = Transport(self._select, smtp_delay)
 
     # --- the store ---------------------------------------------------------------------------------------------
 
@@ -122,6 +168,7 @@ class ServerState:
         stored = StoredCertificate(
             bundle.certificate,
             None if lose_key else bundle.key,
+            provider=bundle.provider,
             exportable=exportable and bundle.key is not None,
             friendly_name=bundle.friendly_name if friendly_name is None else friendly_name,
         )
@@ -131,8 +178,17 @@ class ServerState:
                     f"Cannot import certificate. A certificate with the thumbprint {stored.thumbprint} already exists."
                 )
             self.certificates[stored.thumbprint] = stored
-            self.intermediates.extend(c for c in bundle.others if c.issuer != c.subject and c not in self.intermediates)
+            self.import_issuers(bundle.others)
         return stored
+
+    def import_issuers(self, issuers: Iterable[x509.Certificate]) -> None:
+        """Add certificates of authorities; what was not trusted for want of them is trusted now."""
+        given = {c.subject: c for c in issuers if c.issuer != c.subject}
+        with self.lock:
+            self.intermediates.extend(c for c in given.values() if c not in self.intermediates)
+            for stored in self.certificates.values():
+                if stored.status is Status.UNTRUSTED and stored.certificate.issuer in given:
+                    stored.status = None
 
     def enable(
         self, thumbprint: str, services: Services, *, replace_internal_transport: bool, skip_iis: bool = False
@@ -153,8 +209,7 @@ class ServerState:
         """
         with self.lock:
             stored = self.certificate(thumbprint)
-            self._check_usable(stored)
-            self._check_services(services)
+            self.check_usable(stored, services)
             warnings = []
             for flag, settings, verb in (
                 (Services.POP, self.pop, "POP"),
@@ -169,30 +224,44 @@ class ServerState:
                 services &= ~Services.IIS
             stored.services |= services
             if Services.IIS in services:
-                self.iis_bindings[DEFAULT_WEB_SITE] = stored.thumbprint
+                for binding in self.web_bindings:
+                    binding.thumbprint = stored.thumbprint if binding.assigned else binding.thumbprint
+            if Services.SMTP in services:
+                stored.readable_by_network_service = True
             if Services.SMTP in services and replace_internal_transport:
                 self.internal_transport = stored.thumbprint
             self.transport_changed()
             return warnings
 
     def remove(self, thumbprint: str) -> None:
-        """Delete from the store.
+        """Delete from the store, as the certificates console does: nothing is asked.
 
         Raises:
-            Refused: It is unknown or in use.
+            Refused: It is unknown.
         """
         with self.lock:
-            stored = self.certificate(thumbprint)
-            self._check_unused(stored)
-            del self.certificates[stored.thumbprint]
+            del self.certificates[self.certificate(thumbprint).thumbprint]
             self.transport_changed()
 
     def iis_sites(self, stored: StoredCertificate) -> list[int]:
         """The numbers of the web sites that are bound to `stored`."""
         with self.lock:
-            return [site for site, bound in sorted(self.iis_bindings.items()) if bound == stored.thumbprint]
+            return sorted({b.site for b in self.web_bindings if b.thumbprint == stored.thumbprint})
 
-    def _check_usable(self, stored: StoredCertificate) -> None:
+    def directory_values(self) -> list[tuple[object, str, str]]:
+        """What `enable` may change of the server's directory entries: entry, attribute, and the value now."""
+        return [
+            (self, "internal_transport", self.internal_transport),
+            (self.pop, "x509_certificate_name", self.pop.x509_certificate_name),
+            (self.imap, "x509_certificate_name", self.imap.x509_certificate_name),
+        ]
+
+    def check_usable(self, stored: StoredCertificate, services: Services) -> None:
+        """Whether `stored` can be enabled for `services` here.
+
+        Raises:
+            Refused: It cannot.
+        """
         reason = ""
         if stored.key is None:
             reason = "PrivateKeyMissing"
@@ -203,54 +272,10 @@ class ServerState:
                 f"The certificate with thumbprint {stored.thumbprint} was found but is not valid for use with "
                 f"Exchange Server (reason: {reason})."
             )
-
-    def _check_services(self, services: Services) -> None:
         if Services.FEDERATION in services:
             raise Refused("Certificates can't be enabled for Federation. Use the Set-FederationTrust cmdlet.")
         if services & (Services.UM | Services.UM_CALL_ROUTER) and not self.version.unified_messaging:
             raise Refused(f"Unified Messaging isn't available on server {self.name} ({self.version.display}).")
-
-    def _check_unused(self, stored: StoredCertificate) -> None:
-        thumbprint = stored.thumbprint
-        if thumbprint == self.internal_transport:
-            raise Refused(
-                "The internal transport certificate cannot be removed because that would cause the Microsoft "
-                "Exchange Transport service to stop. To replace the internal transport certificate, create a new "
-                "certificate. The new certificate will automatically become the internal transport certificate. "
-                "You can then remove the existing certificate."
-            )
-        for kind, connectors in (
-            ("Send", [c for c in self.organisation.send_connectors if self._sends(c)]),
-            ("Receive", self.receive_connectors),
-        ):
-            tagged = [c.name for c in connectors if c.tls_certificate_name == stored.tls_certificate_name]
-            if tagged:
-                raise Refused(
-                    f"These certificates are tagged with following {kind} Connectors: {', '.join(tagged)}. Removing "
-                    f"and replacing certificates from {kind} Connector would break the mail flow. If you still want "
-                    f"to proceed then replace or remove these certificates from {kind} Connector and then try this "
-                    "command."
-                )
-        sites = [f"IIS://{self.name}/W3SVC/{site}" for site in self.iis_sites(stored)]
-        if sites:
-            raise Refused(
-                f"The certificate with thumbprint {thumbprint} can't be removed because it is in use by "
-                f"{', '.join(sites)}."
-            )
-        auth = self.organisation.auth_config
-        if thumbprint in {auth.current, auth.previous, auth.next}:
-            raise Refused(
-                f"The certificate with thumbprint {thumbprint} can't be removed because it is referenced by the "
-                "organization's Auth configuration."
-            )
-        if thumbprint in self.organisation.federation_thumbprints:
-            raise Refused(
-                f"The certificate with thumbprint {thumbprint} can't be removed because it is used by a federation "
-                "trust."
-            )
-
-    def _sends(self, connector: SendConnector) -> bool:
-        return not connector.source_servers or self.name in connector.source_servers
 
     # --- services and what they serve --------------------------------------------------------------------------
 
@@ -269,9 +294,12 @@ class ServerState:
             elif name == IMAP_SERVICES[0]:
                 self._load_mail_access(self.imap, Services.IMAP)
             elif name in TRANSPORT_SERVICES:
-                self._smtp_changes.clear()
-                self._smtp_served = self._select_smtp()
+                self.transport.restarted(name)
+            elif name == WEB_SERVICE:
+                self.cookie_certificate = self.web_bindings[0].thumbprint
         self.on_services_changed()
+        if name == WEB_SERVICE:
+            self.on_web_restarted()
 
     def stop_service(self, name: str) -> None:
         """Stop a Windows service; its ports refuse from now on."""
@@ -279,23 +307,59 @@ class ServerState:
             self.running[name] = False
         self.on_services_changed()
 
+    def enter_maintenance(self) -> None:
+        """What an administrator does before an update: mail drained, databases moved away, cluster node paused."""
+        self.components |= {"ServerWideOffline": "Inactive", "HubTransport": "Inactive"}
+        self.copy_activation, self.move_active_copies, self.paused = "Blocked", True, True
+
     def is_served(self, port: int) -> bool:
         """Whether something listens on `port` (the standard number)."""
-        owner = {25: "MSExchangeFrontEndTransport", 587: "MSExchangeFrontEndTransport"}
-        owner |= dict.fromkeys((143, 993), IMAP_SERVICES[0]) | dict.fromkeys((110, 995), POP_SERVICES[0])
         with self.lock:
-            return port not in owner or self.running[owner[port]]
+            if port in _WEB_PORTS:
+                return self.running[WEB_SERVICE]
+            if port in _MAIL_ACCESS_PORTS:
+                return self.running[_MAIL_ACCESS_PORTS[port]]
+            owners = {_owner(c) for c in self.receive_connectors if port in c.ports}
+            return not owners or any(self.running[owner] for owner in owners)
 
-    def served(self, port: int) -> StoredCertificate | None:
-        """What a client that connects to `port` is shown now; None if nothing usable is bound."""
+    def served(self, port: int, client: str = "127.0.0.1") -> StoredCertificate | None:
+        """What `client` is shown when it connects to `port` now; None if nothing usable is bound."""
         with self.lock:
-            if port in {443, 444}:
-                bound = self.iis_bindings[DEFAULT_WEB_SITE if port == 443 else BACK_END]  # noqa: PLR2004 - a port
-                return self.certificates.get(bound)
-            if port in {25, 587}:
-                self._settle_smtp()
-                return self._smtp_served[port]
-            return (self.imap if port in {143, 993} else self.pop).served
+            if port in _WEB_PORTS:
+                return self.web_certificate(port, None, None)
+            if port in _MAIL_ACCESS_PORTS:
+                return (self.imap if port in {143, 993} else self.pop).served
+            if port in {_DELIVERY, _LDAPS}:
+                return self.certificates.get(self.internal_transport)
+            connector = self.receive_connector(port, client)
+            return self.transport.loaded().inbound(connector.name) if connector else None
+
+    def web_certificate(self, port: int, address: str | None, server_name: str | None) -> StoredCertificate | None:
+        """What IIS presents on `port`; the arguments are those of `binding_for`."""
+        with self.lock:
+            binding = binding_for(self.web_bindings, port, address, server_name)
+            return self.certificates.get(binding.thumbprint) if binding else None
+
+    def sign_in_loops(self, stored: StoredCertificate) -> bool:
+        """Whether Outlook on the web sends everybody back to its first page while `stored` is bound."""
+        curves = stored.on_elliptic_curve and self.version.elliptic_curves
+        return stored.in_key_storage_provider and not curves
+
+    @property
+    def back_end_broken(self) -> bool:
+        """Whether the front end cannot trust the back end: its certificate is gone, or not one for this server."""
+        stored = self.web_certificate(444, None, None)
+        return stored is None or stored.key is None or not (stored.covers(self.fqdn) or stored.covers(self.name))
+
+    def receive_connector(self, port: int, client: str) -> ReceiveConnector | None:
+        """The connector that takes `client` on `port`: the one whose range around it is narrowest."""
+        with self.lock:
+            fitting = [
+                (size, connector)
+                for connector in self.receive_connectors
+                if connector.enabled and port in connector.ports and (size := connector.takes(client)) is not None
+            ]
+        return min(fitting, key=lambda pair: pair[0])[1] if fitting else None
 
     def chain(self, stored: StoredCertificate) -> list[x509.Certificate]:
         """`stored` and the intermediates that the machine knows, leaf first."""
@@ -310,29 +374,32 @@ class ServerState:
     def transport_changed(self) -> None:
         """Let transport select again; call after changing a connector or a certificate from outside."""
         with self.lock:
-            self._smtp_changes.append((time.monotonic() + self._smtp_delay, self._select_smtp()))
+            self.transport.changed()
 
-    def _settle_smtp(self) -> None:
-        now = time.monotonic()
-        while self._smtp_changes and self._smtp_changes[0][0] <= now:
-            self._smtp_served = self._smtp_changes.pop(0)[1]
+    def send_connectors(self) -> Iterator[SendConnector]:
+        """The organisation's send connectors that this server is a source of."""
+        for connector in self.organisation.send_connectors:
+            if connector.enabled and (not connector.source_servers or self.name in connector.source_servers):
+                yield connector
 
-    def _select_smtp(self) -> dict[int, StoredCertificate | None]:
-        """Per front-end port: the connector's TlsCertificateName, else its Fqdn, else the internal certificate."""
-        enabled = [c for c in self.certificates.values() if Services.SMTP in c.services]
-        selected: dict[int, StoredCertificate | None] = {}
-        for connector in self.receive_connectors:
-            named = [c for c in enabled if c.tls_certificate_name == connector.tls_certificate_name]
-            chosen = max(named, key=lambda c: c.certificate.not_valid_after_utc, default=None)
-            chosen = chosen or best_for(connector.fqdn, enabled, utc_now())
-            chosen = chosen or self.certificates.get(self.internal_transport)
-            selected |= dict.fromkeys(connector.ports, chosen)
-        return selected
+    def _select(self) -> Selection:
+        internal = self.certificates.get(self.internal_transport)
+        receive = [c for c in self.receive_connectors if c.enabled]
+        return select(list(self.certificates.values()), internal, receive, list(self.send_connectors()))
 
     def _load_mail_access(self, settings: MailAccess, flag: Services) -> None:
         # A wildcard cannot be enabled for POP and IMAP: naming it in the settings is enough.
-        candidates = [c for c in self.certificates.values() if flag in c.services or not _is_fqdn(c.common_name)]
+        candidates = [
+            c
+            for c in self.certificates.values()
+            if (flag in c.services or not _is_fqdn(c.common_name))
+            and (self.version.elliptic_curves or not c.on_elliptic_curve)
+        ]
         settings.served = best_for(settings.x509_certificate_name, candidates, utc_now())
+
+
+def _owner(connector: ReceiveConnector) -> str:
+    return FRONT_END_TRANSPORT if connector.front_end else HUB_TRANSPORT
 
 
 def _is_fqdn(name: str) -> bool:

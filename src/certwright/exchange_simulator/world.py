@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from certwright.exchange_simulator.configuration import OrganisationState
+from certwright.exchange_simulator.configuration import OrganisationState, Role
+from certwright.exchange_simulator.directory import Directory
 from certwright.exchange_simulator.faults import Faults
 from certwright.exchange_simulator.state import ServerState
 
@@ -44,23 +45,30 @@ class Node:
 
     Attributes:
         select_sees_properties: Whether ``Select-Object`` in the endpoint still sees a certificate's properties.
+        serializes_unasked: Whether every client gets the management shell's wire form.
     """
 
     state: ServerState
     faults: Faults
     wire_form: WireForm = WireForm.SIGNED
     select_sees_properties: bool = True
+    serializes_unasked: bool = False
     signing_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether its own service can be asked from another server: it is on, and not in the perimeter network."""
+        return self.state.role is not Role.EDGE and not self.faults.off
 
 
 @dataclass(slots=True)
 class World:
-    """All servers, and what the account may see of the cmdlets."""
+    """All servers, and what was asked of them."""
 
     organisation: OrganisationState
+    directory: Directory
+    language: str = "en"
     nodes: dict[str, Node] = field(default_factory=dict)
-    hidden_cmdlets: frozenset[str] = frozenset()
-    hidden_parameters: frozenset[str] = frozenset()
     calls: list[Call] = field(default_factory=list)
     mutations: list[Call] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)

@@ -15,17 +15,23 @@ from certwright.exchange_simulator.faults import Gone, HttpStatus, WsmanFault
 from certwright.exchange_simulator.pipeline import Interrupted
 from certwright.exchange_simulator.runspace import Runspace
 from certwright.exchange_simulator.soap import ADDRESSING, CONFIG, SHELL, TRANSFER, WSMAN, Fault, Request
+from certwright.exchange_simulator.wire import Wire
+from certwright.exchange_simulator.world import Node
 
+ACCESS_DENIED = 5
 TIMED_OUT = 2150858793
 SHELL_LOST = 2150858843
 UNKNOWN_RESOURCE = 2150858811
-SHELL_QUOTA = 2150859174
+SHELL_QUOTA = 2150859173
 
 _MAX_ENVELOPE_KB = 500
 _LONGEST_POLL = 60.0
 _REMEMBERED_REPLIES = 32
 _DONE = SHELL + "/CommandState/Done"
 _RUNNING = SHELL + "/CommandState/Running"
+
+
+_INVALID_SHELL = "WSMan-InvalidShellID"
 
 
 class ConnectionDropped(Exception):
@@ -41,12 +47,28 @@ class Reply:
     content_type: str = "application/soap+xml;charset=UTF-8"
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request, and as what.
+
+    Attributes:
+        user: The name that was signed in with.
+        has_roles: Whether Exchange lets that user manage anything.
+        management_shell: Whether the URL carried ``serialization=Full``.
+    """
+
+    user: str
+    has_roles: bool = True
+    management_shell: bool = False
+
+
 @dataclass(slots=True)
 class _Shell:
     runspace: Runspace
     idle_timeout: float
     last_used: float
     idle_text: str
+    owner: str
 
 
 @dataclass(slots=True)
@@ -63,10 +85,10 @@ class WsmanService:
     Args:
         machine: The server's FQDN.
         resource_uri: The one configuration that can be created.
-        open_runspace: Makes the runspace of a new shell; its argument says whether the URL carried
-            ``serialization=Full``.
+        open_runspace: Makes the runspace of a new shell.
         shell_quota: Shells that may be open at once.
         idle_timeout: Seconds after which an unused shell is lost.
+        wire: The way to here.
     """
 
     def __init__(
@@ -74,25 +96,27 @@ class WsmanService:
         *,
         machine: str,
         resource_uri: str,
-        open_runspace: Callable[[bool], Runspace],
+        open_runspace: Callable[[Caller], Runspace],
         shell_quota: int,
         idle_timeout: float,
+        wire: Wire,
     ) -> None:
         self._machine = machine
         self._resource_uri = resource_uri
         self._open_runspace = open_runspace
         self._shell_quota = shell_quota
         self._idle_timeout = idle_timeout
+        self._wire = wire
         self._lock = threading.Lock()
         self._shells: dict[str, _Shell] = {}
         self._replies: OrderedDict[str, _Remembered] = OrderedDict()
 
-    def handle(self, data: bytes, *, management_shell: bool) -> Reply:
+    def handle(self, data: bytes, caller: Caller) -> Reply:
         """Answer one request.
 
         Args:
             data: The SOAP envelope.
-            management_shell: Whether the URL carried ``serialization=Full``.
+            caller: Who sends it.
 
         Raises:
             ConnectionDropped: There is to be no answer.
@@ -118,10 +142,17 @@ class WsmanService:
                 raise ConnectionDropped
             return remembered.reply
         try:
-            remembered.reply = self._answer(request, management_shell=management_shell)
+            remembered.reply = self._answer(request, caller)
             return remembered.reply
         finally:
             remembered.done.set()
+
+    def lose(self, node: Node) -> None:
+        """Forget every shell that is on `node`; their clients are told when they come back."""
+        with self._lock:
+            lost = [i for i, shell in self._shells.items() if shell.runspace.session.node is node]
+        for shell_id in lost:
+            self._end(shell_id)
 
     def close(self) -> None:
         """End every shell."""
@@ -130,7 +161,7 @@ class WsmanService:
         for shell in shells:
             shell.runspace.close()
 
-    def _answer(self, request: Request, *, management_shell: bool) -> Reply:
+    def _answer(self, request: Request, caller: Caller) -> Reply:
         actions: dict[str, Callable[[Request], list[ET.Element]]] = {
             TRANSFER + "/Get": self._get,
             TRANSFER + "/Delete": self._delete,
@@ -140,8 +171,9 @@ class WsmanService:
             SHELL + "/Signal": self._signal,
         }
         try:
+            self._wire.admit(request.action)
             if request.action == TRANSFER + "/Create":
-                body = self._create(request, management_shell=management_shell)
+                body = self._create(request, caller)
             else:
                 body = actions.get(request.action, _not_supported)(request)
         except Fault as fault:
@@ -151,6 +183,11 @@ class WsmanService:
         return Reply(200, soap.response(request, body))
 
     def _fault(self, fault: Fault, request: Request) -> Reply:
+        diagnostics = self._wire.diagnostics(fault.category)
+        if fault.provider:
+            fault.provider = diagnostics + fault.provider
+        else:
+            fault.reason = diagnostics + fault.reason
         return Reply(500, soap.fault_response(fault, request.message_id, self._machine))
 
     def _interrupted(self, interruption: Interrupted, request: Request) -> Reply:
@@ -167,7 +204,7 @@ class WsmanService:
 
     # --- actions -----------------------------------------------------------------------------------------------
 
-    def _create(self, request: Request, *, management_shell: bool) -> list[ET.Element]:
+    def _create(self, request: Request, caller: Caller) -> list[ET.Element]:
         if request.resource_uri.lower() != self._resource_uri.lower():
             raise Fault(
                 UNKNOWN_RESOURCE,
@@ -175,6 +212,8 @@ class WsmanService:
                 "The WS-Management service cannot process the request. The resource URI "
                 f"({request.resource_uri}) was not found in the WS-Management catalog.",
             )
+        if not caller.has_roles:
+            raise _no_roles(caller.user)
         body = _require(request.body)
         creation = body.find(f"{{{soap.POWERSHELL}}}creationXml")
         if creation is None or not creation.text:
@@ -183,7 +222,8 @@ class WsmanService:
         shell_id = _identifier(body.get("ShellId"))
         idle = body.findtext(f"{{{SHELL}}}IdleTimeOut")
         seconds = min(self._idle_timeout, soap.seconds(idle)) if idle else self._idle_timeout
-        shell = _Shell(self._open_runspace(management_shell), seconds, time.monotonic(), f"PT{seconds:.3f}S")
+        runspace = self._open_runspace(caller)
+        shell = _Shell(runspace, seconds, time.monotonic(), f"PT{seconds:.3f}S", caller.user)
         with self._lock:
             self._forget_idle()
             if len(self._shells) >= self._shell_quota:
@@ -210,7 +250,7 @@ class WsmanService:
         for name, value in (
             ("ShellId", shell_id),
             ("ResourceUri", self._resource_uri),
-            ("Owner", "CONTOSO\\simulated"),
+            ("Owner", shell.owner),
             ("ClientIP", "127.0.0.1"),
             ("IdleTimeOut", shell.idle_text),
             ("InputStreams", "stdin pr"),
@@ -299,7 +339,10 @@ class WsmanService:
                 SHELL_LOST,
                 f"{{{WSMAN}}}InvalidSelectors",
                 "The request for the Windows Remote Shell with ShellId "
-                f"{request.shell_id} failed because the shell was not found on the server.",
+                f"{request.shell_id} failed because the shell was not found on the server. Possible causes are: the "
+                "specified ShellId is incorrect or the shell no longer exists on the server. Provide the correct "
+                "ShellId or create a new shell and retry the operation.",
+                category=_INVALID_SHELL,
             )
         shell.last_used = time.monotonic()
         return shell
@@ -345,7 +388,22 @@ def _invalid(reason: str) -> Fault:
 
 
 def _no_command() -> Fault:
-    return Fault(2150858843, f"{{{WSMAN}}}InvalidSelectors", "The shell has no such command, or it has ended already.")
+    return Fault(
+        SHELL_LOST,
+        f"{{{WSMAN}}}InvalidSelectors",
+        "The shell has no such command, or it has ended already.",
+        category=_INVALID_SHELL,
+    )
+
+
+def _no_roles(user: str) -> Fault:
+    return Fault(
+        ACCESS_DENIED,
+        f"{{{WSMAN}}}AccessDenied",
+        "Access is denied.",
+        f'The user "{user}" isn\'t assigned to any management roles.',
+        "AuthZ-CmdletAccessDeniedException",
+    )
 
 
 def _quota_fault(quota: int) -> Fault:
@@ -356,4 +414,5 @@ def _quota_fault(quota: int) -> Fault:
         "user has been exceeded. Close existing shells or raise the quota for this user.",
         "Fail to create a runspace because you have exceeded the maximum number of connections allowed : "
         f"{quota} for the policy party : MaxConcurrency. Please close existing runspace and try again.",
+        "AuthZ-AuthorizationException",
     )

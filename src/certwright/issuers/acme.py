@@ -1,23 +1,25 @@
 """Any ACME authority (RFC 8555): Let's Encrypt, ZeroSSL, Google, step-ca, a company's own.
 
-The account is found by its key if the authority knows it already. An authority inside the house usually has a root of
-its own: give it as `ca_file`; names that exist only inside networks are then allowed.
+Those that `certwright issuer authorities` lists need no address: `--authority letsencrypt` is enough. The account is
+found by its key if the authority knows it already. An authority inside the house usually has a root of its own: give it
+as `ca_file`; names that exist only inside networks are then allowed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from datetime import timedelta
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from certwright import __version__
 from certwright.acme import account, certificate, flow, problem, renewal_info
 from certwright.acme.challenge import Answer
 from certwright.acme.client import AcmeClient
+from certwright.acme.directory import Directory
 from certwright.acme.errors import (
     AcmeError,
     CertificateMismatch,
@@ -34,22 +36,38 @@ from certwright.acme.errors import (
 from certwright.acme.identifier import Identifier as AcmeIdentifier
 from certwright.acme.jws import SigningKey
 from certwright.acme.problem import Problem
-from certwright.domain import identifiers
-from certwright.domain.errors import ConfigurationError, IssuanceError, OrderDead, Unreachable
+from certwright.domain import authorities, identifiers
+from certwright.domain.authorities import Authority
+from certwright.domain.errors import (
+    AuthorityAway,
+    AuthorityFailed,
+    CertwrightError,
+    ConfigurationError,
+    IssuanceError,
+    LimitReached,
+    NotProved,
+    OrderDead,
+    Rejection,
+    Unreachable,
+)
 from certwright.domain.identifiers import IdentifierType
 from certwright.domain.managed import IssuerCapabilities
-from certwright.sdk.issuer import IssueRequest, IssuerPlugin, Registration, RenewalWindow, Solve
+from certwright.domain.renewal import Window
+from certwright.rest.proxied import in_the_way
+from certwright.sdk.issuer import IssueRequest, IssuerPlugin, Registration, Solve
 from certwright.sdk.params import ExistingFile
-from certwright.sdk.params import Params as PluginParams
+from certwright.sdk.proxy import ProxiedParams
 from certwright.sdk.solver import Challenge
 
 _NOT_FOUND = 404
 _NO_DIRECTORY = frozenset({400, 401, 403, 404, 405, 410})
+_OWN_FAULT = 500
 _FINAL = frozenset({problem.BAD_CSR, problem.BAD_PUBLIC_KEY})  # the order keeps its request, and so its refusal
 _REACH_SECONDS = 10.0  # a wrong address is told soon; once the authority has answered, it is waited for
 _ELSEWHERE = (
     "Something else answered for the name: check that it points here, and which web server or balancer is before it."
 )
+_FAULT = "The fault is the authority's own: look at its status page, and try again later."
 _HINTS = {
     problem.CAA: "A CAA record in DNS forbids this authority: add its name to the record, or choose another authority.",
     problem.CONNECTION: "The authority could not connect: TCP port 80 must be open from the internet to this listener, "
@@ -63,7 +81,7 @@ _HINTS = {
     problem.UNSUPPORTED_IDENTIFIER: "This authority does not issue for names of this kind: choose another authority.",
     problem.BAD_PUBLIC_KEY: "The authority does not accept this key: choose another one or another --key.",
     problem.BAD_CSR: "The authority does not sign such a request: another --key, or a plainer request, may do.",
-    problem.SERVER_INTERNAL: "The fault is the authority's own: look at its status page, and try again later.",
+    problem.SERVER_INTERNAL: _FAULT,
     problem.EXTERNAL_ACCOUNT_REQUIRED: "The authority wants an external account: give --eab-kid and --eab-key-file.",
     problem.USER_ACTION_REQUIRED: "Visit the page that the authority names, agree there, then try again.",
     problem.ACCOUNT_DOES_NOT_EXIST: "The authority forgot this account: add the issuer again under another name.",
@@ -71,20 +89,37 @@ _HINTS = {
 }
 
 
-class Params(PluginParams):
+class Params(ProxiedParams):
     """Parameters of an ACME issuer."""
 
-    directory: str = Field(description="Address of the authority's directory; it begins with https://.")
+    authority: str | None = Field(
+        None, description="One of those that `certwright issuer authorities` lists, for example letsencrypt."
+    )
+    directory: str = Field("", description="Address of the authority's directory, if --authority does not say it.")
     email: str = Field(description="Where the authority may write to.")
     ca_file: ExistingFile | None = Field(
         None, description="PEM file with the root of the authority's own https certificate."
     )
     agree_tos: bool = Field(False, description="You agree to the authority's terms of service.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_directory(cls, values: dict[str, Any]) -> dict[str, Any]:
+        chosen = authorities.named(str(values["authority"])) if values.get("authority") else authorities.CUSTOM
+        directory = values.get("directory") or chosen.directory
+        if directory:
+            return {**values, "directory": directory}
+        raise ConfigurationError(
+            f"Where is the authority ({chosen.title})? Its directory was not given.",
+            hint=f"{chosen.note} Give --directory https://..., or --authority with one that is known: "
+            "`certwright issuer authorities` lists them.".lstrip(),
+        )
+
     @field_validator("directory")
     @classmethod
     def _is_https(cls, value: str) -> str:
         parts = urlsplit(value)
+        authorities.refuse_gone(parts.hostname or "")
         if parts.scheme != "https" or not parts.hostname or parts.port == 0:
             raise ValueError("the directory's address must be https://HOST/...")
         if parts.username is not None:
@@ -103,7 +138,7 @@ class Params(PluginParams):
 class AcmeIssuer(IssuerPlugin[Params]):
     """An account at an ACME authority."""
 
-    Params: ClassVar[type[PluginParams]] = Params
+    Params: ClassVar[type[ProxiedParams]] = Params
 
     @classmethod
     def new_account_key(cls) -> bytes:
@@ -119,9 +154,12 @@ class AcmeIssuer(IssuerPlugin[Params]):
                     f"The authority asks you to agree to its terms of service: {directory.meta.terms_of_service}",
                     hint="Read them and add --agree-tos.",
                 )
-            if directory.meta.external_account_required and eab is None:
+            known = self._known
+            if eab is None and (directory.meta.external_account_required or known.external_account):
+                where = known.external_account or "Ask whoever runs the authority for a key id and a MAC key."
                 raise ConfigurationError(
-                    "The authority wants an external account binding.", hint="Give --eab-kid and --eab-key-file."
+                    f"The authority ({known.title}) wants an external account binding.",
+                    hint=f"{where} Then give --eab-kid and --eab-key-file.",
                 )
             made = account.register(
                 client,
@@ -129,8 +167,20 @@ class AcmeIssuer(IssuerPlugin[Params]):
                 agree_to_terms=self.params.agree_tos,
                 external_account=_external_account(eab),
             )
-            profiles = dict(directory.meta.profiles)
-        return Registration({"url": made.url}, IssuerCapabilities(profiles=profiles))
+        return Registration({"url": made.url}, self._said(directory))
+
+    def capabilities(self) -> IssuerCapabilities:
+        """What the directory says now."""
+        with self._client("The directory could not be read") as client:
+            return self._said(client.directory())
+
+    @property
+    def _known(self) -> Authority:
+        return authorities.of(self.params.model_dump())
+
+    def _said(self, directory: Directory) -> IssuerCapabilities:
+        identities = directory.meta.caa_identities or self._known.caa_identities
+        return IssuerCapabilities(profiles=dict(directory.meta.profiles), caa_identities=identities)
 
     def find_account(self) -> None:
         """See that the authority answers and knows the account."""
@@ -158,6 +208,8 @@ class AcmeIssuer(IssuerPlugin[Params]):
                     on_order=on_order,
                     on_step=lambda step, detail: self.journal.note(f"{str(step).capitalize()}: {detail}"),
                 )
+        except NotProved:
+            raise
         except IssuanceError as error:
             if _is_dead(error.__cause__, resumed=request.order_url is not None):
                 raise OrderDead(
@@ -176,28 +228,29 @@ class AcmeIssuer(IssuerPlugin[Params]):
             der = certificate_.public_bytes(Encoding.DER)
             certificate.revoke(client, der, certificate.RevocationReason(reason))
 
-    def renewal_window(self, certificate_: x509.Certificate) -> RenewalWindow | None:
+    def renewal_window(self, certificate_: x509.Certificate) -> Window | None:
         """When the authority wishes the renewal."""
         with self._client("The renewal information could not be read") as client:
             wanted = _certificate_id(certificate_)
             found = renewal_info.fetch(client, wanted) if wanted else None
         if found is None:
             return None
-        again = datetime.now(UTC) + timedelta(seconds=found.retry_after)
-        return RenewalWindow(found.start, found.end, found.explanation_url, again)
+        return Window(found.start, found.end, found.explanation_url, timedelta(seconds=found.retry_after))
 
     @contextmanager
     def _client(self, failed: str) -> Iterator[AcmeClient]:
         """A client that has reached the authority; `failed` begins the sentence of every failure."""
-        from certwright.acme.https_transport import HttpsTransport  # noqa: PLC0415 - only who connects pays for urllib3
+        from certwright.acme.https_transport import shared  # noqa: PLC0415 - only who connects pays for urllib3
 
         try:
-            transport = HttpsTransport(f"certwright/{__version__}", self.params.ca_file)
+            transport = shared(f"certwright/{__version__}", self.params.ca_file, self.proxy)
         except OSError as error:
+            files = " or ".join(str(f) for f in (self.params.ca_file, self.proxy and self.proxy.roots) if f)
             raise ConfigurationError(
-                f"{self.params.ca_file} holds no readable PEM certificate.", hint="Give the authority's root in PEM."
+                f"{files} holds no readable PEM certificate.",
+                hint="Give the authority's root in PEM, and the proxy's if that opens TLS.",
             ) from error
-        with transport, _in_our_words(failed):
+        with _in_our_words(failed):
             key = SigningKey.from_pem(self.account_key)
             client = AcmeClient(
                 transport, self.params.directory, key, self.account.get("url"), on_pause=self.journal.note
@@ -245,17 +298,41 @@ def _adapted(solve: Solve) -> flow.Solve:
     @contextmanager
     def adapted(answers: Sequence[Answer]) -> Iterator[Sequence[Answer]]:
         ours = {_challenge(answer): answer for answer in answers}
-        with solve(list(ours)) as chosen:
+        with solve(list(ours)) as chosen, _proved_or_told():
             yield [ours[challenge] for challenge in chosen]
 
     return adapted
 
 
+def _name(base: str, *, wildcard: bool) -> str:
+    return f"*.{base}" if wildcard else base
+
+
 def _challenge(answer: Answer) -> Challenge:
-    kind = IdentifierType(answer.identifier.type)
+    name = _name(answer.identifier.value, wildcard=answer.wildcard)
+    identifier = identifiers.Identifier(IdentifierType(answer.identifier.type), name)
     return Challenge(
-        identifiers.Identifier(kind, answer.identifier.value), answer.type, answer.token, answer.key_authorization
+        identifier=identifier,
+        type=answer.type,
+        token=answer.token,
+        key_authorization=answer.key_authorization,
+        issuer_domain_names=answer.challenge.issuer_domain_names,
+        account_uris=answer.account_uris,
     )
+
+
+@contextmanager
+def _proved_or_told() -> Iterator[None]:
+    """What the authority says of the proofs, in our words while they still stand."""
+    try:
+        yield
+    except OrderInvalid as error:
+        rejections = [
+            Rejection(_name(f.identifier.value, wildcard=f.wildcard), f.challenge, f.problem.name, str(f.problem))
+            for f in error.failures
+        ]
+        told = _translated("The authority did not issue the certificate", error)
+        raise NotProved(told.message, rejections, causes=told.causes, hint=told.hint) from error
 
 
 @contextmanager
@@ -266,44 +343,50 @@ def _in_our_words(what: str) -> Iterator[None]:
         raise _translated(what, error) from error
 
 
-def _translated(what: str, error: AcmeError) -> IssuanceError | Unreachable:  # noqa: PLR0911 - one for each kind
+def _translated(what: str, error: AcmeError) -> CertwrightError:  # noqa: PLR0911 - one for each kind
     match error:
+        case TransportError() if through := in_the_way(what, error):
+            return through
         case NotTrusted():
             hint = "If the authority is your own, give its root with --ca-file; else look for a proxy that opens TLS."
             return Unreachable(f"{what}: its https certificate is not trusted.", causes=[str(error)], hint=hint)
         case TLSFailed():
             hint = "Check the address and its port: what listens there may not speak TLS, or only an old TLS."
-            return Unreachable(f"{what}: no TLS connection came about.", causes=[str(error)], hint=hint)
+            return AuthorityAway(f"{what}: no TLS connection came about.", causes=[str(error)], hint=hint)
         case TransportError():
             hint = (
                 "Check the address, and that this machine may connect to it."
                 if isinstance(error, ConnectionFailed)
                 else "Try again; if it stays, check the address and what stands between."
             )
-            return Unreachable(f"{what}: it could not be reached.", causes=[str(error)], hint=hint)
+            return AuthorityAway(f"{what}: it could not be reached.", causes=[str(error)], hint=hint)
         case OrderInvalid(failures=failures) if failures:
             causes = [f"{f.identifier}: {f.problem}" for f in failures]
             return IssuanceError(f"{what}.", causes=causes, hint=_hint(failures[0].problem))
         case OrderInvalid(problem=told) if told:
             return IssuanceError(f"{what}.", causes=[str(told)], hint=_hint(told))
-        case RateLimited():
-            wait = timedelta(seconds=error.retry_after) if error.retry_after else None
-            when = f" It may be tried again in {wait}." if wait else ""
-            return IssuanceError(
-                f"{what}: a rate limit.{when}",
-                causes=[str(error), *error.links],
-                hint=_HINTS[problem.RATE_LIMITED],
-                retryable=True,
-                retry_after=wait,
-            )
         case ServerProblem():
-            return IssuanceError(f"{what}.", causes=[str(error), *error.links], hint=_hint(error.problem))
+            return _refused(what, error)
+        case UnexpectedAnswer():
+            return AuthorityFailed(f"{what}: its answer makes no sense.", causes=[str(error)], hint=_FAULT)
         case DeadlineExceeded():
             return IssuanceError(
                 f"{what} in time.", causes=[str(error)], hint="The next run resumes it.", retryable=True
             )
         case _:
             return IssuanceError(f"{what}.", causes=[str(error)])
+
+
+def _refused(what: str, error: ServerProblem) -> IssuanceError:
+    told, causes = error.problem, [str(error), *error.links]
+    wait = timedelta(seconds=error.retry_after) if error.retry_after else None
+    when = f" It may be tried again in {wait}." if wait else ""
+    if isinstance(error, RateLimited):
+        hint = _HINTS[problem.RATE_LIMITED]
+        return LimitReached(f"{what}: a rate limit.{when}", causes=causes, hint=hint, retry_after=wait)
+    if told.type == problem.SERVER_INTERNAL or (told.status or 0) >= _OWN_FAULT:
+        return AuthorityFailed(f"{what}.{when}", causes=causes, hint=_HINTS[problem.SERVER_INTERNAL], retry_after=wait)
+    return IssuanceError(f"{what}.", causes=causes, hint=_hint(told))
 
 
 def _hint(told: Problem) -> str:

@@ -1,6 +1,5 @@
-"""A small web server that answers challenges and nothing else: one thread a port, for all runs of this process."""
+"""A small server that answers challenges and nothing else: one thread a port, for all runs of this process."""
 
-import re
 import selectors
 import socket
 import threading
@@ -9,46 +8,21 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
-from certwright.listener.shared_port import SharedPort
-from certwright.probe.http01 import CHALLENGE_PATH
+from certwright.listener.conversation import Conversation, Lookup
+from certwright.listener.http_01 import HttpConversation
+from certwright.listener.shared_port import Place, SharedPort
+from certwright.listener.tls_alpn_01 import TlsConversation
 from certwright.sdk.context import Answers
 
-_MAX_HEAD = 8192
+_CHUNK = 8192
 _MAX_CONNECTIONS = 128
-_HEAD_SECONDS = 10.0
+_HEARING_SECONDS = 10.0
 _LINGER_SECONDS = 1.0
-_REQUEST = re.compile(rb"(?P<method>[A-Z]+) (?:http://[^/ ]*)?(?P<path>/[!-~]*) HTTP/1\.[01]\r\n")
-_CHALLENGE = re.compile(re.escape(CHALLENGE_PATH.encode()) + rb"(?P<token>[A-Za-z0-9_-]{1,512})")
-
-Lookup = Callable[[str], str | None]
-Open = Callable[[str, int], SharedPort]
-
-
-def respond(head: bytes, lookup: Lookup) -> bytes:
-    """The whole response to a request's head (RFC 9112); `lookup` gives the answer to a token, if there is one."""
-    request = _REQUEST.match(head)
-    if len(head) > _MAX_HEAD:
-        return _response("431 Request Header Fields Too Large")
-    if not request:
-        return _response("400 Bad Request")
-    challenge = _CHALLENGE.fullmatch(request["path"])
-    if not challenge or request["method"] not in (b"GET", b"HEAD"):
-        return _response("404 Not Found")
-    try:
-        answer = lookup(challenge["token"].decode())
-    except Exception:  # noqa: BLE001 - a store that fails for a moment must not end the listener
-        return _response("503 Service Unavailable")
-    if answer is None:
-        return _response("404 Not Found")
-    return _response("200 OK", answer.encode(), with_body=request["method"] == b"GET")
-
-
-def _response(status: str, body: bytes = b"", *, with_body: bool = True) -> bytes:
-    head = (
-        f"HTTP/1.1 {status}\r\nContent-Type: application/octet-stream\r\nContent-Length: {len(body)}\r\n"
-        "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + (body if with_body else b"")
+Open = Callable[[Place], SharedPort]
+_CONVERSATIONS: dict[str, Callable[[Lookup], Conversation]] = {
+    "http-01": HttpConversation,
+    "tls-alpn-01": TlsConversation,
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -56,19 +30,19 @@ class _Connection:
     """A peer that is asking, or that has its response and may read it to the end."""
 
     sock: socket.socket
+    conversation: Conversation
     deadline: float
-    received: bytes = b""
-    answered: bool = False
 
 
 class Listener:
     """One port, served by one thread for all runs of this process that need it."""
 
-    def __init__(self, port: SharedPort, name: str, answers: Answers) -> None:
+    def __init__(self, port: SharedPort, place: Place, answers: Answers) -> None:
         self.answers: tuple[Answers, ...] = (
             answers,
         )  # before the thread begins: on a shared port somebody may be waiting already
         self._port = port
+        self._begin = _CONVERSATIONS[place.challenge]
         self._connections: set[_Connection] = set()
         self._stopping = False
         self._waker, self._wakes = socket.socketpair()
@@ -76,7 +50,7 @@ class Listener:
         for source in (*port, self._wakes):
             source.setblocking(False)
             self._selector.register(source, selectors.EVENT_READ)
-        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._serve, name=f"{place} listener", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -120,7 +94,7 @@ class Listener:
             while True:
                 sock, _ = self._port.listener.accept()
                 sock.setblocking(False)
-                connection = _Connection(sock, time.monotonic() + _HEAD_SECONDS)
+                connection = _Connection(sock, self._begin(self._lookup), time.monotonic() + _HEARING_SECONDS)
                 self._connections.add(connection)
                 self._selector.register(sock, selectors.EVENT_READ, connection)
                 if len(self._connections) > _MAX_CONNECTIONS:
@@ -128,28 +102,25 @@ class Listener:
 
     def _read(self, connection: _Connection) -> None:
         try:
-            data = connection.sock.recv(_MAX_HEAD)
+            data = connection.sock.recv(_CHUNK)
             if not data:
                 self._drop(connection)
-            elif not connection.answered:
-                connection.received += data
-                self._answer(connection)
+            elif not connection.conversation.is_over:
+                self._answer(connection, data)
         except BlockingIOError:
             pass
         except OSError:
             self._drop(connection)
 
-    def _answer(self, connection: _Connection) -> None:
-        """Respond once the head is complete, or too long; then let the peer read before closing."""
-        if b"\r\n\r\n" not in connection.received and len(connection.received) <= _MAX_HEAD:
-            return
-        connection.answered = True
-        connection.deadline = time.monotonic() + _LINGER_SECONDS
-        connection.sock.sendall(respond(connection.received, self._lookup))
-        connection.sock.shutdown(socket.SHUT_WR)
+    def _answer(self, connection: _Connection, data: bytes) -> None:
+        """Say what is to be said; after the last of it let the peer read before closing."""
+        connection.sock.sendall(connection.conversation.hear(data))
+        if connection.conversation.is_over:
+            connection.deadline = time.monotonic() + _LINGER_SECONDS
+            connection.sock.shutdown(socket.SHUT_WR)
 
-    def _lookup(self, token: str) -> str | None:
-        return next((found for answers in self.answers if (found := answers.get(token)) is not None), None)
+    def _lookup(self, key: str) -> str | None:
+        return next((found for answers in self.answers if (found := answers.get(key)) is not None), None)
 
     def _drop(self, connection: _Connection) -> None:
         self._connections.discard(connection)
@@ -157,27 +128,25 @@ class Listener:
         connection.sock.close()
 
 
-_listeners: dict[tuple[str, int], Listener] = {}
+_listeners: dict[Place, Listener] = {}
 _listeners_lock = threading.Lock()
 
 
-def serve(address: str, port: int, answers: Answers, opened: Open) -> None:
-    """Have `answers` served on this port, by the listener that is there or a new one on what is `opened`.
+def serve(place: Place, answers: Answers, opened: Open) -> None:
+    """Have `answers` served there, by the listener that is there or a new one on what is `opened`.
 
     Raises:
         OSError: if the system does not let us listen.
     """
-    place = (address, port)
     with _listeners_lock:
         if place in _listeners:
             _listeners[place].answers += (answers,)
         else:
-            _listeners[place] = Listener(opened(*place), f"http-01 listener on port {port}", answers)
+            _listeners[place] = Listener(opened(place), place, answers)
 
 
-def release(address: str, port: int, answers: Answers) -> None:
+def release(place: Place, answers: Answers) -> None:
     """Serve `answers` no longer; the listener ends with the last ones."""
-    place = (address, port)
     with _listeners_lock:
         listener = _listeners[place]
         rest = list(listener.answers)

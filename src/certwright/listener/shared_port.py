@@ -21,6 +21,18 @@ _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where challenges of one type are answered; an empty address, and `::`, stand for IPv4 and IPv6."""
+
+    challenge: str
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.challenge} [{self.address}]:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class SharedPort:
     """A port that is listened on, and where other processes ask for it; without a counter nobody can."""
 
@@ -49,21 +61,22 @@ class SharedPort:
             each.close()
 
 
-def take(address: str, port: int) -> SharedPort:
-    """Listen on a port that nobody holds; an empty address, and `::`, stand for IPv4 and IPv6.
+def take(place: Place) -> SharedPort:
+    """Listen on a port that nobody holds.
 
     Raises:
         OSError: if the system refuses; EADDRINUSE if another program holds it.
     """
+    address, port = place.address, place.port
     if address in ("", "::") and socket.has_dualstack_ipv6():
         listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG)
     else:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         listener = socket.create_server((address, port), family=family, backlog=_BACKLOG)
-    return SharedPort(listener, _open_counter(address, port))
+    return SharedPort(listener, _open_counter(place))
 
 
-def join(address: str, port: int) -> SharedPort:
+def join(place: Place) -> SharedPort:
     """Listen together with a process of this user that has taken the port under the same address.
 
     Raises:
@@ -72,7 +85,7 @@ def join(address: str, port: int) -> SharedPort:
     if sys.platform == "linux":
         with socket.socket(socket.AF_UNIX) as asking:
             asking.settimeout(_ASK_SECONDS)
-            asking.connect(_name(address, port))
+            asking.connect(_name(place))
             if _is_same_user(asking):
                 _, handles, _, _ = socket.recv_fds(asking, 1, 2, socket.MSG_CMSG_CLOEXEC)
                 sockets = [socket.socket(fileno=handle) for handle in handles]
@@ -83,12 +96,12 @@ def join(address: str, port: int) -> SharedPort:
     raise ConnectionRefusedError("nobody shares the port")
 
 
-def _open_counter(address: str, port: int) -> socket.socket | None:
+def _open_counter(place: Place) -> socket.socket | None:
     if sys.platform != "linux":
         return None
     counter = socket.socket(socket.AF_UNIX)
     try:
-        counter.bind(_name(address, port))
+        counter.bind(_name(place))
         counter.listen()
     except OSError:  # the name is taken: then the port is not shared
         counter.close()
@@ -96,8 +109,8 @@ def _open_counter(address: str, port: int) -> socket.socket | None:
     return counter
 
 
-def _name(address: str, port: int) -> bytes:
-    return f"\0certwright http-01 {os.geteuid()} [{address}]:{port}".encode()
+def _name(place: Place) -> bytes:
+    return f"\0certwright {os.geteuid()} {place}".encode()
 
 
 def _is_same_user(peer: socket.socket) -> bool:

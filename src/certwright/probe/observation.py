@@ -14,6 +14,7 @@ StartTls = Literal["smtp", "imap", "pop3", "ldap"]
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _EHLO = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
 _MAX_PORT = 65_535
+_DEPRECATED = frozenset({"SSLv2", "SSLv3", "TLSv1", "TLSv1.1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,11 @@ class Endpoint:
             ConfigurationError: with what to write instead.
         """
         host, colon, port = text.strip().rpartition(":")
-        bare = host.removeprefix("[").removesuffix("]")
+        bracketed = re.fullmatch(r"\[(.*:.*)\]", host)
+        bare = bracketed[1] if bracketed else host
         if not (colon and port.isascii() and port.isdigit() and len(port) <= len(str(_MAX_PORT))):
             raise ConfigurationError(f"{text[:80]!r} names no port.", hint="Write HOST:PORT, or [IPV6]:PORT.")
-        if ":" in bare and bare == host:
+        if ":" in bare and not bracketed and _is_address(bare):
             raise ConfigurationError(f"{text[:80]!r} is ambiguous.", hint="Write an IPv6 address as [ADDRESS]:PORT.")
         return cls(bare if bare.isascii() else Identifier.parse(bare).value, int(port))
 
@@ -64,10 +66,11 @@ def _is_address(host: str) -> bool:
 class Target:
     """One TLS service to look at.
 
-    `starttls` is the protocol that is spoken before TLS; None is TLS from the first byte. `server_name` is sent as SNI
-    (RFC 6066), None sends none; it is also the name the certificate should cover, else `host` is. `ehlo_name` is how
-    an SMTP server is greeted; None greets with our address as a literal, as RFC 5321 section 4.1.4 asks of hosts
-    without a name.
+    `host` is a name, or an address of the one server that is meant. `starttls` is the protocol that is spoken before
+    TLS; None is TLS from the first byte. `server_name` is sent as SNI (RFC 6066), None sends none. `expected_name` is
+    the name that the certificate should cover; None expects `server_name`, or else `host`. `ehlo_name` is how an SMTP
+    server is greeted; None greets with our address as a literal, as RFC 5321 section 4.1.4 asks of hosts without a
+    name.
     """
 
     host: str
@@ -75,11 +78,13 @@ class Target:
     starttls: StartTls | None = None
     server_name: str | None = None
     ehlo_name: str | None = None
+    expected_name: str | None = None
 
     def __post_init__(self) -> None:
         Endpoint(self.host, self.port)
-        if self.server_name is not None:
-            _check_host(self.server_name)
+        for name in (self.server_name, self.expected_name):
+            if name is not None:
+                _check_host(name)
         if self.ehlo_name is not None and not _EHLO.fullmatch(self.ehlo_name):
             raise ConfigurationError(f"{self.ehlo_name[:80]!r} is not a name to greet an SMTP server with.")
 
@@ -91,7 +96,7 @@ class Target:
     @property
     def name(self) -> str:
         """The name that the certificate should cover."""
-        return self.server_name or self.host
+        return self.expected_name or self.server_name or self.host
 
 
 class FailureKind(StrEnum):
@@ -146,17 +151,31 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Greeting:
+    """How a mail server introduces itself before TLS: short, printable, and said by whoever answered.
+
+    `banner` is its first line, `ehlo_name` the name in an SMTP server's answer to EHLO. Of several receive connectors
+    on one port they tell which one answered.
+    """
+
+    banner: str
+    ehlo_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What a service serves, or why that could not be seen.
 
-    `address` is the address that was really connected to. `protocol` is as OpenSSL names it, such as `TLSv1.3`.
-    `chain` is DER, leaf first, exactly as sent. `failure` and `leaf` are both set when the server broke off after it
-    had sent its certificate, for instance because it wants a client certificate. `trusted` is None when no roots were
-    given, `matches_expected` when nothing was expected. `problems` are all reasons why a client would refuse.
+    `address` is the address that was really connected to. `greeting` is there if the service speaks before TLS.
+    `protocol` is as OpenSSL names it, such as `TLSv1.3`. `chain` is DER, leaf first, exactly as sent. `failure` and
+    `leaf` are both set when the server broke off after it had sent its certificate, for instance because it wants a
+    client certificate. `trusted` is None when no roots were given, `matches_expected` when nothing was expected.
+    `problems` are all reasons why a client would refuse.
     """
 
     target: Target
     address: Endpoint | None = None
+    greeting: Greeting | None = None
     protocol: str | None = None
     cipher: str | None = None
     chain: tuple[bytes, ...] = field(default=(), repr=False)
@@ -166,3 +185,8 @@ class Observation:
     matches_expected: bool | None = None
     problems: tuple[Problem, ...] = ()
     failure: ProbeFailure | None = None
+
+    @property
+    def is_deprecated(self) -> bool:
+        """Whether the server could agree on nothing newer than a protocol that no client should use (RFC 8996)."""
+        return self.protocol in _DEPRECATED

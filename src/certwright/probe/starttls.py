@@ -3,12 +3,13 @@
 import re
 from typing import NoReturn, Protocol
 
-from certwright.probe.observation import FailureKind, ProbeError, StartTls, Target
-from certwright.probe.wire import quoted
+from certwright.probe.observation import FailureKind, Greeting, ProbeError, StartTls
+from certwright.probe.wire import harmless, quoted
 
 _MAX_LINE = 8192
 _MAX_LINES = 100
 _MAX_MESSAGE = 65_536
+_MAX_SHOWN = 200
 _SMTP_REPLY = re.compile(r"(?P<code>[2-5][0-9]{2})(?:(?P<more>[ -])(?P<text>.*))?", re.DOTALL)
 _LDAP_STARTTLS = b"1.3.6.1.4.1.1466.20037"
 _LDAP_EXTENDED_RESPONSE = 0x78
@@ -32,33 +33,36 @@ class Peer(Protocol):
         ...
 
 
-def start(peer: Peer, target: Target, protocol: StartTls) -> None:
-    """Talk to `peer` until the next byte is TLS.
+class Conversation:
+    """What is said until the next byte is TLS; reads piece by piece, within limits.
 
-    Raises:
-        ProbeError: if it does not speak `protocol`, offers no TLS, or refuses it.
+    `greeting` tells how the server introduced itself, also when the conversation has failed after that.
     """
-    conversation = _Conversation(peer, protocol)
-    match protocol:
-        case "smtp":
-            _smtp(conversation, target.ehlo_name or _address_literal(peer.local_host))
-        case "imap":
-            _imap(conversation)
-        case "pop3":
-            _pop3(conversation)
-        case "ldap":
-            _ldap(conversation)
-    conversation.expect_silence()
 
-
-class _Conversation:
-    """Reads what the peer says piece by piece, within limits."""
-
-    def __init__(self, peer: Peer, protocol: str) -> None:
+    def __init__(self, peer: Peer, protocol: StartTls) -> None:
+        self.greeting: Greeting | None = None
         self._peer = peer
-        self._protocol = protocol.upper()
+        self._protocol = protocol
+        self._name = protocol.upper()
         self._buffer = b""
         self._lines = 0
+
+    def start_tls(self, ehlo_name: str | None = None) -> None:
+        """Talk until the server has agreed to TLS; `ehlo_name` as in `Target`.
+
+        Raises:
+            ProbeError: if it does not speak the protocol, offers no TLS, or refuses it.
+        """
+        match self._protocol:
+            case "smtp":
+                _smtp(self, ehlo_name or _address_literal(self._peer.local_host))
+            case "imap":
+                _imap(self)
+            case "pop3":
+                _pop3(self)
+            case "ldap":
+                _ldap(self)
+        self._expect_silence()
 
     def say(self, line: str) -> None:
         """Send one line."""
@@ -89,42 +93,45 @@ class _Conversation:
         data, self._buffer = self._buffer[:count], self._buffer[count:]
         return data
 
-    def expect_silence(self) -> None:
-        """Refuse plain text that came after the agreement: it would be taken for protected (CVE-2011-0411)."""
-        if self._buffer:
-            self.bad(f"sent {quoted(self._buffer)} in clear after it had agreed to start TLS")
-
     def bad(self, what: str) -> NoReturn:
         """The peer does not keep to the protocol."""
-        raise ProbeError(FailureKind.BAD_GREETING, f"This is no {self._protocol} server we can talk to: it {what}.")
+        raise ProbeError(FailureKind.BAD_GREETING, f"This is no {self._name} server we can talk to: it {what}.")
 
     def no_starttls(self, what: str) -> NoReturn:
         """The peer offers no TLS."""
-        raise ProbeError(FailureKind.NO_STARTTLS, f"The {self._protocol} server {what}.")
+        raise ProbeError(FailureKind.NO_STARTTLS, f"The {self._name} server {what}.")
+
+    def _expect_silence(self) -> None:
+        """Refuse plain text that came after the agreement: it would be taken for protected (CVE-2011-0411)."""
+        if self._buffer:
+            self.bad(f"sent {quoted(self._buffer)} in clear after it had agreed to start TLS")
 
     def _more(self) -> None:
         data = self._peer.recv()
         if not data:
             said = f"said only {quoted(self._buffer)} and" if self._buffer else "said nothing more and"
-            raise ProbeError(FailureKind.CLOSED, f"The {self._protocol} server {said} closed the connection.")
+            raise ProbeError(FailureKind.CLOSED, f"The {self._name} server {said} closed the connection.")
         self._buffer += data
 
     def _too_much(self) -> NoReturn:
-        raise ProbeError(FailureKind.TOO_MUCH, f"The {self._protocol} server does not stop talking; we gave up.")
+        raise ProbeError(FailureKind.TOO_MUCH, f"The {self._name} server does not stop talking; we gave up.")
 
 
 def _address_literal(host: str) -> str:
     return f"[IPv6:{host}]" if ":" in host else f"[{host}]"
 
 
-def _smtp(conversation: _Conversation, ehlo_name: str) -> None:
+def _smtp(conversation: Conversation, ehlo_name: str) -> None:
     code, text = _smtp_reply(conversation)
+    banner = harmless(text[0], _MAX_SHOWN)
+    conversation.greeting = Greeting(banner)
     if code != "220":
         conversation.bad(f"greets with {_words(f'{code} {text[0]}')}")
     conversation.say(f"EHLO {ehlo_name}")
     code, text = _smtp_reply(conversation)
     if code != "250":
         conversation.no_starttls(f"refuses EHLO {ehlo_name} with {_words(f'{code} {text[0]}')}")
+    conversation.greeting = Greeting(banner, harmless(text[0].strip().partition(" ")[0], _MAX_SHOWN))
     if not any(keyword.strip().upper() == "STARTTLS" for keyword in text[1:]):
         conversation.no_starttls("offers no STARTTLS")
     conversation.say("STARTTLS")
@@ -133,7 +140,7 @@ def _smtp(conversation: _Conversation, ehlo_name: str) -> None:
         conversation.no_starttls(f"offers STARTTLS but answers it with {_words(f'{code} {text[0]}')}")
 
 
-def _smtp_reply(conversation: _Conversation) -> tuple[str, list[str]]:
+def _smtp_reply(conversation: Conversation) -> tuple[str, list[str]]:
     """A whole reply (RFC 5321 section 4.2): its code and the text of each line."""
     text: list[str] = []
     while True:
@@ -146,8 +153,9 @@ def _smtp_reply(conversation: _Conversation) -> tuple[str, list[str]]:
             return reply["code"], text
 
 
-def _imap(conversation: _Conversation) -> None:
+def _imap(conversation: Conversation) -> None:
     greeting = conversation.line()
+    conversation.greeting = Greeting(harmless(greeting, _MAX_SHOWN))
     if not greeting.upper().startswith("* OK"):
         conversation.bad(f"greets with {_words(greeting)}")
     capabilities = _imap_command(conversation, "CAPABILITY")
@@ -156,7 +164,7 @@ def _imap(conversation: _Conversation) -> None:
     _imap_command(conversation, "STARTTLS")
 
 
-def _imap_command(conversation: _Conversation, command: str) -> list[str]:
+def _imap_command(conversation: Conversation, command: str) -> list[str]:
     """Send a command; the untagged lines of a response that says OK."""
     conversation.say(f"c {command}")
     untagged: list[str] = []
@@ -170,8 +178,9 @@ def _imap_command(conversation: _Conversation, command: str) -> list[str]:
     return untagged
 
 
-def _pop3(conversation: _Conversation) -> None:
+def _pop3(conversation: Conversation) -> None:
     greeting = conversation.line()
+    conversation.greeting = Greeting(harmless(greeting, _MAX_SHOWN))
     if not greeting.upper().startswith("+OK"):
         conversation.bad(f"greets with {_words(greeting)}")
     conversation.say("CAPA")
@@ -186,14 +195,14 @@ def _pop3(conversation: _Conversation) -> None:
         conversation.no_starttls(f"answers STLS with {_words(line)}")
 
 
-def _pop3_status(conversation: _Conversation) -> tuple[bool, str]:
+def _pop3_status(conversation: Conversation) -> tuple[bool, str]:
     line = conversation.line()
     if not line.upper().startswith(("+OK", "-ERR")):
         conversation.bad(f"says {_words(line)}")
     return line.startswith("+"), line
 
 
-def _ldap(conversation: _Conversation) -> None:
+def _ldap(conversation: Conversation) -> None:
     """The StartTLS extended operation (RFC 4511 section 4.14), as message 1."""
     request = _element(0x77, _element(0x80, _LDAP_STARTTLS))
     conversation.send(_element(_SEQUENCE, b"\x02\x01\x01" + request))
@@ -207,7 +216,7 @@ def _ldap(conversation: _Conversation) -> None:
         conversation.no_starttls(f"refuses StartTLS with result {code}, {_words(words)}")
 
 
-def _ldap_message(conversation: _Conversation) -> bytes:
+def _ldap_message(conversation: Conversation) -> bytes:
     """The contents of the next LDAPMessage."""
     tag, length = conversation.octets(2)
     if tag != _SEQUENCE:

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from cryptography import x509
 
 from certwright.domain.certificates import CertificateFacts
-from certwright.probe import starttls
 from certwright.probe.chain import Trust, judge, lenient_parsing, name_problem
 from certwright.probe.observation import FailureKind, Observation, ProbeError, ProbeFailure, Target
+from certwright.probe.starttls import Conversation
 from certwright.probe.wire import Deadline, Wire, connect, resolve
 
 _BUDGET = 1_000_000
@@ -55,7 +55,10 @@ def probe_all(
 
 @functools.cache
 def observing_context() -> ssl.SSLContext:
-    """A TLS client that talks to every server there is, however old, and verifies nothing: it only looks."""
+    """A TLS client that talks to every server there is, however old, and verifies nothing.
+
+    It only looks. Nothing secret may be sent through it, so nothing outside this package may use it.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -76,12 +79,15 @@ def chain_as_sent(tls: ssl.SSLObject) -> tuple[bytes, ...]:
 
 def _observe(wire: Wire, target: Target) -> Observation:
     seen = Observation(target, address=wire.address)
+    conversation = Conversation(wire, target.starttls) if target.starttls else None
     try:
-        if target.starttls:
-            starttls.start(wire, target, target.starttls)
+        if conversation:
+            conversation.start_tls(target.ehlo_name)
         wire.start_tls(observing_context(), target.server_name)
     except ProbeError as error:
         seen = replace(seen, failure=error.failure)
+    if conversation:
+        seen = replace(seen, greeting=conversation.greeting)
     tls = wire.tls
     if tls is None:
         return seen

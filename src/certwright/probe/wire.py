@@ -17,7 +17,8 @@ from certwright.probe.observation import Endpoint, FailureKind, ProbeError
 T = TypeVar("T")
 _CHUNK = 16_384
 _TLS_RECORDS = (21, 22)  # what a server begins with: an alert or a handshake message
-_ALERT = re.compile(r"(sslv3|tlsv1|tlsv13)_(alert_)?")
+_ALERT = re.compile(r"(sslv3|tlsv1|tlsv13)[ _](alert[ _])?")
+_AROUND = re.compile(r"^\[ssl\] | \(_ssl\.c:\d+\)$")  # what Python sets around a reason that it has no name for
 _NO_ADDRESS = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
 
@@ -42,6 +43,10 @@ class Deadline:
     def share(self, parts: int) -> "Deadline":
         """An equal share of what is left, for the first of `parts` attempts."""
         return Deadline(self.remaining() / parts)
+
+
+Resolve = Callable[[Endpoint, "Deadline"], list[Endpoint]]
+"""Gives the addresses of an endpoint in time, or raises ProbeError."""
 
 
 def resolve(endpoint: Endpoint, deadline: Deadline) -> list[Endpoint]:
@@ -231,7 +236,7 @@ class Wire:
     def _why_no_handshake(self, error: ssl.SSLError) -> str:
         if self._first and self._first[0] not in _TLS_RECORDS:
             return f"{self.address} answers {quoted(self._first)}, which is not TLS."
-        reason = (error.reason or str(error)).lower()
+        reason = _AROUND.sub("", (error.reason or str(error)).lower())
         alert = _ALERT.sub("", reason).replace("_", " ")
         if _ALERT.match(reason):
             return f"{self.address} refuses the TLS handshake with the alert '{alert}'."

@@ -6,33 +6,21 @@ is ever interpolated. pypsrp does the protocol; this module bounds it in time an
 
 import contextlib
 import logging
-import os
-import ssl
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any, Self
-from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
 
-from certwright.domain.errors import ConfigurationError, Unreachable
+from certwright.domain.errors import Unreachable
 from certwright.remoting import clixml
 from certwright.remoting.clixml import Obj, Value
-from certwright.remoting.failures import (
-    CommandFailed,
-    ErrorRecord,
-    HttpRefusal,
-    OutcomeUnknown,
-    Reached,
-    ShellLost,
-    TooMuch,
-    as_error,
-    clean,
-)
+from certwright.remoting.diagnosis import Reached, diagnose
+from certwright.remoting.endpoint import Endpoint
+from certwright.remoting.failures import CommandFailed, ErrorRecord, OutcomeUnknown, ShellLost, clean
+from certwright.remoting.transport import Answer, Transport, trusted
 
-EXCHANGE = "Microsoft.Exchange"
-WINDOWS = "Microsoft.PowerShell"
 _TALKATIVE = ("pypsrp", "urllib3", "requests", "spnego")
 
 
@@ -43,12 +31,13 @@ class SecureString:
     text: str = field(repr=False)
 
 
-Parameter = str | bool | int | bytes | SecureString | Sequence[str]
+Entry = str | bool | int | datetime | Sequence[str] | Sequence[int]
+Parameter = str | bool | int | bytes | SecureString | Sequence[str] | Mapping[str, Entry] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A cmdlet and its parameters by name; a switch is True. Bytes and secrets are not shown by repr."""
+    """A cmdlet and its parameters by name. A switch is True, and None is ``$null``; repr shows no parameters."""
 
     name: str
     parameters: Mapping[str, Parameter] = field(default_factory=dict, repr=False)
@@ -70,42 +59,6 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where and as whom: basic authentication, which is only ever sent over verified TLS.
-
-    Args:
-        url: ``https://host[:port]/path[?query]``.
-        configuration: session configuration, `EXCHANGE` or `WINDOWS`.
-        username: as the server expects it.
-        password: never shown.
-        authorities: PEM of the authorities to trust; None trusts those of this machine.
-
-    Raises:
-        ConfigurationError: for an address that is not https or that cannot be used.
-    """
-
-    url: str
-    configuration: str
-    username: str
-    password: str = field(repr=False)
-    authorities: bytes | None = None
-
-    def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.url)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port = None, 0
-        if not host or port == 0:
-            raise ConfigurationError(f"{clean(self.url)} is no address.", hint="Write https://SERVER/PowerShell/.")
-        if not self.url.lower().startswith("https:"):
-            raise ConfigurationError(
-                f"{clean(self.url)} is not https: with basic authentication the password would be readable on the way.",
-                hint="Use https with a certificate that this machine can verify.",
-            )
-
-
-@dataclass(frozen=True, slots=True)
 class Result:
     """What a command gave: its output in order, and its warnings."""
 
@@ -118,17 +71,47 @@ class Result:
         return tuple(item for item in self.output if isinstance(item, Obj))
 
 
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """One pipeline that was read, as it was on the wire: what was asked, and the CLIXML of each output and error.
+
+    Bytes and secrets that were asked with are left out.
+    """
+
+    asked: tuple[Command, ...]
+    output: tuple[str, ...]
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
 class PowerShell:
     """A session with one endpoint, opened at the first command. Not for several threads at once.
 
     Every failure leaves the session so that the next command opens a new one.
+
+    Args:
+        endpoint: where and as whom.
+        limits: how long to wait and how much to accept.
+        record: is given each pipeline that was read, also one that failed.
     """
 
-    def __init__(self, endpoint: Endpoint, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        limits: Limits | None = None,
+        record: Callable[[Transcript], None] | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self._limits = limits or Limits()
+        self._record = record
         self._resources: contextlib.ExitStack | None = None
         self._pool: Any = None
+        self._transport: Transport | None = None
+
+    @property
+    def answered(self) -> Answer | None:
+        """The head of the last HTTP answer of this session or of the last one; None before the first."""
+        return self._transport.last if self._transport else None
 
     def __enter__(self) -> Self:
         return self
@@ -139,16 +122,20 @@ class PowerShell:
     def read(self, *pipeline: Command) -> Result:
         """Run commands that change nothing; each takes the output of the one before it.
 
-        A session that was lost meanwhile is opened again and the commands are sent once more.
+        A session that was lost meanwhile, for whatever reason, is opened again and the commands are sent once more.
 
         Raises:
             Unreachable: if the endpoint does not answer, or not as PowerShell.
             CommandFailed: if a cmdlet reports an error of whatever kind.
         """
-        with contextlib.suppress(OutcomeUnknown, ShellLost):
-            return self._run(pipeline)
+        is_new = self._pool is None
         try:
-            return self._run(pipeline)
+            return self._run(pipeline, self._record)
+        except Unreachable as lost:
+            if is_new and not isinstance(lost, OutcomeUnknown | ShellLost):
+                raise
+        try:
+            return self._run(pipeline, self._record)
         except OutcomeUnknown as again:
             raise Unreachable(f"{self.endpoint.url} gives no answer ({again.what}).", hint=again.hint) from again
 
@@ -168,7 +155,7 @@ class PowerShell:
         if resources is not None:
             resources.close()
 
-    def _run(self, pipeline: Sequence[Command]) -> Result:
+    def _run(self, pipeline: Sequence[Command], record: Callable[[Transcript], None] | None = None) -> Result:
         reached = Reached.NOTHING
         try:
             pool = self._open()
@@ -181,10 +168,13 @@ class PowerShell:
             self._complete(shell)
             result, errors = _collect(shell)
         except Exception as error:  # a peer that speaks nonsense fails pypsrp in any way there is
+            last = self.answered
             self.close()
-            raise as_error(error, self.endpoint.url, self.endpoint.username, reached) from error
+            raise diagnose(error, self.endpoint, last, reached) from error
+        if record:
+            record(_transcript(pipeline, shell, result))
         if errors:
-            raise CommandFailed(pipeline[0].name, urlsplit(self.endpoint.url).netloc, errors, result.warnings)
+            raise CommandFailed(pipeline[0].name, self.endpoint.place, errors, result.warnings)
         return result
 
     def _complete(self, shell: Any) -> None:
@@ -206,6 +196,7 @@ class PowerShell:
         from pypsrp.powershell import RunspacePool  # noqa: PLC0415 - as above
 
         _silence()
+        self._transport = None
         with contextlib.ExitStack() as opening:
             wsman = self._connect(opening)
             pool = RunspacePool(wsman, configuration_name=self.endpoint.configuration)
@@ -218,68 +209,28 @@ class PowerShell:
     def _connect(self, opening: contextlib.ExitStack) -> Any:
         from pypsrp.wsman import WSMan  # noqa: PLC0415 - as above
 
-        parts = urlsplit(self.endpoint.url)
-        trust: Any = opening.enter_context(_trust(self.endpoint.authorities))
+        endpoint, identity = self.endpoint, self.endpoint.identity
+        trust: Any = opening.enter_context(trusted(endpoint.authorities))
         wsman: Any = WSMan(
-            parts.hostname or "",
-            port=parts.port or 443,
-            path=parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else ""),
-            username=self.endpoint.username,
-            password=self.endpoint.password,
-            auth="basic",
-            cert_validation=trust,
-            no_proxy=True,
+            endpoint.host,
+            port=endpoint.port,
+            path=endpoint.path,
+            ssl=endpoint.is_tls,
+            username=identity.principal,
+            password=identity.password,
+            auth="kerberos" if identity.auth == "current" else identity.auth,
+            encryption="auto" if endpoint.is_tls else "always",
+            negotiate_service="HTTP",
+            negotiate_hostname_override=endpoint.service_host,
             connection_timeout=self._limits.connect,
             read_timeout=self._limits.reply,
             operation_timeout=max(1, self._limits.reply - 2),
             reconnection_backoff=0.1,
         )
         opening.callback(_quietly, wsman.close)
-        # pypsrp builds its HTTP session when it first sends; only a session that is there can be bounded.
-        session = wsman.transport.session = wsman.transport._build_session()  # noqa: SLF001
-        session.max_redirects = 0
-        session.hooks["response"].append(_Guard(self._limits.answer))
+        wsman.transport = self._transport = Transport(wsman.transport, endpoint, self._limits.answer)
+        self._transport.open(trust)
         return wsman
-
-
-class _Guard:
-    """Looks at each HTTP answer before pypsrp does: its size, and its status if it is no SOAP message."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-
-    def __call__(self, response: Any, **_: object) -> None:
-        kind = response.headers.get("content-type", "")
-        if response.status_code >= 400 and ("soap" not in kind or response.status_code == 401):  # noqa: PLR2004 - HTTP
-            offered = response.headers.get("www-authenticate", "")
-            response.close()
-            raise HttpRefusal(response.status_code, _schemes(offered))
-        response.raw = _Bounded(response.raw, self._limit)
-
-
-class _Bounded:
-    """A body that may be read up to a limit."""
-
-    def __init__(self, raw: Any, limit: int) -> None:
-        self._raw = raw
-        self._left = limit
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._raw, name)
-
-    def stream(self, amount: int, **options: Any) -> Iterator[bytes]:
-        for part in self._raw.stream(amount, **options):
-            self._left -= len(part)
-            if self._left < 0:
-                self._raw.close()
-                raise TooMuch
-            yield part
-
-
-def _schemes(offered: str) -> list[str]:
-    """The names of the schemes in a WWW-Authenticate header (several headers arrive joined by commas)."""
-    words = [part.strip().partition(" ")[0] for part in offered.split(",")]
-    return [word for word in words if word and "=" not in word]
 
 
 def _assemble(pool: Any, pipeline: Sequence[Command]) -> Any:
@@ -298,9 +249,35 @@ def _serialized(value: Parameter) -> Any:
 
     if isinstance(value, SecureString):
         return TaggedValue("SS", value.text)
-    if isinstance(value, str | bool | int | bytes):
-        return value
-    return list(value)
+    if isinstance(value, Mapping):
+        return {name: _entry(entry) for name, entry in value.items()}
+    return _entry(value)
+
+
+def _entry(value: Entry | bytes | None) -> Any:
+    if isinstance(value, datetime):
+        moment = ET.Element("DT")  # pypsrp has no way of its own to send one
+        moment.text = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return moment
+    return value if value is None or isinstance(value, str | bool | int | bytes) else list(value)
+
+
+def _transcript(pipeline: Sequence[Command], shell: Any, result: Result) -> Transcript:
+    hidden = (bytes, SecureString)
+    return Transcript(
+        asked=tuple(
+            Command(c.name, {n: v for n, v in c.parameters.items() if not isinstance(v, hidden)}) for c in pipeline
+        ),
+        output=tuple(_clixml(shell, item) for item in shell.output),
+        errors=tuple(_clixml(shell, record) for record in shell.streams.error),
+        warnings=result.warnings,
+    )
+
+
+def _clixml(shell: Any, item: Any) -> str:
+    """The XML that `item` came in, which pypsrp keeps of objects; a primitive value is written anew."""
+    xml = _xml(item)
+    return xml if xml is not None else ET.tostring(shell.runspace_pool.serialize(item), encoding="unicode")
 
 
 def _collect(shell: Any) -> tuple[Result, list[ErrorRecord]]:
@@ -317,12 +294,17 @@ def _collect(shell: Any) -> tuple[Result, list[ErrorRecord]]:
 
 def _value(item: Any) -> Value:
     """An output of pypsrp; objects are read from the XML they came in, which pypsrp keeps."""
-    xml = getattr(item, "_xml", None)
-    if xml is None and isinstance(item, str) and item.startswith("<Obj"):
-        xml = item  # a type that pypsrp does not know
+    xml = _xml(item)
     if xml is not None:
         return clixml.read(xml)
     return item if isinstance(item, str | int | float | bytes) else str(item) if item is not None else None
+
+
+def _xml(item: Any) -> str | None:
+    if isinstance(item, str) and item.startswith("<Obj"):
+        return item  # a type that pypsrp does not know
+    found: str | None = getattr(item, "_xml", None)
+    return found
 
 
 def _error(record: Any) -> ErrorRecord:
@@ -337,22 +319,6 @@ def _error(record: Any) -> ErrorRecord:
         error_id=clean(found.properties.get("FullyQualifiedErrorId") or ""),
         kind=clean(found.properties.get("ErrorCategory_Reason") or ""),
     )
-
-
-@contextlib.contextmanager
-def _trust(authorities: bytes | None) -> Iterator[str | bool]:
-    """What to verify the server with: requests takes authorities only as a file, readable by us alone."""
-    if authorities is None:
-        paths = ssl.get_default_verify_paths()
-        yield paths.cafile or paths.capath or True
-        return
-    handle, name = tempfile.mkstemp(prefix="certwright-", suffix=".pem")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(authorities)
-        yield name
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def _silence() -> None:

@@ -3,7 +3,7 @@
 import secrets
 import socket
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -17,14 +17,16 @@ from certwright import store
 from certwright.acme_server.ca import CertificateAuthority, KeyedCertificate
 from certwright.acme_server.config import AcmeServerConfig, CaConfig, KeyType, ValidationConfig
 from certwright.acme_server.server import AcmeServer
+from certwright.domain.errors import ConfigurationError
 from certwright.engine.journal import Listen
-from certwright.exchange_simulator import ExchangeOrganisation, ServerSpec
+from certwright.exchange.connection import Connection
+from certwright.exchange_simulator import ExchangeOrganisation, ExchangeServer, ServerSpec, Version
+from certwright.sdk.params import read_params
 from certwright.settings import Settings
 from certwright.wiring import open_engine, utc_now
 
 NAMES = ("mail.contoso.test", "autodiscover.contoso.test")
-SERVER = "EX01"
-SERVER_NAME = "ex01.contoso.test"
+SERVERS = ("EX01", "EX02", "EX03")
 CREDENTIAL = "exchange"
 ISSUER = "demo-ca"
 _WAYS = {443: "IIS", 25: "SMTP", 587: "SMTP", 143: "IMAP", 993: "IMAPS", 110: "POP", 995: "POPS"}
@@ -36,7 +38,7 @@ class World:
     Attributes:
         folder: Everything on disk; gone when the world ends.
         authority: The ACME server; it validates http-01 on `challenge_port` of loopback, whatever the name.
-        exchange: The organisation with the one server EX01, which begins with a certificate that ends soon.
+        exchange: The organisation of three servers, which begin with one certificate that ends soon.
         engine: Certwright, with the issuer and the credential in its store.
     """
 
@@ -51,7 +53,6 @@ class World:
             self.challenge_port = _free_port()
             self.authority = self._stack.enter_context(AcmeServer(self._authority_config()))
             self.exchange = self._stack.enter_context(self._organisation())
-            self.server = self.exchange[SERVER]
             self._install_predecessor()
             store.create(self.settings)
             self.engine = open_engine(self.settings, self._listen)
@@ -92,23 +93,41 @@ class World:
         return self.folder / "endpoint-ca.pem"
 
     @property
-    def ports(self) -> dict[int, str]:
-        """Standard port -> what the task's parameter `verify` calls it in this world."""
-        addresses = {port: self.server.ports[port] for port in _WAYS}
-        return {port: f"{_WAYS[port]}:{host}:{number}" for port, (host, number) in addresses.items()}
+    def servers(self) -> dict[str, ExchangeServer]:
+        """The servers by their full names, the one that changes first in front."""
+        return {server.spec.fqdn: server for server in map(self.exchange.__getitem__, SERVERS)}
+
+    @property
+    def standard_ports(self) -> dict[tuple[str, int], int]:
+        """(server, port in this world) -> the port that it stands for."""
+        return {(name, server.ports[port][1]): port for name, server in self.servers.items() for port in _WAYS}
+
+    @property
+    def reach(self) -> dict[str, object]:
+        """How this world's Exchange is reached."""
+        return {
+            "servers": list(self.servers),
+            "endpoint": {name: server.powershell_url for name, server in self.servers.items()},
+            "auth": "basic",
+            "credential": CREDENTIAL,
+            "ca_file": str(self.endpoint_ca_file),
+            "winrm": {name: server.winrm_url for name, server in self.servers.items()},
+        }
+
+    @property
+    def connection(self) -> Connection:
+        """The same, checked."""
+        return read_params(Connection, self.reach, "the demo's Exchange")
 
     @property
     def task_parameters(self) -> dict[str, object]:
         """The parameters of a task that deploys to this world's Exchange."""
-        return {
-            "servers": [SERVER],
-            "endpoint": self.server.powershell_url,
-            "credential": CREDENTIAL,
-            "ca_file": str(self.endpoint_ca_file),
-            "services": "IIS,SMTP,POP,IMAP",
-            "winrm": self.server.winrm_url,
-            "verify": list(self.ports.values()),
-        }
+        looked_at = [
+            f"{name}/{way}:{server.ports[port][0]}:{server.ports[port][1]}"
+            for name, server in self.servers.items()
+            for port, way in _WAYS.items()
+        ]
+        return {**self.reach, "services": "IIS,SMTP,POP,IMAP", "verify": looked_at}
 
     def _authority_config(self) -> AcmeServerConfig:
         return AcmeServerConfig(
@@ -119,9 +138,19 @@ class World:
     def _organisation(self) -> ExchangeOrganisation:
         endpoint_ca = CertificateAuthority(CaConfig(organization="Contoso Endpoint CA"))
         self.endpoint_ca_file.write_bytes(endpoint_ca.root_pem)
-        endpoint = endpoint_ca.issue_directly(["127.0.0.1", SERVER_NAME])
+        endpoint = endpoint_ca.issue_directly(["127.0.0.1", "localhost"])
         return ExchangeOrganisation(
-            [ServerSpec(name=SERVER, fqdn=SERVER_NAME, smtp_fqdn=NAMES[0])],
+            [
+                ServerSpec(
+                    name=name,
+                    fqdn=f"{name.lower()}.contoso.test",
+                    version=Version.EXCHANGE_SE,
+                    dag="DAG01",
+                    smtp_fqdn=NAMES[0],
+                    public_host=NAMES[0],
+                )
+                for name in SERVERS
+            ],
             tls_chain=endpoint.chain_pem,
             tls_key=endpoint.private_key_pem,
             username=self.administrator,
@@ -134,7 +163,8 @@ class World:
         old = self.authority.ca.issue_directly(
             NAMES, KeyType.RSA_2048, not_before=now - timedelta(days=69), not_after=now + timedelta(days=21)
         )
-        self.server.add_certificate(_pfx(old), "by hand")
+        for server in self.servers.values():
+            server.add_certificate(_pfx(old), "by hand")
 
 
 def _pfx(made: KeyedCertificate) -> bytes:
@@ -144,7 +174,9 @@ def _pfx(made: KeyedCertificate) -> bytes:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that is bound only later; below those that the system hands out, so that nobody is given it meanwhile."""
+    for port in secrets.SystemRandom().sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ConfigurationError("No free port was found on loopback.", hint="Look at what listens there: ss -ltn")

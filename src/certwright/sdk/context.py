@@ -1,15 +1,21 @@
 """What the engine hands to plugins."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cryptography import x509
 
 from certwright.domain.certificates import CertificateFacts
+from certwright.domain.errors import ConfigurationError
 from certwright.domain.keys import PrivateKey
+from certwright.domain.triggers import BY_HAND, Occasion
 from certwright.sdk.journal import Journal
+
+if TYPE_CHECKING:
+    from certwright.sdk.dns import DnsProvider, TxtRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +40,17 @@ class Credentials(Protocol):
 
 
 class Answers(Protocol):
-    """Challenge answers in the store, so that whichever process owns the port can serve them."""
+    """Challenge answers in the store, so that whichever process owns the port can serve them.
+
+    They lie there by token, or by a key that names what is asked for where the peer does not tell a token.
+    """
 
     def put(self, token: str, key_authorization: str) -> None:
-        """Make an answer servable by every process."""
+        """Make an answer servable by every process, in place of an earlier one."""
+        ...
+
+    def claim(self, token: str, key_authorization: str) -> bool:
+        """Make an answer servable unless another one is there; whether it is."""
         ...
 
     def get(self, token: str) -> str | None:
@@ -50,7 +63,7 @@ class Answers(Protocol):
 
 
 class Memory(Protocol):
-    """What a task must still know after a crash: small JSON values, stored at once, under the run's leases."""
+    """What must still be known after a crash: small JSON values, stored at once; those of a run under its leases."""
 
     def get(self, key: str, default: Any = None) -> Any:
         """What was put last, in this run or an earlier one of the same task."""
@@ -65,12 +78,42 @@ class Memory(Protocol):
         ...
 
 
+class Records(Protocol):
+    """TXT records by the DNS provider of a stored credential; what a run leaves, a later one of the engine removes."""
+
+    def add(self, credential: str, zones: "Mapping[str, Sequence[TxtRecord]]") -> None:
+        """Write the records of all `zones`, by the zone's name, at the same time.
+
+        Raises:
+            CertwrightError: when all have ended; with one cause for each zone that failed, if there are several.
+        """
+        ...
+
+    def remove(self, credential: str, zones: "Mapping[str, Sequence[TxtRecord]]") -> None:
+        """Remove the records of all `zones` at the same time; what the provider cannot remove is noted.
+
+        Raises:
+            LeaseLost: if another run has taken over; nothing is removed.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SolverContext:
-    """What a solver works with."""
+    """What a solver works with.
+
+    `dns` makes the DNS provider of a stored credential, and `records` writes by it. `resolvers` are asked as outsiders
+    would ask; none means those of the system. `guard` raises LeaseLost when another run has taken over; a solver calls
+    it while it waits. `again` is the command that goes on with the run.
+    """
 
     answers: Answers
     journal: Journal
+    dns: "Callable[[str], DnsProvider[Any]]"
+    records: Records
+    resolvers: tuple[str, ...] = ()
+    guard: Callable[[], None] = lambda: None
+    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +127,35 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class TaskContext:
-    """What a deployment task works with.
+    """What a task works with.
 
-    `predecessors` are the earlier versions of the same managed certificate, newest first: the target may hold them.
-    `guard` raises LeaseLost when another run has taken over; a task calls it before every change it makes.
+    `version` is the current version, None before the first one; `predecessors` are the earlier versions of the same
+    managed certificate, newest first: the target may hold them. `guard` raises LeaseLost when another run has taken
+    over; a task calls it before every change it makes. `attended` tells that a person started this run and looks on.
+    `records` gives what is known of a subject, such as ``organisation:contoso.com``, by kind; None if nothing is.
+    `occasion` is what the task runs for. Programs may be run from `script_folders` alone.
     """
 
     certificate_title: str
-    material: Material
+    version: Material | None
     predecessors: tuple[Material, ...]
     credentials: Credentials
     memory: Memory
     journal: Journal
     now: Callable[[], datetime]
     guard: Callable[[], None]
+    attended: bool = False
+    records: Callable[[str, str], Any] = lambda _subject, _kind: None
+    occasion: Occasion = BY_HAND
+    script_folders: tuple[Path, ...] = ()
+
+    @property
+    def material(self) -> Material:
+        """The version to put to use.
+
+        Raises:
+            ConfigurationError: before the first one; the engine gives only actions a turn then.
+        """
+        if self.version is None:
+            raise ConfigurationError(f"{self.certificate_title!r} has no certificate yet.")
+        return self.version

@@ -4,13 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, ClassVar, Generic
 
 from cryptography import x509
 
 from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import IssuerCapabilities
+from certwright.domain.proxy import Proxy
+from certwright.domain.renewal import Window
 from certwright.sdk.journal import Journal
 from certwright.sdk.params import P
 from certwright.sdk.solver import Challenge
@@ -33,16 +34,6 @@ class IssueRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class RenewalWindow:
-    """When the authority wishes the renewal (RFC 9773), and until when its answer holds."""
-
-    start: datetime
-    end: datetime
-    explanation_url: str | None
-    check_again: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Registration:
     """What the authority said to our registration: to be stored in `Issuer.account` and `Issuer.capabilities`."""
 
@@ -51,15 +42,18 @@ class Registration:
 
 
 class IssuerPlugin(ABC, Generic[P]):
-    """An account at an authority. `account_key` is PEM; `account` is what `register` gave."""
+    """An account at an authority. `account_key` is PEM; `account` is what `register` gave; `proxy` is the way there."""
 
     Params: ClassVar[type]
 
-    def __init__(self, params: P, account_key: bytes, account: dict[str, Any], journal: Journal) -> None:
+    def __init__(
+        self, params: P, account_key: bytes, account: dict[str, Any], journal: Journal, proxy: Proxy | None = None
+    ) -> None:
         self.params = params
         self.account_key = account_key
         self.account = account
         self.journal = journal
+        self.proxy = proxy
 
     @classmethod
     @abstractmethod
@@ -69,6 +63,14 @@ class IssuerPlugin(ABC, Generic[P]):
     @abstractmethod
     def register(self, eab: tuple[str, bytes] | None) -> Registration:
         """Make or find the account of this key. `eab` is key id and MAC key of an external account binding.
+
+        Raises:
+            IssuanceError, Unreachable: with the authority's words.
+        """
+
+    @abstractmethod
+    def capabilities(self) -> IssuerCapabilities:
+        """What the authority says of itself now.
 
         Raises:
             IssuanceError, Unreachable: with the authority's words.
@@ -99,5 +101,5 @@ class IssuerPlugin(ABC, Generic[P]):
         """Revoke by the account; `reason` is a CRLReason of RFC 5280 section 5.3.1."""
 
     @abstractmethod
-    def renewal_window(self, certificate: x509.Certificate) -> RenewalWindow | None:
+    def renewal_window(self, certificate: x509.Certificate) -> Window | None:
         """When the authority wishes the renewal, or None if it does not say."""

@@ -1,11 +1,14 @@
 """Parameters of plugins: one pydantic model each, from which everything else is derived."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote, quote_plus
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from certwright.domain.errors import ConfigurationError
+from certwright.domain.errors import ConfigurationError, InvalidIdentifier
+from certwright.domain.identifiers import Identifier, IdentifierType
 
 
 class Params(BaseModel):
@@ -36,9 +39,83 @@ ExistingFile = Annotated[Path, AfterValidator(_existing)]
 """A file that is there and readable; `~` is expanded, and a relative path becomes absolute."""
 
 
+def _one_word(value: SecretStr) -> SecretStr:
+    word = value.get_secret_value().strip()
+    if not word or not all("!" <= character <= "~" for character in word):
+        raise ValueError("it is empty, or has a character in it that is in no such key: copy it again, alone")
+    return SecretStr(word)
+
+
+Token = Annotated[SecretStr, AfterValidator(_one_word)]
+"""A secret of printable ASCII without blanks, as keys and tokens for HTTP APIs are; blanks around it are cut off."""
+
+
+def _zone(text: str) -> str:
+    try:
+        name = Identifier.parse(text)
+    except InvalidIdentifier as error:
+        raise ValueError(error.message) from None
+    if name.is_wildcard or name.type is not IdentifierType.DNS:
+        raise ValueError("that is not the name of a zone, such as contoso.com")
+    return name.value
+
+
+ZoneName = Annotated[str, AfterValidator(_zone)]
+"""The name of a zone, in lower case and ASCII without the final dot."""
+
+
 def credential_field(kind: str, description: str, default: Any = None) -> Any:
     """A parameter that holds the name of a stored credential of this kind, never the secret itself."""
     return Field(default=default, description=description, json_schema_extra={"credential": kind})
+
+
+def names_field(description: str) -> Any:
+    """A list of names that may hold commas: on the command line each option gives one."""
+    return Field(default=(), description=description, json_schema_extra={"whole": True})
+
+
+def credential_names(model: type[BaseModel], values: Mapping[str, Any]) -> list[str]:
+    """The names of stored credentials among `values`."""
+    extras = {name: field.json_schema_extra for name, field in model.model_fields.items()}
+    return [
+        str(values[name])
+        for name, extra in extras.items()
+        if isinstance(extra, dict) and "credential" in extra and values.get(name)
+    ]
+
+
+def secret_names(model: type[BaseModel]) -> tuple[str, ...]:
+    """The parameters of `model` that are secret."""
+    schemas = model.model_json_schema().get("properties", {})
+    return tuple(name for name, schema in schemas.items() if _is_secret(schema))
+
+
+def _is_secret(schema: dict[str, Any]) -> bool:
+    return bool(schema.get("writeOnly")) or any(_is_secret(part) for part in schema.get("anyOf", ()))
+
+
+def without_secrets(params: BaseModel) -> dict[str, Any]:
+    """What was given of `params` and may be shown, as JSON values."""
+    return params.model_dump(mode="json", exclude_unset=True, exclude=set(secret_names(type(params))))
+
+
+def secrets_of(params: BaseModel) -> dict[str, str]:
+    """What was given of `params` and must be shown to nobody."""
+    return {name: value.get_secret_value() for name, value in params if isinstance(value, SecretStr)}
+
+
+def hide_secrets(params: BaseModel, text: str) -> str:
+    """`text` of a stranger without the secrets of `params`: neither as they are nor as URLs have them."""
+    return hide(secrets_of(params).values(), text)
+
+
+def hide(secrets: Iterable[str], text: str) -> str:
+    """`text` without any of `secrets`, as they are or as URLs have them."""
+    lines = {line.strip() for secret in secrets for line in secret.splitlines()} - {""}
+    forms = {form for line in lines for form in (line, quote(line), quote(line, safe=""), quote_plus(line))}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "***")
+    return text
 
 
 def read_params(model: type[P], values: dict[str, Any], what: str) -> P:

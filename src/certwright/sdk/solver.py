@@ -1,6 +1,8 @@
 """Solvers answer challenges (RFC 8555 section 8)."""
 
+import hashlib
 from abc import ABC, abstractmethod
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic
@@ -12,12 +14,24 @@ from certwright.sdk.params import P
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One question of the authority: prove control of `identifier` by answering `token` with `key_authorization`."""
+    """One question of the authority: prove control of `identifier` by answering `token` with `key_authorization`.
+
+    A wildcard is proved at its base name. dns-persist-01 has no token: it wants a record that names the authority by
+    one of `issuer_domain_names` and the account by one of `account_uris`, of which the authority prefers the first.
+    """
 
     identifier: Identifier
     type: str
-    token: str
-    key_authorization: str = field(repr=False)
+    token: str = ""
+    key_authorization: str = field(default="", repr=False)
+    issuer_domain_names: tuple[str, ...] = ()
+    account_uris: tuple[str, ...] = ()
+
+    @property
+    def txt_value(self) -> str:
+        """The value of dns-01's TXT record (RFC 8555 section 8.4)."""
+        digest = hashlib.sha256(self.key_authorization.encode()).digest()
+        return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 class Solver(ABC, Generic[P]):
@@ -29,6 +43,24 @@ class Solver(ABC, Generic[P]):
     def __init__(self, params: P, context: SolverContext) -> None:
         self.params = params
         self.context = context
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person makes the answers, anew for each request: nothing of it can be tried out before."""
+        return False
+
+    @property
+    def looks(self) -> bool:
+        """Whether `check` looks at the answers, or believes in them."""
+        return True
+
+    def preflight(self) -> str:
+        """Sign in where that is needed, and read only; what was seen in one sentence, empty if there is nothing to see.
+
+        Raises:
+            SolverError, Unreachable: if that fails.
+        """
+        return ""
 
     @abstractmethod
     def present(self, challenges: Sequence[Challenge]) -> None:
@@ -45,6 +77,9 @@ class Solver(ABC, Generic[P]):
         Raises:
             SolverError: with what was found instead, one cause for each wrong answer.
         """
+
+    def close(self) -> None:
+        """Let go of what this process holds, such as ports: before `clean_up`, and also where another run goes on."""
 
     @abstractmethod
     def clean_up(self, challenges: Sequence[Challenge]) -> None:

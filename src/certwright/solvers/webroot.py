@@ -3,6 +3,10 @@
 For each challenge a file is written to `.well-known/acme-challenge` in the site's root folder, and removed afterwards.
 The web server must serve that folder on port 80 as it is, files without an extension included; a redirect to https is
 fine. Choose it where a web server holds port 80 of the machine.
+
+On Windows, and where the root folder looks like one of IIS (`web.config` or `iisstart.htm` in it), a `web.config` is
+written beside the answers, so that IIS serves files without an extension and no inherited redirect applies to them. One
+that is there already stays as it is; ours is removed with the last answer.
 """
 
 import os
@@ -10,17 +14,23 @@ import re
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field, field_validator
 
 from certwright.domain.errors import SolverError
-from certwright.probe.http01 import CHALLENGE_PATH, Precheck
+from certwright.probe import iis
+from certwright.probe.dns.resolver import as_outsider
+from certwright.probe.http01 import CHALLENGE_PATH, look
+from certwright.probe.precheck import Precheck
 from certwright.sdk.solver import Challenge, Solver
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _FOLDERS = tuple(CHALLENGE_PATH.strip("/").split("/"))
 _ATTEMPTS = 100
+_WEB_CONFIG = "web.config"
+_OUR_WEB_CONFIG = f"{iis.WEB_CONFIG}<!-- Certwright removes this file with the last challenge file beside it. -->\n"
 
 
 class Params(Precheck):
@@ -47,6 +57,11 @@ class Webroot(Solver[Params]):
     types = frozenset({"http-01"})
     _made: tuple[Path, ...] = ()
 
+    @property
+    def looks(self) -> bool:
+        """As was chosen."""
+        return self.params.precheck
+
     def present(self, challenges: Sequence[Challenge]) -> None:
         """Write a file for each challenge."""
         causes: list[str] = []
@@ -60,12 +75,13 @@ class Webroot(Solver[Params]):
             raise SolverError(
                 f"{len(causes)} of {len(challenges)} answers could not be written to the web server's folder.",
                 causes=causes,
-                hint="--webroot must be the folder that the web server serves on port 80, and writable for this user.",
+                hint="Make the folder writable for this user, or name the one that the web server serves on port 80: "
+                "certwright validation set CERT webroot --path FOLDER",
             )
 
     def check(self, challenges: Sequence[Challenge]) -> None:
         """Fetch each answer as the authority will."""
-        self.params.look(challenges, self.context.journal)
+        self.params.check(challenges, self.context.journal, partial(look, resolver=as_outsider(self.context.resolvers)))
 
     def clean_up(self, challenges: Sequence[Challenge]) -> None:
         """Remove the answers, whichever run wrote them, and the folders that this one made if they are empty."""
@@ -74,6 +90,9 @@ class Webroot(Solver[Params]):
                 file = self._root(challenge).joinpath(*_FOLDERS, challenge.token)
                 if _TOKEN.fullmatch(challenge.token) and file.read_text("ascii") == challenge.key_authorization:
                     file.unlink()
+        for root in {self._root(challenge) for challenge in challenges}:
+            with suppress(OSError, ValueError):  # as above
+                _remove_web_config(root.joinpath(*_FOLDERS))
         for folder in reversed(self._made):
             with suppress(OSError):  # it is not empty, or gone
                 folder.rmdir()
@@ -89,7 +108,10 @@ class Webroot(Solver[Params]):
             raise _Refused("there is no such folder")
         for _ in range(_ATTEMPTS):
             with suppress(FileNotFoundError):  # another run has just removed the folder that it had made
-                _write_file(self._make_folders(root) / challenge.token, challenge.key_authorization)
+                folder = self._make_folders(root)
+                _write_file(folder / challenge.token, challenge.key_authorization)
+                if _is_of_iis(root):
+                    _add_web_config(folder)
                 return
         raise _Refused("the folder for the answers disappears again and again")
 
@@ -108,6 +130,28 @@ class Webroot(Solver[Params]):
 
 class _Refused(Exception):
     """A reason of our own not to write."""
+
+
+def _is_of_iis(root: Path) -> bool:
+    return os.name == "nt" or any(entry.name.lower() in iis.SIGNS for entry in root.iterdir())
+
+
+def _add_web_config(folder: Path) -> None:
+    """Let IIS serve the folder's files, unless somebody has settled that already."""
+    if not any(entry.name.lower() == _WEB_CONFIG for entry in folder.iterdir()):
+        _write_file(folder / _WEB_CONFIG, _OUR_WEB_CONFIG)
+
+
+def _remove_web_config(folder: Path) -> None:
+    """Remove ours once no answer lies beside it.
+
+    Who writes an answer looks for the file afterwards; so an answer that came while it was removed is seen here.
+    """
+    file = folder / _WEB_CONFIG
+    while file.read_text("ascii") == _OUR_WEB_CONFIG and list(folder.iterdir()) == [file]:
+        file.unlink()
+        if any(folder.iterdir()):
+            _add_web_config(folder)
 
 
 def _write_file(path: Path, text: str) -> None:

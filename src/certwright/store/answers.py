@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
+from certwright.store import rows
 from certwright.store.schema import answers
 
 
@@ -17,9 +17,15 @@ class Answers:
 
     def put(self, token: str, key_authorization: str, at: datetime) -> None:
         """Keep an answer, in place of an earlier one."""
-        values = {"key_authorization": key_authorization, "put_at": at}
-        statement = insert(answers).values(token=token, **values)
-        self.connection.execute(statement.on_conflict_do_update(index_elements=["token"], set_=values))
+        row = {"token": token, "key_authorization": key_authorization, "put_at": at}
+        rows.put(self.connection, answers, row)
+
+    def claim(self, token: str, key_authorization: str, at: datetime) -> bool:
+        """Keep an answer unless there is another one; whether it is kept."""
+        found = self.get(token)
+        if found is None:
+            self.put(token, key_authorization, at)
+        return found in {None, key_authorization}
 
     def get(self, token: str) -> str | None:
         """The answer to `token`, whoever put it."""

@@ -1,15 +1,18 @@
-"""Column types: moments in UTC, and values of the domain as JSON."""
+"""Column types: whole numbers, moments in UTC, and values of the domain as JSON."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import DateTime, Dialect, String, TypeDecorator
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String, TypeDecorator
 
 from certwright.domain.errors import ConfigurationError, StoreError
 
 T = TypeVar("T")
+
+NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+"""Every whole number: 64 bits; SQLite's own integers are, and count up by themselves under no other name."""
 
 
 class Moment(TypeDecorator[datetime]):
@@ -25,8 +28,8 @@ class Moment(TypeDecorator[datetime]):
         return value and value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the interface
-        """From UTC."""
-        return value and value.replace(tzinfo=UTC)
+        """From UTC, or from the zone of the session where the database keeps moments."""
+        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
 
 
 class Stored(TypeDecorator[T]):

@@ -1,26 +1,31 @@
-"""Credentials: typed user names and passwords, and who uses them."""
+"""Credentials: what signs in somewhere, typed, and who uses it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from certwright.domain.errors import ConfigurationError, NotFound
 from certwright.domain.managed import ManagedCertificate
 from certwright.sdk.context import Credential
-from certwright.store.schema import credentials, managed
+from certwright.store import rows
+from certwright.store.schema import credentials, issuers, managed, rules
 from certwright.store.secrets import Secrets
+
+Family = Literal["dns", "notify"]
+"""How the kinds begin that hold the values of a plugin's parameters model."""
+_FOR: Mapping[Family, str] = {"dns": "a DNS provider", "notify": "a notification channel"}
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialInfo:
-    """What may be shown of a credential; `used_by` are titles of managed certificates and of their tasks."""
+    """What may be shown of a credential; `used_by` are titles of certificates and tasks, and who else names it."""
 
     name: str
     kind: str
-    username: str
+    shown: dict[str, Any]
     used_by: tuple[str, ...]
 
 
@@ -32,62 +37,132 @@ class Credentials:
     secrets: Secrets
 
     def add(self, kind: str, credential: Credential) -> None:
-        """Keep a credential, in place of the one of that name, wherever that is used.
+        """Keep a user name and a password, in place of the credential of that name, wherever that is used.
 
         Raises:
             ConfigurationError: if the one of that name is of another kind.
         """
-        row = credentials.c.name == credential.name
-        known = self.connection.scalar(select(credentials.c.kind).where(row))
-        if known not in (None, kind):
-            raise ConfigurationError(
-                f"There is a credential {credential.name!r} of the kind {known} already.", hint="Choose another name."
-            )
-        values = {"name": credential.name, "kind": kind, "username": credential.username}
-        statement = insert(credentials).values(values)
-        self.connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
-        self.secrets.put(_secret(credential.name), credential.password.encode())
+        self._keep(credential.name, kind, {"username": credential.username}, credential.password.encode())
+
+    def add_typed(
+        self, family: Family, kind: str, name: str, shown: Mapping[str, Any], hidden: Mapping[str, str]
+    ) -> None:
+        """Keep the values of a parameters model, as `add`: what may be `shown`, and what is `hidden`."""
+        self._keep(name, f"{family}:{kind}", shown, json.dumps(dict(hidden)).encode())
 
     def get(self, name: str) -> Credential:
-        """The credential of this name.
+        """The user name and password of this name.
 
         Raises:
             NotFound: with the names that there are.
+            ConfigurationError: if it is none of a user name and password.
         """
-        username = self.connection.scalar(select(credentials.c.username).where(credentials.c.name == name))
-        if username is None:
-            known = ", ".join(self.connection.scalars(select(credentials.c.name).order_by(credentials.c.name)))
-            raise NotFound(f"There is no credential {name!r}.", hint=f"Credentials: {known or 'none yet'}.")
-        return Credential(name, username, self.secrets.get(_secret(name)).decode())
+        kind, shown = self._row(name)
+        if _family(kind):
+            raise ConfigurationError(
+                f"The credential {name!r} is one of the kind {kind}: it holds no user name and password.",
+                hint="Name another one; certwright credential list shows them.",
+            )
+        return Credential(name, shown.get("username", ""), self.secrets.get(_secret(name)).decode())
+
+    def typed(self, family: Family, name: str) -> tuple[str, dict[str, Any]]:
+        """The kind and all the values of a credential that `add_typed` kept.
+
+        Raises:
+            NotFound: with the names that there are.
+            ConfigurationError: if it is of another family.
+        """
+        kind, shown = self._row(name)
+        if _family(kind) != family:
+            raise ConfigurationError(
+                f"The credential {name!r} is one of the kind {kind}, and not for {_FOR[family]}.",
+                hint="Name another one; certwright credential list shows them.",
+            )
+        return kind.partition(":")[2], {**shown, **json.loads(self.secrets.get(_secret(name)))}
+
+    def kinds(self, family: Family) -> dict[str, str]:
+        """The credentials of one family: name -> kind."""
+        query = select(credentials.c.name, credentials.c.kind).where(credentials.c.kind.startswith(f"{family}:"))
+        rows = self.connection.execute(query.order_by(credentials.c.name))
+        return {row.name: row.kind.partition(":")[2] for row in rows}
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all."""
+        return tuple(self.connection.scalars(select(credentials.c.name).order_by(credentials.c.name)))
 
     def list(self) -> list[CredentialInfo]:
         """What may be shown of all, by name."""
         uses = self._uses()
-        rows = self.connection.execute(select(credentials).order_by(credentials.c.name))
-        return [CredentialInfo(row.name, row.kind, row.username, tuple(uses.get(row.name, ()))) for row in rows]
+        found = self.connection.execute(select(credentials).order_by(credentials.c.name))
+        return [
+            CredentialInfo(row.name, row.kind, json.loads(row.shown), tuple(uses.get(row.name, ()))) for row in found
+        ]
 
     def remove(self, name: str) -> None:
         """Forget a credential.
 
         Raises:
+            NotFound, ConfigurationError: as `check_unused`.
+        """
+        self.check_unused(name)
+        self.connection.execute(delete(credentials).where(credentials.c.name == name))
+        self.secrets.remove(_secret(name))
+
+    def check_unused(self, name: str) -> None:
+        """Return if there is a credential of that name and nothing uses it.
+
+        Raises:
             NotFound: if there is none of that name.
             ConfigurationError: if it is used; the users are named.
         """
-        self.get(name)
+        self._row(name)
         if users := self._uses().get(name):
             raise ConfigurationError(
                 f"The credential {name!r} is used by {', '.join(users)}.",
                 hint="Give them another one, or remove them, first; a new password needs no removal.",
             )
-        self.connection.execute(delete(credentials).where(credentials.c.name == name))
-        self.secrets.remove(_secret(name))
 
-    def _uses(self) -> Mapping[str, Sequence[str]]:
-        uses: dict[str, list[str]] = {}
+    def _keep(self, name: str, kind: str, shown: Mapping[str, Any], secret: bytes) -> None:
+        row = credentials.c.name == name
+        known = self.connection.scalar(select(credentials.c.kind).where(row))
+        if known not in (None, kind):
+            raise ConfigurationError(
+                f"There is a credential {name!r} of the kind {known} already.", hint="Choose another name."
+            )
+        rows.put(self.connection, credentials, {"name": name, "kind": kind, "shown": json.dumps(dict(shown))})
+        self.secrets.put(_secret(name), secret)
+
+    def _row(self, name: str) -> tuple[str, dict[str, Any]]:
+        row = self.connection.execute(select(credentials).where(credentials.c.name == name)).one_or_none()
+        if row is None:
+            raise NotFound(
+                f"There is no credential {name!r}.", hint=f"Credentials: {', '.join(self.names()) or 'none yet'}."
+            )
+        return row.kind, json.loads(row.shown)
+
+    def _uses(self) -> Mapping[str, Iterable[str]]:
+        """Who uses each credential, each once."""
+        uses: dict[str, dict[str, None]] = {}
         for certificate in self.connection.scalars(select(managed.c.body).order_by(managed.c.title)):
             for name, user in _references(certificate):
-                uses.setdefault(name, []).append(user)
+                uses.setdefault(name, {})[user] = None
+        for rule in self.connection.scalars(select(rules.c.body).order_by(rules.c.name)):
+            for name in rule.channels:
+                uses.setdefault(name, {})[f"the notification rule {rule.name!r}"] = None
+        for issuer in self.connection.scalars(select(issuers.c.body).order_by(issuers.c.name)):
+            for name in _named(issuer.params):
+                uses.setdefault(name, {})[f"the issuer {issuer.name!r}"] = None
+        for row in self.connection.execute(select(credentials).order_by(credentials.c.name)):
+            user = "channel" if _family(row.kind) == "notify" else "credential"
+            for name in _named(json.loads(row.shown)):
+                uses.setdefault(name, {})[f"the {user} {row.name!r}"] = None
         return uses
+
+
+def _family(kind: str) -> str:
+    """The family of a kind; empty if it is a user name and password."""
+    family, colon, _ = kind.partition(":")
+    return family if colon else ""
 
 
 def _references(certificate: ManagedCertificate) -> Iterator[tuple[str, str]]:

@@ -31,7 +31,12 @@ class Cipher:
     """Seals values to their place: table, row and column are authenticated, so that no value can be moved."""
 
     def __init__(self, key: bytes) -> None:
+        self._key = key
         self._aead = AESGCM(key)
+
+    def derive(self, purpose: bytes, salt: bytes) -> bytes:
+        """Another key, for one purpose and one random `salt` only (HKDF, RFC 5869)."""
+        return HKDF(hashes.SHA256(), KEY_BYTES, salt=salt, info=purpose).derive(self._key)
 
     def seal(self, plain: bytes, table: str, row: str, column: str) -> bytes:
         """One format byte, the nonce, and the ciphertext with its tag."""

@@ -1,13 +1,14 @@
 """How far each deployment task has come, and what it must remember."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, String, delete, select, type_coerce
 
 from certwright.domain.runs import DeploymentState
+from certwright.store import rows
 from certwright.store.schema import deployments, memory
 
 
@@ -23,8 +24,20 @@ class Deployments:
 
     def save(self, state: DeploymentState) -> None:
         """Keep how far the task has come, in place of what was known."""
-        statement = insert(deployments).values(task_id=state.task_id, managed_id=state.managed_id, body=state)
-        self.connection.execute(statement.on_conflict_do_update(index_elements=["task_id"], set_={"body": state}))
+        row = {"task_id": state.task_id, "managed_id": state.managed_id, "body": state}
+        rows.put(self.connection, deployments, row)
+
+    def texts(self, task_ids: Sequence[str]) -> str:
+        """All that is kept of these tasks, as JSON: what is not mentioned here, no deployment knows."""
+        states = select(type_coerce(deployments.c.body, String)).where(deployments.c.task_id.in_(task_ids))
+        remembered = select(memory.c.value).where(memory.c.task_id.in_(task_ids))
+        return "\n".join(text for query in (states, remembered) for text in self.connection.scalars(query))
+
+    def remembering(self, key: str) -> Sequence[tuple[str, str]]:
+        """The managed certificates with the tasks of theirs that remember something under `key`."""
+        both = deployments.join(memory, deployments.c.task_id == memory.c.task_id)
+        ids = select(deployments.c.managed_id, deployments.c.task_id).select_from(both).where(memory.c.key == key)
+        return [(managed_id, task_id) for managed_id, task_id in self.connection.execute(ids)]
 
     def memory_get(self, task_id: str, key: str, default: Any = None) -> Any:
         """What the task put last under `key`."""
@@ -34,11 +47,12 @@ class Deployments:
 
     def memory_put(self, task_id: str, key: str, value: Any) -> None:
         """Keep a JSON value for the task; nothing secret, it is not encrypted."""
-        text = json.dumps(value)
-        statement = insert(memory).values(task_id=task_id, key=key, value=text)
-        self.connection.execute(
-            statement.on_conflict_do_update(index_elements=["task_id", "key"], set_={"value": text})
-        )
+        rows.put(self.connection, memory, {"task_id": task_id, "key": key, "value": json.dumps(value)})
+
+    def memory_owners(self, key: str) -> tuple[str, ...]:
+        """Who has put something under `key`."""
+        owners = select(memory.c.task_id).where(memory.c.key == key).order_by(memory.c.task_id)
+        return tuple(self.connection.scalars(owners))
 
     def memory_clear(self, task_id: str) -> None:
         """Forget all that the task put."""

@@ -4,7 +4,7 @@ import base64
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, String, delete, insert, select, type_coerce, update
 
 from certwright.domain.errors import ConfigurationError, NotFound
 from certwright.domain.managed import Issuer
@@ -85,10 +85,9 @@ class Issuers:
             ConfigurationError: if managed certificates use it; they are named.
         """
         self.get(name)
-        users = self.connection.scalars(
-            select(managed.c.title).where(managed.c.issuer == name).order_by(managed.c.title)
-        )
-        if titles := list(users):
+        mentioned = type_coerce(managed.c.body, String).contains(json.dumps(name, ensure_ascii=False), autoescape=True)
+        bodies = self.connection.scalars(select(managed.c.body).where(mentioned).order_by(managed.c.title))
+        if titles := [certificate.title for certificate in bodies if name in certificate.issuers]:
             raise ConfigurationError(
                 f"The issuer {name!r} is used by {', '.join(map(repr, titles))}.",
                 hint="Remove them, or give them another issuer, first.",

@@ -1,25 +1,26 @@
 """Leases: who works on what, with a fencing epoch that every write of a run checks.
 
 A lease is a row. Its epoch grows with every holder and for ever, so that a holder who was frozen and overtaken is known
-by the epoch it brings. A heartbeat renews it; it may be taken over when it has expired, or at once when the process
-that holds it is gone from this host.
+by the epoch it brings. A heartbeat renews it; it may be taken over when it has expired by the store's clock, or at once
+when the process that holds it is gone from this host. After the database was away, holders get the time to renew.
 """
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from certwright.domain.errors import LeaseHeld, LeaseLost, StoreError
 from certwright.store import schema
 from certwright.store.database import Database
 from certwright.store.processes import Holder
 
-TTL = timedelta(seconds=60)
+TTL = timedelta(seconds=30)
 _BEATS_PER_TTL = 3
+_BY_NAME = select(schema.leases).where(schema.leases.c.name == bindparam("name"))  # made once: each write asks it
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class Lease:
         table = schema.leases
         mine = (table.c.name == self.name) & (table.c.epoch == self.epoch) & table.c.expires_at.is_not(None)
         with self._database.write() as connection:
-            changed = connection.execute(update(table).where(mine).values(expires_at=datetime.now(UTC) + self._ttl))
+            expires_at = self._database.backend.now(connection) + self._ttl
+            changed = connection.execute(update(table).where(mine).values(expires_at=expires_at))
             return changed.rowcount == 1
 
     def release(self) -> None:
@@ -80,9 +82,9 @@ class Lease:
             connection.execute(update(table).where(mine).values(expires_at=None))
 
     def _acquire(self, connection: Connection) -> int:
-        now = datetime.now(UTC)
+        now = self._database.backend.now(connection)
         row = _read(connection, self.name)
-        if row and row.expires_at and row.expires_at > now and not row.holder.is_gone:
+        if row and row.expires_at and not self._is_free(row, row.expires_at, now):
             raise LeaseHeld(
                 f"{self.name} is being worked on by {row.holder} since {row.since:%H:%M} UTC.",
                 hint="Wait for it to finish; if that process hangs, end it: the next run resumes what it began.",
@@ -101,6 +103,12 @@ class Lease:
         else:
             connection.execute(insert(schema.leases).values(name=self.name, **values))
         return epoch
+
+    def _is_free(self, row: _Row, expires_at: datetime, now: datetime) -> bool:
+        """Whether its holder is dead: its process is known to be, or it did not renew the lease although it could."""
+        if expires_at <= now:
+            return self._database.was_there_for(self._ttl)
+        return row.holder.has_ended if self._database.backend.is_shared else row.holder.is_gone
 
 
 @contextmanager
@@ -131,7 +139,7 @@ def _beat(lease: Lease, interval: timedelta, done: threading.Event) -> None:
 
 
 def _read(connection: Connection, name: str) -> _Row | None:
-    row = connection.execute(select(schema.leases).where(schema.leases.c.name == name)).one_or_none()
+    row = connection.execute(_BY_NAME, {"name": name}).one_or_none()
     if row is None:
         return None
     return _Row(row.epoch, Holder(row.host, row.pid, row.started), row.since, row.expires_at)

@@ -1,10 +1,9 @@
-"""Making, opening and recovering a store."""
+"""Making, opening, recovering and restoring a store."""
 
-import os
 import threading
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, inspect, literal_column, select, table, update
@@ -12,42 +11,40 @@ from sqlalchemy import Connection, insert, inspect, literal_column, select, tabl
 from certwright.domain.errors import StoreError
 from certwright.domain.managed import new_id
 from certwright.settings import Settings
-from certwright.store import master_key, place, schema
+from certwright.store import backup, identity, master_key, rotation, schema
+from certwright.store.backup import Head
 from certwright.store.crypto import Cipher, RecoveryKey, new_key
-from certwright.store.database import Database
+from certwright.store.database import Backend, Database
+from certwright.store.draft import drafted, refuse_existing
+from certwright.store.identity import Identity, WrongKey
+from certwright.store.keys import Keys
+from certwright.store.rotation import Rotated
+from certwright.store.sqlite import SqliteFile
 from certwright.store.unit import Store
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _MIGRATING = threading.Lock()  # Alembic keeps its context in module globals
 
 
-@dataclass(frozen=True, slots=True)
-class _Identity:
-    """The row that says which store this is."""
-
-    id: str
-    key_by_master: bytes
-    key_by_recovery: bytes
-
-
 def create(settings: Settings) -> str:
-    """Make an empty store, its data folder and its master key; the recovery key, to be shown once.
+    """Make an empty store, its place and its master key; the recovery key, to be shown once.
 
     A process that is killed in the middle leaves no store behind: it appears as a whole.
 
     Raises:
         StoreError: if there is a store already, or it cannot be made there.
     """
-    _refuse_existing(settings)
-    place.prepare(settings.data_folder)
+    backend = backend_of(settings)
+    backend.prepare()
     store_id, data_key, recovery = new_id(), new_key(), RecoveryKey.generate()
-    identity = _Identity(
+    master = master_key.provide(settings, store_id)
+    made = Identity(
         store_id,
-        _wrap(master_key.provide(settings, store_id), data_key, store_id, "key_by_master"),
-        _wrap(recovery.derive(), data_key, store_id, "key_by_recovery"),
+        identity.wrap(master, data_key, store_id, "key_by_master"),
+        identity.wrap(recovery.derive(), data_key, store_id, "key_by_recovery"),
     )
     try:
-        _publish(settings, identity)
+        backend.publish(partial(_fill, made=made))
     except BaseException:
         if settings.master_key_file is None and settings.master_key is None:  # what was given may be another store's
             settings.key_file(store_id).unlink(missing_ok=True)
@@ -64,21 +61,31 @@ def open_store(settings: Settings) -> Store:
     """
     database = _open(settings)
     try:
+        rotation.finish(settings, database)
+        keys = Keys(settings, database.backend.name)
         with database.read() as connection:
-            identity = _identity(connection, database.path)
-        master = Cipher(master_key.read(settings, identity.id))
-        try:
-            data_key = master.unseal(identity.key_by_master, "store", identity.id, "key_by_master")
-        except StoreError:
-            raise StoreError(
-                f"The master key {_source(settings, identity.id)} is not the one of the store {settings.database}.",
-                hint="Name the right one with CERTWRIGHT_MASTER_KEY_FILE, or use the recovery key: "
-                "certwright init --recover",
-            ) from None
+            own = identity.read(connection, database.backend.name)
+            keys.cipher(connection)
     except BaseException:
         database.close()
         raise
-    return Store(database, Cipher(data_key))
+    return Store(database, keys, own.id)
+
+
+def rotate(settings: Settings, recovery_key: str | None) -> Rotated:
+    """Change the keys: every secret is encrypted anew, and so are the wrappings of the key for that.
+
+    Args:
+        settings: the places of the store.
+        recovery_key: stays; None makes another one.
+
+    Raises:
+        StoreError: if the recovery key is not the one of the store, a secret cannot be decrypted, or a key cannot be
+            written; nothing is changed then.
+    """
+    with closing(_open(settings)) as database:
+        rotation.finish(settings, database)
+        return rotation.rotate(settings, database, recovery_key)
 
 
 def recover(settings: Settings, recovery_key: str) -> None:
@@ -89,32 +96,65 @@ def recover(settings: Settings, recovery_key: str) -> None:
     """
     recovery = RecoveryKey.parse(recovery_key)
     with closing(_open(settings)) as database, database.write() as connection:
-        identity = _identity(connection, database.path)
+        own = identity.read(connection, database.backend.name)
         try:
-            data_key = Cipher(recovery.derive()).unseal(
-                identity.key_by_recovery, "store", identity.id, "key_by_recovery"
-            )
-        except StoreError:
+            data_key = identity.unwrap(recovery.derive(), own.key_by_recovery, own.id, "key_by_recovery")
+        except WrongKey:
             raise StoreError(
-                f"The recovery key belongs to another store than {settings.database}.",
+                f"The recovery key belongs to another store than {database.backend.name}.",
                 hint="Use the one that `certwright init` showed when this store was made.",
             ) from None
-        wrapped = _wrap(master_key.provide(settings, identity.id), data_key, identity.id, "key_by_master")
+        wrapped = identity.wrap(master_key.provide(settings, own.id), data_key, own.id, "key_by_master")
         connection.execute(update(schema.store).values(key_by_master=wrapped))
+
+
+def restore(settings: Settings, source: Path, recovery_key: str) -> Head:
+    """Make the store of a backup in the data folder, where none is, and a master key unless its place holds one.
+
+    A process that is killed in the middle leaves no store behind.
+
+    Raises:
+        StoreError: if there is a store, or it would be on a server; if the backup is damaged, no backup or of a later
+            version, or the recovery key is not the one that its store had at that time.
+    """
+    file = backend_of(settings)
+    if not isinstance(file, SqliteFile):
+        raise StoreError(
+            f"A backup makes a store in a data folder, and not one like {file.name}.",
+            hint="Leave out CERTWRIGHT_STORE; what its server backed up is restored there.",
+        )
+    refuse_existing(file.path)
+    recovery = RecoveryKey.parse(recovery_key)
+    with backup.opened(source) as (head, _, _):
+        pass
+    _refuse_later(head.revision, f"The backup {source}")
+    try:
+        data_key = identity.unwrap(recovery.derive(), head.key_by_recovery, head.store, "key_by_recovery")
+    except WrongKey:
+        raise StoreError(
+            f"The recovery key does not open the backup {source} of the store {head.store}, made on "
+            f"{head.made_at:%Y-%m-%d %H:%M} UTC.",
+            hint="Use the recovery key that this store had then: a backup keeps the one of its time.",
+        ) from None
+    file.prepare()
+    with drafted(file.path) as draft:
+        backup.unpack(source, Cipher(data_key), draft)
+        wrapped = identity.wrap(master_key.provide(settings, head.store), data_key, head.store, "key_by_master")
+        with closing(Database(SqliteFile(draft))) as database, database.write() as connection:
+            migrate(connection)
+            connection.execute(update(schema.store).values(key_by_master=wrapped))
+            connection.execute(update(schema.leases).values(expires_at=None))  # their holders work on another store
+    return head
 
 
 def _open(settings: Settings) -> Database:
     """The database at the schema of this version."""
-    if not place.exists(settings.database):
-        raise StoreError(
-            f"There is no store in {settings.data_folder}.",
-            hint="Make one with `certwright init`, or name another folder with --data or CERTWRIGHT_DATA.",
-        )
-    place.check(settings.data_folder)
-    database = Database(settings.database)
+    backend = backend_of(settings)
+    backend.check()
+    database = Database(backend)
     try:
         with database.read() as connection:
-            revision = _revision(connection, settings.database)
+            revision = _revision(connection, backend)
         if revision < schema.REVISION:
             with database.write() as connection:
                 migrate(connection)
@@ -124,33 +164,24 @@ def _open(settings: Settings) -> Database:
     return database
 
 
-def _publish(settings: Settings, identity: _Identity) -> None:
-    """Make the database beside its place and put it there whole, unless another process was faster."""
-    draft = settings.data_folder / f".{identity.id}.db"
-    try:
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        _fill(draft, identity)
-        os.link(draft, settings.database)
-    except FileExistsError:
-        _refuse_existing(settings)
-        raise
-    except OSError as error:
-        raise StoreError(f"The store {settings.database} cannot be made: {error.strerror}.") from error
-    finally:
-        draft.unlink(missing_ok=True)
+def backend_of(settings: Settings) -> Backend:
+    """Where the settings say that the store is.
+
+    Raises:
+        StoreError: if that is no place for a store.
+    """
+    if settings.store_url is None:
+        return SqliteFile(settings.database)
+    from certwright.store.postgresql import Postgresql  # noqa: PLC0415 - the driver is an extra, and heavy
+
+    return Postgresql(settings.store_url, settings.store_password_file)
 
 
-def _fill(draft: Path, identity: _Identity) -> None:
-    with closing(Database(draft)) as database, database.write() as connection:
-        migrate(connection)
-        connection.execute(
-            insert(schema.store).values(
-                id=identity.id,
-                created_at=datetime.now(UTC),
-                key_by_master=identity.key_by_master,
-                key_by_recovery=identity.key_by_recovery,
-            )
-        )
+def _fill(connection: Connection, made: Identity) -> None:
+    migrate(connection)
+    values = {"id": made.id, "created_at": datetime.now(UTC)}
+    keys = {"key_by_master": made.key_by_master, "key_by_recovery": made.key_by_recovery}
+    connection.execute(insert(schema.store).values(**values, **keys))
 
 
 def migrate(connection: Connection) -> None:
@@ -164,43 +195,27 @@ def migrate(connection: Connection) -> None:
         command.upgrade(config, "head")
 
 
-def _revision(connection: Connection, path: Path) -> str:
+def _revision(connection: Connection, backend: Backend) -> str:
     """The schema's revision, read without Alembic.
 
     Raises:
         StoreError: if this is no store, or one of a later version.
     """
-    if not inspect(connection).has_table("alembic_version"):
-        raise StoreError(f"{path} is a database, but not a store of Certwright.", hint="Look at what put it there.")
-    found = str(connection.scalar(select(literal_column("version_num")).select_from(table("alembic_version"))))
-    if found > schema.REVISION:
+    tables = set(inspect(connection).get_table_names())
+    if not tables and backend.is_shared:
+        raise backend.no_store()
+    if not tables >= {"alembic_version", schema.store.name}:
         raise StoreError(
-            f"The store {path} was made by a later version of Certwright (schema {found}; this one knows "
-            f"{schema.REVISION}).",
-            hint="Install that version again, or restore a backup from before the upgrade.",
+            f"{backend.name} is a database, but not a store of Certwright.", hint="Look at what put it there."
         )
+    found = str(connection.scalar(select(literal_column("version_num")).select_from(table("alembic_version"))))
+    _refuse_later(found, f"The store {backend.name}")
     return found
 
 
-def _identity(connection: Connection, path: Path) -> _Identity:
-    columns = (schema.store.c.id, schema.store.c.key_by_master, schema.store.c.key_by_recovery)
-    row = connection.execute(select(*columns)).one_or_none()
-    if row is None:
-        raise StoreError(f"The store {path} does not say which store it is: it is damaged.", hint="Restore a backup.")
-    return _Identity(*row)
-
-
-def _refuse_existing(settings: Settings) -> None:
-    if place.exists(settings.database):
+def _refuse_later(revision: str, what: str) -> None:
+    if revision > schema.REVISION:
         raise StoreError(
-            f"There is a store in {settings.data_folder} already.",
-            hint="Use it as it is, or name another folder with --data or CERTWRIGHT_DATA.",
+            f"{what} was made by a later version of Certwright (schema {revision}; this one knows {schema.REVISION}).",
+            hint="Install that version again, or restore a backup from before the upgrade.",
         )
-
-
-def _wrap(key: bytes, data_key: bytes, store_id: str, column: str) -> bytes:
-    return Cipher(key).seal(data_key, "store", store_id, column)
-
-
-def _source(settings: Settings, store_id: str) -> str:
-    return "in CERTWRIGHT_MASTER_KEY" if settings.master_key is not None else str(settings.key_file(store_id))

@@ -6,15 +6,16 @@ from datetime import datetime
 from difflib import get_close_matches
 from string import hexdigits
 
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from certwright.domain.errors import ConfigurationError, InvalidIdentifier, NotFound, StoreError
 from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import CertificateVersion, ManagedCertificate
 from certwright.store import orders, schema, versions
-from certwright.store.schema import managed, names
+from certwright.store.schema import managed, names, window_uses
 from certwright.store.secrets import Secrets
 from certwright.store.versions import Versions
+from certwright.store.windows import Windows
 
 _MIN_PREFIX = 4
 _AFTER_DIGITS = "g"
@@ -33,12 +34,12 @@ class Managed:
 
         Raises:
             ConfigurationError: if there is one of that title.
-            NotFound: if its issuer is not in the store.
+            NotFound: if its issuer or its window is not in the store.
         """
         self._check(certificate)
         values = {"id": certificate.id, "title": certificate.title, "issuer": certificate.issuer, "body": certificate}
         self.connection.execute(insert(managed).values(**values, revision=1))
-        self._name(certificate)
+        self._refer(certificate)
 
     def get(self, reference: str) -> ManagedCertificate:
         """The one with this id, title, beginning of an id (four digits at least), or name that only it has.
@@ -77,7 +78,7 @@ class Managed:
         """Replace the one with this id, and forget the deployments of tasks that it no longer has; its new revision.
 
         Raises:
-            NotFound: if it was removed, or its issuer is not in the store.
+            NotFound: if it was removed, or its issuer or its window is not in the store.
             ConfigurationError: if another one has its title.
             StoreError: if its revision is not the expected one.
         """
@@ -91,7 +92,7 @@ class Managed:
         values = {"title": certificate.title, "issuer": certificate.issuer, "body": certificate}
         row = managed.c.id == certificate.id
         self.connection.execute(update(managed).where(row).values(**values, revision=revision + 1))
-        self._name(certificate)
+        self._refer(certificate)
         return revision + 1
 
     def remove(self, managed_id: str) -> None:
@@ -119,9 +120,29 @@ class Managed:
         """Schedule it; None takes it off the schedule. That it was removed meanwhile is fine."""
         self.connection.execute(update(managed).where(managed.c.id == managed_id).values(next_action_at=when))
 
+    def hurry(self, window: str, now: datetime) -> None:
+        """Have all on the schedule that refer to this maintenance window be looked at now."""
+        users = select(window_uses.c.managed_id).where(window_uses.c.window == window)
+        later = managed.c.id.in_(users) & (managed.c.next_action_at > now)
+        self.connection.execute(update(managed).where(later).values(next_action_at=now))
+
     def due(self, now: datetime, limit: int) -> Sequence[ManagedCertificate]:
         """Those whose next check has come, longest overdue first."""
         return list(self.connection.scalars(due_query(now, limit)))
+
+    def backlog(self, now: datetime) -> tuple[int, datetime | None]:
+        """How many are due, and since when the longest overdue; the same index answers it."""
+        count, oldest = self.connection.execute(backlog_query(now)).one()
+        return count, oldest
+
+    def count(self) -> int:
+        """How many there are; it reads an index from end to end."""
+        return self.connection.scalar(select(func.count()).select_from(managed)) or 0
+
+    def next_moment(self, after: datetime) -> datetime | None:
+        """When the next of all is to be looked at, after the moment given."""
+        planned = managed.c.next_action_at.is_not(None) & (managed.c.next_action_at > after)
+        return self.connection.scalar(select(func.min(managed.c.next_action_at)).where(planned))
 
     def _check(self, certificate: ManagedCertificate) -> None:
         same_title = (managed.c.title == certificate.title) & (managed.c.id != certificate.id)
@@ -129,13 +150,21 @@ class Managed:
             raise ConfigurationError(
                 f"There is a managed certificate {certificate.title!r} already.", hint="Choose another title."
             )
-        if not self.connection.scalar(select(schema.issuers.c.name).where(schema.issuers.c.name == certificate.issuer)):
-            raise NotFound(f"There is no issuer {certificate.issuer!r}.", hint="Add it first: certwright issuer add.")
+        known = set(self.connection.scalars(select(schema.issuers.c.name)))
+        for name in certificate.issuers:
+            if name not in known:
+                raise NotFound(f"There is no issuer {name!r}.", hint="Add it first: certwright issuer add.")
+        for name in certificate.windows:
+            Windows(self.connection).get(name)
 
-    def _name(self, certificate: ManagedCertificate) -> None:
-        self.connection.execute(delete(names).where(names.c.managed_id == certificate.id))
+    def _refer(self, certificate: ManagedCertificate) -> None:
+        """Have it found by its names and its windows."""
+        for table in (names, window_uses):
+            self.connection.execute(delete(table).where(table.c.managed_id == certificate.id))
         rows = [{"identifier": str(i), "managed_id": certificate.id} for i in certificate.identifiers]
         self.connection.execute(insert(names), rows)
+        if uses := [{"window": name, "managed_id": certificate.id} for name in sorted(certificate.windows)]:
+            self.connection.execute(insert(window_uses), uses)
 
     def _forget_tasks(self, managed_id: str, keep: set[str]) -> None:
         """Tasks live in the certificate's body, so what is stored about them is removed by hand."""
@@ -162,6 +191,12 @@ class Managed:
         if close := get_close_matches(reference, sorted(known), _SHOWN):
             return f"Did you mean {' or '.join(map(repr, close))}?"
         return "`certwright certificate list` shows all." if titles else "Make one with: certwright certificate new"
+
+
+def backlog_query(now: datetime) -> Select[int, datetime | None]:
+    """What `backlog` asks; the partial index on the schedule answers it."""
+    due = (managed.c.next_action_at.is_not(None)) & (managed.c.next_action_at <= now)
+    return select(func.count(), func.min(managed.c.next_action_at)).where(due)
 
 
 def due_query(now: datetime, limit: int) -> Select[ManagedCertificate]:

@@ -1,18 +1,29 @@
-"""The master key: a file that only its owner can read, outside the data folder; or the environment."""
+"""The master key: a file that only its owner can read, outside the data folder; or the environment.
+
+A new one waits in a file beside it, `.next`, until the store is wrapped with it: one of the two opens the store at any
+moment.
+"""
 
 import base64
 import binascii
 import os
-import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from certwright.domain.errors import StoreError
 from certwright.settings import Settings
-from certwright.store import place
+from certwright.store import place, private
 from certwright.store.crypto import KEY_BYTES, new_key
 
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_MAX_BYTES = 1024
+_LOST = (
+    "Put it back, name its place with CERTWRIGHT_MASTER_KEY_FILE, or make a new one from the recovery key: "
+    "certwright init --recover"
+)
+_LOST_SHARED = (
+    "All nodes share one: copy it from another node, or name its place with CERTWRIGHT_MASTER_KEY_FILE. If none has it "
+    "any more, make a new one from the recovery key: certwright init --recover"
+)
 
 
 def read(settings: Settings, store_id: str) -> bytes:
@@ -25,20 +36,25 @@ def read(settings: Settings, store_id: str) -> bytes:
         return _decode(settings.master_key, "CERTWRIGHT_MASTER_KEY")
     path = settings.key_file(store_id)
     try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            text = file.read(_MAX_BYTES).decode("ascii", "replace")
+        return _decode(private.read(path, "master key"), str(path))
     except FileNotFoundError:
-        raise StoreError(
-            f"The master key {path} is missing.",
-            hint="Put it back, name its place with CERTWRIGHT_MASTER_KEY_FILE, or make a new one from the recovery "
-            "key: certwright init --recover",
-        ) from None
-    except OSError as error:
-        raise StoreError(f"The master key {path} cannot be read: {error.strerror}.") from error
-    if os.name == "posix" and mode & _OTHERS:
-        raise StoreError(f"The master key {path} can be read by others (mode {mode:04o}).", hint=f"chmod 600 '{path}'")
-    return _decode(text, str(path))
+        hint = _LOST_SHARED if settings.store_url else _LOST
+        raise StoreError(f"The master key {path} is missing.", hint=hint) from None
+
+
+def read_next(settings: Settings, store_id: str) -> bytes | None:
+    """The key that waits to become the master key, if there is one.
+
+    Raises:
+        StoreError: if it is unreadable, no key, or readable by others.
+    """
+    if settings.master_key is not None:
+        return None
+    path = _next(settings, store_id)
+    try:
+        return _decode(private.read(path, "master key"), str(path))
+    except FileNotFoundError:
+        return None
 
 
 def provide(settings: Settings, store_id: str) -> bytes:
@@ -58,7 +74,8 @@ def provide(settings: Settings, store_id: str) -> bytes:
     key = new_key()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_new(path, base64.b64encode(key) + b"\n")
+        with _written_whole(path, key) as beside:
+            os.link(beside, path)
     except OSError as error:
         raise StoreError(
             f"The master key {path} cannot be written: {error.strerror}.",
@@ -67,12 +84,67 @@ def provide(settings: Settings, store_id: str) -> bytes:
     return key
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def prepare_next(settings: Settings, store_id: str) -> bytes:
+    """A new key, in the file that `adopt_next` puts in the place of the master key; one that waited is forgotten.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
+    path, key = _next(settings, store_id), new_key()
+    try:
+        with _written_whole(path, key) as beside:
+            beside.replace(path)
+        _folder_to_disk(path.parent)
+    except OSError as error:
+        raise StoreError(
+            f"A new master key cannot be written to {path}: {error.strerror}.",
+            hint="Run as the user who owns the folder of the master key.",
+        ) from error
+    return key
+
+
+def adopt_next(settings: Settings, store_id: str) -> None:
+    """Let the key that waits take the place of the master key.
+
+    Raises:
+        StoreError: if it cannot; it goes on waiting.
+    """
+    path = settings.key_file(store_id)
+    try:
+        _next(settings, store_id).replace(path)
+        _folder_to_disk(path.parent)
+    except OSError as error:
+        raise StoreError(f"The master key {path} cannot be replaced: {error.strerror}.") from error
+
+
+def _next(settings: Settings, store_id: str) -> Path:
+    path = settings.key_file(store_id)
+    return path.with_name(f"{path.name}.next")
+
+
+def _folder_to_disk(folder: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _written_whole(path: Path, key: bytes) -> Iterator[Path]:
+    """The key in a file beside `path`, to be put there: nobody ever reads one that is half written."""
+    beside = path.with_name(f"{path.name}.part")
+    beside.unlink(missing_ok=True)
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(key) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        yield beside
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _decode(text: str, source: str) -> bytes:

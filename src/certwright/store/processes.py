@@ -31,16 +31,21 @@ class Holder:
         return self.host == socket.gethostname()
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it ran on this very system since its boot, and runs no more; several may have this host's name."""
+        if not self.started:
+            return False
+        boot, namespace, _ = self.started.split("/")
+        return boot == _boot() and namespace == _namespace() and _started(self.pid) != self.started
+
+    @property
     def is_gone(self) -> bool:
         """Whether it certainly lives no more; what cannot be known from here is not gone."""
         if not self.is_here:
             return False
         if not self.started:
             return os.name == "posix" and not _exists(self.pid)
-        boot, namespace, _ = self.started.split("/")
-        if boot != _boot():
-            return True
-        return namespace == _namespace() and _started(self.pid) != self.started
+        return self.started.split("/")[0] != _boot() or self.has_ended
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
@@ -58,7 +63,10 @@ def _started(pid: int) -> str | None:
 
 @cache
 def _boot() -> str:
-    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    try:
+        return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 @cache

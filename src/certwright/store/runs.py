@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from certwright.domain.errors import NotFound
 from certwright.domain.runs import Entry, Outcome, Run
@@ -12,6 +12,7 @@ from certwright.store.schema import entries, runs
 
 _RUN = [runs.c[name] for name in Run.model_fields]
 _ENTRY = [entries.c[name] for name in Entry.model_fields]
+_APPEND = insert(entries).returning(entries.c.sequence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Runs:
     def append(self, run_id: str, entry: Entry, at: datetime) -> Entry:
         """Add a line to the journal; what is returned has its run, moment and sequence number."""
         told = {**entry.model_dump(exclude={"sequence"}), "run_id": run_id, "at": at}
-        sequence = self.connection.scalars(insert(entries).values(told).returning(entries.c.sequence)).one()
+        sequence = self.connection.scalars(_APPEND, told).one()
         return entry.model_copy(update={"sequence": sequence, "run_id": run_id, "at": at})
 
     def entries(self, run_id: str) -> Sequence[Entry]:
@@ -52,6 +53,18 @@ class Runs:
         left = (runs.c.managed_id == managed_id) & runs.c.ended_at.is_(None)
         values = {"outcome": Outcome.INTERRUPTED, "message": "Its process ended before the run did.", "ended_at": at}
         self.connection.execute(update(runs).where(left).values(values))
+
+    def expire(self, older_than: datetime, limit: int) -> int:
+        """Forget the oldest runs, with their journals, of those that began before this moment; how many there were.
+
+        Args:
+            older_than: the moment; the rows are in the order of time, so none but the oldest are looked at.
+            limit: how many at most.
+        """
+        oldest = select(runs.c.sequence, runs.c.started_at).order_by(runs.c.sequence).limit(limit)
+        gone = [row.sequence for row in self.connection.execute(oldest) if row.started_at < older_than]
+        self.connection.execute(delete(runs).where(runs.c.sequence.in_(gone)))
+        return len(gone)
 
     def get(self, run_id: str) -> Run:
         """The run with this id.

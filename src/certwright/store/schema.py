@@ -6,13 +6,21 @@ keys has to rewrite.
 
 from datetime import datetime
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, TypedColumns
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, MetaData, String, Table, TypedColumns, text
 
+from certwright.domain.health import Verdict
+from certwright.domain.looks import Looks
 from certwright.domain.managed import Issuer, ManagedCertificate
+from certwright.domain.messages import Message
+from certwright.domain.notices import Case, Pace
+from certwright.domain.renewal import RenewalState
+from certwright.domain.rules import Rule
 from certwright.domain.runs import DeploymentState
-from certwright.store.columns import Moment, Stored
+from certwright.domain.watching import Watched
+from certwright.domain.windows import MaintenanceWindow
+from certwright.store.columns import NUMBER, Moment, Stored
 
-REVISION = "0001"
+REVISION = "0009"
 """The newest migration; revisions are numbered so that a later one is greater."""
 
 metadata = MetaData(
@@ -34,9 +42,9 @@ class _Store(TypedColumns):
 
 class _Lease(TypedColumns):
     name = Column(String, primary_key=True)
-    epoch = Column(Integer, nullable=False)
+    epoch = Column(NUMBER, nullable=False)
     host = Column(String, nullable=False)
-    pid = Column(Integer, nullable=False)
+    pid = Column(NUMBER, nullable=False)
     started = Column(String, nullable=False)
     since = Column(Moment, nullable=False)
     expires_at: Column[datetime | None] = Column(Moment)
@@ -55,16 +63,30 @@ class _Issuer(TypedColumns):
 class _Credential(TypedColumns):
     name = Column(String, primary_key=True)
     kind = Column(String, nullable=False)
-    username = Column(String, nullable=False)
+    shown = Column(String, nullable=False)
 
 
 class _Managed(TypedColumns):
     id = Column(String, primary_key=True)
     title = Column(String, nullable=False, unique=True)
     issuer = Column(String, ForeignKey("issuers.name"), nullable=False, index=True)
-    revision = Column(Integer, nullable=False)
+    revision = Column(NUMBER, nullable=False)
     next_action_at: Column[datetime | None] = Column(Moment)
+    next_look_at: Column[datetime | None] = Column(Moment)
+    health: Column[str | None] = Column(String)
+    health_until: Column[datetime | None] = Column(Moment, server_default=text("'1970-01-01 00:00:00'"))
+    verdict: Column[Verdict | None] = Column(Stored(Verdict))
     body: Column[ManagedCertificate] = Column(Stored(ManagedCertificate), nullable=False)
+
+
+class _Renewal(TypedColumns):
+    managed_id = Column(String, ForeignKey("managed.id", ondelete="CASCADE"), primary_key=True)
+    body: Column[RenewalState] = Column(Stored(RenewalState), nullable=False)
+
+
+class _Looks(TypedColumns):
+    managed_id = Column(String, ForeignKey("managed.id", ondelete="CASCADE"), primary_key=True)
+    body: Column[Looks] = Column(Stored(Looks), nullable=False)
 
 
 class _Name(TypedColumns):
@@ -73,7 +95,7 @@ class _Name(TypedColumns):
 
 
 class _Version(TypedColumns):
-    sequence = Column(Integer, primary_key=True)
+    sequence = Column(NUMBER, primary_key=True)
     id = Column(String, nullable=False, unique=True)
     managed_id = Column(String, ForeignKey("managed.id", ondelete="CASCADE"), nullable=False, index=True)
     issuer = Column(String, nullable=False)
@@ -83,6 +105,8 @@ class _Version(TypedColumns):
     order_url: Column[str | None] = Column(String)
     issued_at = Column(Moment, nullable=False)
     revoked_at: Column[datetime | None] = Column(Moment)
+    not_before: Column[datetime | None] = Column(Moment)
+    not_after: Column[datetime | None] = Column(Moment, index=True)
 
 
 class _Order(TypedColumns):
@@ -95,7 +119,7 @@ class _Order(TypedColumns):
 
 
 class _Run(TypedColumns):
-    sequence = Column(Integer, primary_key=True)
+    sequence = Column(NUMBER, primary_key=True)
     id = Column(String, nullable=False, unique=True)
     managed_id = Column(String, nullable=False, index=True)
     kind = Column(String, nullable=False)
@@ -106,11 +130,11 @@ class _Run(TypedColumns):
 
 
 class _Entry(TypedColumns):
-    sequence = Column(Integer, primary_key=True)
+    sequence = Column(NUMBER, primary_key=True)
     run_id = Column(String, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True)
     at = Column(Moment, nullable=False)
-    step = Column(Integer, nullable=False)
-    parent = Column(Integer, nullable=False)
+    step = Column(NUMBER, nullable=False)
+    parent = Column(NUMBER, nullable=False)
     phase = Column(String, nullable=False)
     title = Column(String, nullable=False)
     outcome: Column[str | None] = Column(String)
@@ -136,13 +160,76 @@ class _Answer(TypedColumns):
 
 
 class _Event(TypedColumns):
-    sequence = Column(Integer, primary_key=True)
+    sequence = Column(NUMBER, primary_key=True)
     kind = Column(String, nullable=False)
     managed_id = Column(String, nullable=False, index=True)
     at = Column(Moment, nullable=False)
     message = Column(String, nullable=False)
+    hint = Column(String, nullable=False, server_default=text("''"))
     run_id: Column[str | None] = Column(String)
     version_id: Column[str | None] = Column(String)
+
+
+class _Record(TypedColumns):
+    sequence = Column(NUMBER, primary_key=True)
+    subject = Column(String, nullable=False)
+    kind = Column(String, nullable=False)
+    at = Column(Moment, nullable=False)
+    value = Column(String, nullable=False)
+
+
+class _Bucket(TypedColumns):
+    authority = Column(String, primary_key=True)
+    scope = Column(String, primary_key=True)
+    subject = Column(String, primary_key=True)
+    full_at = Column(Moment, nullable=False, index=True)
+    shut_until: Column[datetime | None] = Column(Moment)
+
+
+class _Watch(TypedColumns):
+    id = Column(String, primary_key=True)
+    title = Column(String, nullable=False, unique=True)
+    next_look_at: Column[datetime | None] = Column(Moment)
+    body: Column[Watched] = Column(Stored(Watched), nullable=False)
+
+
+class _Window(TypedColumns):
+    name = Column(String, primary_key=True)
+    body: Column[MaintenanceWindow] = Column(Stored(MaintenanceWindow), nullable=False)
+
+
+class _WindowUse(TypedColumns):
+    window = Column(String, ForeignKey("windows.name"), primary_key=True)
+    managed_id = Column(String, ForeignKey("managed.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class _Rule(TypedColumns):
+    name = Column(String, primary_key=True)
+    body: Column[Rule] = Column(Stored(Rule), nullable=False)
+    pace: Column[Pace] = Column(Stored(Pace), nullable=False)
+
+
+class _Case(TypedColumns):
+    rule = Column(String, ForeignKey("rules.name", ondelete="CASCADE"), primary_key=True)
+    matter = Column(String, primary_key=True)
+    managed_id = Column(String, primary_key=True)
+    topic = Column(String, nullable=False)
+    since = Column(Moment, nullable=False)
+    told_at: Column[datetime | None] = Column(Moment)
+    over_at: Column[datetime | None] = Column(Moment, index=True)
+    look_at: Column[datetime | None] = Column(Moment, index=True)
+    body: Column[Case] = Column(Stored(Case), nullable=False)
+
+
+class _Posting(TypedColumns):
+    id = Column(String, primary_key=True)
+    channel = Column(String, primary_key=True)
+    created_at = Column(Moment, nullable=False)
+    attempts = Column(NUMBER, nullable=False)
+    next_attempt_at: Column[datetime | None] = Column(Moment, index=True)
+    ended_at: Column[datetime | None] = Column(Moment, index=True)
+    told = Column(String, nullable=False)
+    body: Column[Message] = Column(Stored(Message), nullable=False)
 
 
 store = Table("store", metadata, _Store)
@@ -151,6 +238,8 @@ secrets = Table("secrets", metadata, _Secret)
 issuers = Table("issuers", metadata, _Issuer)
 credentials = Table("credentials", metadata, _Credential)
 managed = Table("managed", metadata, _Managed)
+renewals = Table("renewals", metadata, _Renewal)
+looks = Table("looks", metadata, _Looks)
 names = Table("names", metadata, _Name)
 versions = Table("versions", metadata, _Version, sqlite_autoincrement=True)
 orders = Table("orders", metadata, _Order)
@@ -160,5 +249,21 @@ deployments = Table("deployments", metadata, _Deployment)
 memory = Table("memory", metadata, _Memory)
 answers = Table("answers", metadata, _Answer)
 events = Table("events", metadata, _Event, sqlite_autoincrement=True)
+records = Table("records", metadata, _Record, sqlite_autoincrement=True)
+buckets = Table("buckets", metadata, _Bucket)
+watches = Table("watches", metadata, _Watch)
+windows = Table("windows", metadata, _Window)
+window_uses = Table("window_uses", metadata, _WindowUse)
+rules = Table("rules", metadata, _Rule)
+cases = Table("cases", metadata, _Case)
+outbox = Table("outbox", metadata, _Posting)
 
-Index("ix_managed_due", managed.c.next_action_at, sqlite_where=managed.c.next_action_at.is_not(None))
+Index("ix_cases_topic", cases.c.rule, cases.c.topic)
+Index("ix_records_subject", records.c.subject, records.c.kind, records.c.sequence)
+Index("ix_managed_health", managed.c.health, managed.c.title)
+_scheduled, _watched = managed.c.next_action_at.is_not(None), watches.c.next_look_at.is_not(None)
+_looked_at, _changing = managed.c.next_look_at.is_not(None), managed.c.health_until.is_not(None)
+Index("ix_managed_due", managed.c.next_action_at, sqlite_where=_scheduled, postgresql_where=_scheduled)
+Index("ix_watches_due", watches.c.next_look_at, sqlite_where=_watched, postgresql_where=_watched)
+Index("ix_managed_look", managed.c.next_look_at, sqlite_where=_looked_at, postgresql_where=_looked_at)
+Index("ix_managed_judge", managed.c.health_until, sqlite_where=_changing, postgresql_where=_changing)

@@ -1,12 +1,13 @@
 """Encrypted values by name."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
-from certwright.domain.errors import NotFound
-from certwright.store.crypto import Cipher
+from certwright.domain.errors import NotFound, StoreError
+from certwright.store import rows
+from certwright.store.keys import Keys
 from certwright.store.schema import secrets
 
 
@@ -15,18 +16,17 @@ class Secrets:
     """All secrets of the store; its own are named `issuer:`, `version:`, `order:` and `credential:` something."""
 
     connection: Connection
-    cipher: Cipher
+    keys: Keys
 
     def put(self, name: str, value: bytes) -> None:
         """Keep `value` under `name`, in place of what was there."""
-        sealed = self.cipher.seal(value, "secrets", name, "value")
-        statement = insert(secrets).values(name=name, value=sealed)
-        self.connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": sealed}))
+        sealed = self.keys.cipher(self.connection).seal(value, "secrets", name, "value")
+        rows.put(self.connection, secrets, {"name": name, "value": sealed})
 
     def find(self, name: str) -> bytes | None:
         """What was put, or None."""
         sealed = self.connection.scalar(select(secrets.c.value).where(secrets.c.name == name))
-        return None if sealed is None else self.cipher.unseal(sealed, "secrets", name, "value")
+        return None if sealed is None else self.keys.cipher(self.connection).unseal(sealed, "secrets", name, "value")
 
     def get(self, name: str) -> bytes:
         """What was put.
@@ -38,6 +38,19 @@ class Secrets:
         if value is None:
             raise NotFound(f"The store holds no secret {name!r}.")
         return value
+
+    def names(self) -> Sequence[str]:
+        """The names of all."""
+        return self.connection.scalars(select(secrets.c.name).order_by(secrets.c.name)).all()
+
+    def unreadable(self) -> Iterator[str]:
+        """The names of those that cannot be decrypted."""
+        cipher = self.keys.cipher(self.connection)
+        for name, sealed in self.connection.execute(select(secrets.c.name, secrets.c.value).order_by(secrets.c.name)):
+            try:
+                cipher.unseal(sealed, "secrets", name, "value")
+            except StoreError:
+                yield name
 
     def remove(self, *names: str) -> None:
         """Forget; that it is not there is fine."""

@@ -1,11 +1,13 @@
 """Certificate versions: immutable, but for the moment of their revocation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, case, delete, exists, func, insert, select, update
 
-from certwright.domain.errors import NotFound
+from certwright.domain.certificates import load_certificates
+from certwright.domain.errors import InvalidMaterial, NotFound
 from certwright.domain.managed import CertificateVersion
 from certwright.store import schema
 from certwright.store.schema import versions
@@ -30,7 +32,7 @@ class Versions:
         owner = select(schema.managed.c.id).where(schema.managed.c.id == version.managed_id)
         if self.connection.scalar(owner) is None:
             raise NotFound(f"The managed certificate {version.managed_id} was removed.")
-        self.connection.execute(insert(versions).values(version.model_dump()))
+        self.connection.execute(insert(versions).values(version.model_dump() | _validity(version)))
         if private_key_pem is not None:
             self.secrets.put(key_name(version.id), private_key_pem)
 
@@ -53,6 +55,35 @@ class Versions:
             CertificateVersion.model_validate(row) for row in self.connection.execute(query.limit(limit)).mappings()
         ]
 
+    def owners_of_more_than(self, count: int) -> Sequence[str]:
+        """The managed certificates that have more than `count` versions; an index answers it."""
+        each = select(versions.c.managed_id).group_by(versions.c.managed_id).having(func.count() > count)
+        return self.connection.scalars(each).all()
+
+    def ends(self, edges: Sequence[datetime]) -> tuple[Sequence[int], datetime | None]:
+        """How many current versions end up to each of these moments and after the one before, and after the last.
+
+        Beside it the end of the one that ends first. It looks at every version.
+
+        Args:
+            edges: in their order.
+        """
+        later = versions.alias()
+        newer = exists().where((later.c.managed_id == versions.c.managed_id) & (later.c.sequence > versions.c.sequence))
+        place = case(*((versions.c.not_after <= edge, number) for number, edge in enumerate(edges)), else_=len(edges))
+        each = select(place.label("place"), versions.c.not_after).where(~newer, versions.c.not_after.is_not(None))
+        found = each.subquery()
+        rows = self.connection.execute(
+            select(found.c.place, func.count(), func.min(found.c.not_after)).group_by(found.c.place)
+        ).all()
+        counts = {place: count for place, count, _ in rows}
+        return [counts.get(place, 0) for place in range(len(edges) + 1)], min((row[2] for row in rows), default=None)
+
+    def remove(self, version_ids: Sequence[str]) -> None:
+        """Forget versions and their keys; whoever calls knows that nothing refers to them."""
+        self.secrets.remove(*map(key_name, version_ids))
+        self.connection.execute(delete(versions).where(versions.c.id.in_(version_ids)))
+
     def private_key(self, version_id: str) -> bytes | None:
         """The private key in PEM, or None if it is not with us."""
         return self.secrets.find(key_name(version_id))
@@ -65,6 +96,15 @@ class Versions:
         """
         if self.get(version_id).revoked_at is None:
             self.connection.execute(update(versions).where(versions.c.id == version_id).values(revoked_at=at))
+
+
+def _validity(version: CertificateVersion) -> dict[str, datetime]:
+    """The moments that versions are searched by."""
+    try:
+        leaf = load_certificates(version.chain_pem.encode())[0]
+    except InvalidMaterial:
+        return {}
+    return {"not_before": leaf.not_valid_before_utc, "not_after": leaf.not_valid_after_utc}
 
 
 def key_name(version_id: str) -> str:

@@ -1,223 +1,260 @@
 """Microsoft Exchange: imports the certificate on every server and assigns it to IIS, SMTP, IMAP and POP.
 
-The task reads first and shows what it will do. It imports the certificate everywhere before anything uses it, binds
-the web sites, assigns the mail services, keeps the certificate that servers use among themselves, and then looks at
-every port. If a port does not serve the new certificate, what can be taken back is taken back.
+The task reads first and shows what it will do. It imports the certificate everywhere before anything uses it. Then one
+server changes and is looked at, then the others in waves: the web sites are bound, the mail services assigned, receive
+connectors follow, and the certificate that servers use among themselves is kept. Send connectors and the hybrid
+configuration follow last. If a port does not serve the new certificate, what can be taken back is taken back.
 
-It needs Exchange 2013 or later, its remote PowerShell over https with basic authentication, and an account with the
-role group Organization Management (Server Management works too, but cannot read send connectors).
+It needs Exchange 2013 or later, its remote PowerShell, and an account with the role group Organization Management
+(Server Management works too, but cannot read or change send connectors).
 """
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
-from types import MappingProxyType
-from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
-
-from certwright.domain.deployment import Change, Plan, ServedRow, failures
-from certwright.domain.errors import NeedsPerson
-from certwright.exchange import addresses, memory, ports, snapshot, undo, verify
-from certwright.exchange.apply import Left, Work, carry_out_plan, import_secrets
-from certwright.exchange.changes import SET_NAME, names_of
-from certwright.exchange.host import MAIL_SERVICES
-from certwright.exchange.model import MAIL_ACCESS, SUPPORTED, Service
-from certwright.exchange.organisation import Organisation, read_authorities
-from certwright.exchange.plan import (
-    Snapshot,
-    Unannounced,
-    Wish,
-    make_plan,
-    requested_services,
-    unannounced,
-    with_replaced,
-)
+from certwright.domain.certificates import CertificateFacts
+from certwright.domain.deployment import Change, Finding, Inspection, Plan, ServedRow, Severity, failures
+from certwright.domain.errors import CertwrightError, DeploymentError, NeedsPerson, Unreachable
+from certwright.domain.formats import intermediates
+from certwright.exchange import addresses
+from certwright.exchange.access.organisation import Organisation, connect
+from certwright.exchange.deployment import changes, memory, undo
+from certwright.exchange.deployment.announced import unannounced
+from certwright.exchange.deployment.apply import Work, import_secrets, organisational
+from certwright.exchange.deployment.connectors import all_of, title
+from certwright.exchange.deployment.outstanding import outstanding
+from certwright.exchange.deployment.plan import chosen, left_out, make_plan, workable
+from certwright.exchange.deployment.rehearse import rehearse
+from certwright.exchange.deployment.rollout import Hooks, carry_out_plan, shown
+from certwright.exchange.deployment.situation import Situation, replaced, stored, with_replaced
+from certwright.exchange.deployment.waves import Order
+from certwright.exchange.deployment.wish import Wish, requested_services
+from certwright.exchange.discovery.discover import discover, listed
+from certwright.exchange.judgement import drift
+from certwright.exchange.judgement.checks import Context
+from certwright.exchange.model import SUPPORTED, Connector, Service
+from certwright.exchange.settings import Settings
+from certwright.exchange.snapshot import Snapshot
+from certwright.exchange.verification import balancers, chains, evidence, ports, sending, verify
+from certwright.exchange.verification.watch import Watch
 from certwright.remoting.psrp import Limits, Parameter
-from certwright.sdk.params import ExistingFile, credential_field
-from certwright.sdk.params import Params as BaseParams
 from certwright.sdk.task import Task
 
-_NOT_VERIFIED = "Not verified: the parameter verify is off, so nobody looks whether the services serve the certificate."
-ServiceName = Literal["IMAP", "POP", "IIS", "SMTP"]
 
-
-class Params(BaseParams):
-    """Where Exchange is, as whom, and what to do there."""
-
-    servers: Annotated[tuple[str, ...], BeforeValidator(addresses.servers)] = Field(
-        min_length=1, description="Names of the Exchange servers, as Get-ExchangeServer lists them."
-    )
-    endpoint: str | dict[str, str] = Field(
-        default="https://{server}/PowerShell/",
-        description="Address of Exchange's PowerShell: one URL with {server} for the name, or SERVER=URL for each.",
-    )
-    auth: Annotated[Literal["basic"], BeforeValidator(addresses.authentication)] = Field(
-        default="basic", description="How to sign in; basic, over verified https only."
-    )
-    credential: str = credential_field("exchange", "Name of the stored user name and password.", default=...)
-    ca_file: ExistingFile | None = Field(
-        default=None, description="PEM file of the authorities that sign the endpoints; default: those of this machine."
-    )
-    services: Annotated[tuple[ServiceName, ...] | None, BeforeValidator(addresses.service_names)] = Field(
-        default=None, description="Any of IIS, SMTP, IMAP, POP; default: those of the certificate that is replaced."
-    )
-    do_not_require_ssl: bool = Field(
-        default=False, description="Leave the web site's Require SSL setting as it is when IIS is assigned."
-    )
-    keep_internal_transport_certificate: bool | None = Field(
-        default=None,
-        description="Keep the certificate that servers use among themselves; default: if it is self-signed, has its "
-        "key, names the server and is valid for 60 days more.",
-    )
-    verify: Annotated[tuple[str, ...] | None, BeforeValidator(addresses.words)] = Field(
-        default=None,
-        description="Ports to look at, as [SERVER/]SERVICE:HOST:PORT with IIS, SMTP, IMAP, IMAPS, POP or POPS; "
-        "default: the standard ports of each server; off: none.",
-    )
-    winrm: str | dict[str, str] | None = Field(
-        default=None,
-        description="Address of the servers' own PowerShell (https://{server}:5986/wsman), to restart POP and IMAP.",
-    )
-    friendly_name: str | None = Field(
-        default=None, max_length=63, description="Name shown in Exchange; default: the certificate's title."
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Params":
-        _ = self.endpoints, self.hosts, self.ports
-        return self
-
-    @property
-    def endpoints(self) -> dict[str, str]:
-        """URL of Exchange's PowerShell by server."""
-        return addresses.urls(self.endpoint, self.servers, where="endpoint")
-
-    @property
-    def hosts(self) -> dict[str, str]:
-        """URL of the host's own PowerShell by server; empty if none was given."""
-        return addresses.urls(self.winrm, self.servers, where="winrm") if self.winrm else {}
-
-    @property
-    def ports(self) -> tuple[ports.Port, ...]:
-        """The ports to look at; empty if that is turned off."""
-        return ports.chosen(self.verify, self.servers)
-
-    @property
-    def chosen(self) -> Service | None:
-        """The services asked for."""
-        return None if self.services is None else Service.read(",".join(self.services))
-
-
-class Exchange(Task[Params]):
+class Exchange(Task[Settings]):
     """The task. `limits` and `patience` bound how long Exchange may take to answer and its ports to follow."""
 
-    Params = Params
+    Params = Settings
     limits = Limits()
     patience = verify.Patience()
     pauses: tuple[float, ...] = (1, 4)
     _sights: list[ports.Sight] | None = None
     _kept: Service | None = None
-    _restarted: tuple[Change, ...] = ()
-    _left: tuple[Left, ...] = ()
-    _moved: frozenset[str] = frozenset()
-    _unannounced: Mapping[str, Unannounced] = MappingProxyType({})
-    _requested: Mapping[str, Service | None] = MappingProxyType({})
+    _snapshot: Snapshot = Snapshot(())
+    _found: Snapshot = Snapshot(())
+    _findings: tuple[Finding, ...] = ()
+    _left_out: tuple[str, ...] = ()
 
     @property
     def organisations(self) -> tuple[str, ...]:
-        """The domains that the servers are in, in lower case: what stands for the Exchange organisation.
+        """The domains that the servers are in."""
+        return self.params.organisations
 
-        That of a server's full name; for a short name that of its endpoint's host, or the host itself if that has none.
-        """
-        return tuple(sorted({addresses.domain(server, url) for server, url in self.params.endpoints.items()}))
+    def identify(self) -> tuple[str, ...]:
+        """The domains of all servers that Exchange lists: every task of the organisation has these in common."""
+        with self.context.journal.step("Ask which organisation this is"), self._organisation() as organisation:
+            _, servers = listed(organisation, self.params.servers)
+        return tuple(sorted(addresses.domains(servers)))
 
     def baseline(self) -> tuple[ServedRow, ...]:
         """What each port serves before anything is done."""
-        self._sights = self._look()
-        return verify.baseline(self._sights, self.context.now())
+        self._sights = self._watch.look()
+        rows = verify.baseline(self._sights, self.context.now())
+        self._watch.before = verify.before_of(rows)
+        return rows
 
     def plan(self) -> Plan:
         """What has to be done on each server."""
-        served = verify.served(self._sights if self._sights is not None else self._look(), self._sha256)
+        sights = self._sights if self._sights is not None else self._watch.look()
+        served = verify.served(sights, self._watch.sha256, self._watch.issuers)
         begun = memory.load(self.context.memory)
         with self._organisation() as organisation:
-            found = snapshot.take(organisation, self.params.servers, self.context.journal, begun, served)
+            wanted = (self.context.material.facts.thumbprint,)
+            snapshot = discover(organisation, self.params.servers, self.context.journal, deployed=wanted)
+        found = Situation(snapshot, begun, served, memory.web_sites(self.context.memory))
         self._learn(found)
-        made = make_plan(found, self._wish, self.context.now())
-        return made if self.params.ports else made.model_copy(update={"notes": (*made.notes, _NOT_VERIFIED)})
+        self._watch_edges(snapshot)
+        rows = verify.baseline(sights, self.context.now())
+        made = make_plan(found, self._wish, self.context.now(), replace(self._known, rows=rows))
+        self._findings = made.findings
+        self._left_out = left_out(found, self._wish, self.context.now(), self._others)
+        unseen = self._unseen(rows, {change.target for change in made.changes})
+        told = evidence.findings(unseen, self._known.certificate, attended=self.context.attended)
+        return made.model_copy(update={"findings": (*told, *made.findings)})
+
+    def rehearse(self, plan: Plan) -> tuple[Finding, ...]:
+        """What Exchange says to each change when it is asked with -WhatIf."""
+        with self._organisation() as organisation:
+            work = self._work(organisation, import_secrets(plan, self.context.material, self._wish.friendly_name))
+            return rehearse(plan, work, self._snapshot.rights)
 
     def apply(self, plan: Plan) -> None:
         """Do what `plan` says."""
+        self._resume_baseline()
         with self._organisation() as organisation:
             work = self._work(organisation, import_secrets(plan, self.context.material, self._wish.friendly_name))
-            carry_out_plan(plan, work, lambda server: self._remember(organisation, server))
-            self._restarted, self._left = tuple(work.restarted), tuple(work.left)
+            carry_out_plan(plan, work, self._hooks(plan, work))
+            led = any(change.action in changes.ORGANISATIONAL for change in plan.changes)
+            followed = organisational(organisation, work.servers) if led else None
+            self._snapshot = drift.after(self._snapshot, work.states, followed)
 
     def verify(self, baseline: Sequence[ServedRow]) -> tuple[ServedRow, ...]:
         """What each port serves now.
 
         Raises:
-            NeedsPerson: if all is done but for POP or IMAP services, which a person has to restart, or for changes
-                that only complete it.
+            NeedsPerson: if all is done but for what a person has to do, or a later run on servers that were away.
         """
-        before = verify.before_of(baseline)
-        asked = [p for p in self.params.ports if p.service in (self._requested.get(p.server) or SUPPORTED)]
-        if not self.params.ports:
-            self.context.journal.note(_NOT_VERIFIED)
-        elif not asked:
+        watch = self._watch
+        watch.before = {**watch.before, **verify.before_of(baseline)}
+        watch.aside = {*self._away, *self._alone, *self._others}
+        if not watch.asked:
             self.context.journal.note("No port was looked at: the parameter verify leaves none for these services.")
-        rows = verify.settle(
-            asked,
-            self._name,
-            lambda sights: verify.judge(sights, before, self._sha256, self.context.now(), self._unannounced),
-            self.patience,
-            waits_for=lambda port: port.service not in MAIL_ACCESS or self._is_current(port),
-        )
-        restarts = verify.awaited_restarts(asked, rows, self._is_current)
+        watch.gaps.clear()
+        rows = watch.settle(watch.asked)
+        restarts = watch.awaited(watch.asked, rows)
         if restarts is None:
             return tuple(rows)
-        if self._left:
-            raise verify.person_completes(self._left, restarts, self.context.certificate_title)
-        memory.finish(self.context.memory)
-        if restarts:
-            raise verify.person_restarts(restarts, self.context.certificate_title)
-        return tuple(rows)
+        sent = self._sent()
+        if failures(sent):
+            return (*rows, *sent)
+        if not watch.left and not self._alone:
+            self._finish(watch.aside)
+        self._leave(rows)
+        error = outstanding(
+            self.context.certificate_title,
+            left=watch.left,
+            restarts=restarts,
+            copies=balancers.own_copies(watch.asked, rows, self._earlier),
+            gaps=watch.gaps.values(),
+            unseen=[one for one in self._unseen(rows, set(self.params.servers) - watch.aside) if one.places],
+            away=self._away,
+            failed=self._alone,
+            others=self._left_out,
+            findings=self._findings,
+        )
+        if error:
+            raise error
+        memory.forget_web_sites(self.context.memory)
+        return (*rows, *sent)
 
-    def undo(self) -> None:
-        """Take back what can be taken back, by the memory."""
+    def inspect(self) -> Inspection:
+        """What each port serves now, with the verdict for this version, and what differs from what was deployed."""
+        seen = self.baseline()
+        watch, last = self._watch, drift.kept(self.context.memory)
+        watch.before = {**watch.before, **dict(last.served if last else ())}
+        sights = self._sights or []
+        try:
+            with self._organisation() as organisation:
+                found = discover(organisation, self.params.servers, self.context.journal, details=False)
+                followed = organisational(organisation, self.params.servers)
+        except (Unreachable, DeploymentError) as failure:
+            judged, servers = tuple(watch.judge(sights)), self.params.servers
+            return Inspection(rows=judged, seen=seen, findings=(*self._not_seen(judged, servers), _unread(failure)))
+        snapshot = drift.after(found, {}, followed)
+        store = self.context.memory
+        self._learn(Situation(snapshot, memory.load(store), web_sites=memory.web_sites(store)))
+        asked = {port.key for port in watch.asked}
+        rows = watch.judge([sight for sight in sights if sight.port.key in asked])
+        return Inspection(
+            rows=tuple(rows),
+            seen=(*seen, *self._watch_edges(snapshot)),
+            findings=(
+                *(drift.drift(snapshot, last, sights, title=self.context.certificate_title) if last else ()),
+                *self._not_seen(rows, set(self.params.servers) - self._away.keys()),
+                *chains.findings(watch.gaps.values(), self.context.certificate_title),
+            ),
+        )
+
+    def undo(self) -> tuple[str, ...]:
+        """Take back what can be taken back, by the memory; servers that the task has no more are let go."""
         deployment = memory.load(self.context.memory)
         if deployment is None:
             self.context.journal.note("Nothing that is served had been changed: there is nothing to take back.")
-            return
+            return ()
+        gone = undo.let_go(deployment, self.params.servers, self.context.now())
+        left = tuple(sentence for sentences in gone.values() for sentence in sentences)
+        for sentence in left:
+            self.context.journal.note(sentence)
         with self._organisation() as organisation:
             try:
-                self._kept = undo.undo(deployment, self._work(organisation, {}), self.context.now())
+                work = self._work(organisation, {})
+                self._kept = undo.undo(undo.without(deployment, gone), work, self.context.now())
             except NeedsPerson as stuck:
-                state = undo.mixed_state(verify.baseline(self._look(), self.context.now()))
-                raise NeedsPerson(stuck.message, causes=[*state, *stuck.causes], hint=stuck.hint) from stuck
+                state = undo.mixed_state(verify.baseline(self._watch.look(), self.context.now()))
+                raise NeedsPerson(stuck.message, causes=[*state, *stuck.causes, *left], hint=stuck.hint) from stuck
+        for server in gone:
+            memory.settle(self.context.memory, server)
+        return left
 
     def verify_undone(self, baseline: Sequence[ServedRow]) -> tuple[ServedRow, ...]:
         """What each port serves after the undo; after one that is not complete yet, as it is, without waiting."""
+        watch = self._watch
         deployment, before, kept = memory.load(self.context.memory), verify.before_of(baseline), self._kept
-        sha256 = deployment.sha256 if deployment else self._sha256
-        rows = verify.settle(
-            self.params.ports,
-            self._name,
-            lambda sights: verify.judge_undone(sights, before, sha256, kept or undo.IRREVOCABLE, self.context.now()),
-            self.patience if kept or not deployment else verify.Patience(total=0),
-        )
+        sha256 = deployment.sha256 if deployment else watch.sha256
+        watch.before = before
+        done = deployment.settled if deployment else ()
+
+        def judge(sights: list[ports.Sight]) -> list[ServedRow]:
+            back = [sight for sight in sights if sight.port.server not in done]
+            stays = [sight for sight in sights if sight.port.server in done]
+            now, services = self.context.now(), kept or undo.IRREVOCABLE
+            rows = verify.judge_undone(back, before, sha256, services, now)
+            return [*rows, *verify.judge_undone(stays, before, sha256, SUPPORTED, now)]
+
+        patience = self.patience if kept or not deployment else verify.Patience(total=0)
+        looked_at = [port for port in watch.ports if not (port.shared and done)]
+        rows = verify.settle(looked_at, watch.name, judge, patience)
         if kept and not failures(rows):
-            memory.finish(self.context.memory)
+            self._finish(deployment.unreached if deployment else ())
         return tuple(rows)
 
-    @property
-    def _sha256(self) -> str:
-        return self.context.material.facts.sha256
+    def _watch_edges(self, snapshot: Snapshot) -> tuple[ServedRow, ...]:
+        """Look at Edge servers too, where the ports were left to us."""
+        if self.params.verify is not None:
+            return ()
+        return self._watch.add(ports.resolved(ports.edge(edge.fqdn or edge.name for edge in snapshot.edges)))
+
+    def _sent(self) -> list[ServedRow]:
+        """The verdict on send connectors that were changed."""
+        store, version = self.context.memory, self.context.material.facts.thumbprint
+        if not sending.is_remembered(store, version):
+            return []
+        with self._organisation() as organisation:
+            return sending.verify(store, organisation, self._snapshot, self.context.journal, self.patience)
+
+    def _finish(self, aside: Collection[str]) -> None:
+        """All is verified, or taken back, but for what was begun on servers that stood aside now."""
+        memory.finish(self.context.memory, aside)
+        sending.forget(self.context.memory)
+
+    def _leave(self, rows: Sequence[ServedRow]) -> None:
+        """Keep what there is now, so that a later look can tell what somebody has changed."""
+        store, requested, facts = self.context.memory, self._watch.requested, self.context.material.facts
+        skipped = {*self._away, *self._alone, *self._left_out}
+        services = {s: given for s, given in requested.items() if given is not None and s not in skipped}
+        drift.keep(store, drift.deployed(self._snapshot, facts, services, rows, drift.kept(store), self._found))
 
     @cached_property
-    def _name(self) -> str:
-        """The name that clients ask for."""
-        return verify.asked_name(self.context.material.facts, self.params.servers[0])
+    def _watch(self) -> Watch:
+        facts, params = self.context.material.facts, self.params
+        name = verify.asked_name(facts, params.servers[0])
+        public = verify.public_names(facts) if params.verify is None else ()
+        names = public if params.public_names is None else params.public_names
+        every = ports.resolved((*params.ports, *ports.public(n for n in names if n.lower() != "off")))
+        issuers = tuple(intermediates(self.context.material.chain))
+        return Watch(every, name, facts.sha256, self.context.now, self.patience, issuers=issuers)
 
     @cached_property
     def _wish(self) -> Wish:
@@ -225,77 +262,179 @@ class Exchange(Task[Params]):
         return Wish(
             facts=material.facts,
             has_key=material.key is not None,
-            intermediates=sum(c.subject != c.issuer for c in material.chain[1:]),
+            intermediates=len(self._chain),
             predecessors=tuple(earlier.facts.thumbprint for earlier in self.context.predecessors),
             services=params.chosen,
             do_not_require_ssl=params.do_not_require_ssl,
             keep_internal=params.keep_internal_transport_certificate,
             friendly_name=params.friendly_name or self.context.certificate_title,
             restarts=bool(params.hosts),
+            restart_transport=params.restart_transport,
+            restart_web_site=params.restart_web_site,
+            connectors=params.connectors,
+            servers=params.chosen_servers,
+            order=Order(params.chosen_canary, params.chosen_pools, params.wave_width),
+            last=drift.kept(self.context.memory),
         )
+
+    def _unseen(self, rows: Sequence[ServedRow], servers: Iterable[str]) -> tuple[evidence.Blind, ...]:
+        """Of these servers, those of which something that is to serve the certificate was not seen."""
+        chosen = set(servers)
+        requested = {s: self._watch.requested.get(s) for s in self.params.servers if s in chosen}
+        return evidence.blind(rows, requested)
+
+    def _not_seen(self, rows: Sequence[ServedRow], servers: Iterable[str]) -> tuple[Finding, ...]:
+        return evidence.findings(self._unseen(rows, servers), self._known.certificate, attended=False)
+
+    @property
+    def _earlier(self) -> frozenset[str | None]:
+        """The earlier versions, as rows show them."""
+        return frozenset(ports.shown(version.facts) for version in self.context.predecessors)
+
+    @property
+    def _chain(self) -> tuple[CertificateFacts, ...]:
+        """The issuers that are imported with the certificate: all but the root."""
+        return tuple(map(CertificateFacts.of, intermediates(self.context.material.chain)))
+
+    @property
+    def _known(self) -> Context:
+        """Who looks on, and what is recorded of the organisation."""
+        subjects = [f"organisation:{name}" for name in self.organisations]
+        records = self.context.records
+        examined = all((records(subject, "doctor") or {}).get("passed") for subject in subjects)
+        proven = examined and all(records(subject, "supervised") for subject in subjects)
+        known = frozenset(name for subject in subjects for name in records(subject, "acknowledged") or ())
+        return Context(
+            acknowledged=known,
+            attended=self.context.attended,
+            proven=proven,
+            chain=self._chain,
+            certificate=shlex.quote(self.context.certificate_title),
+        )
+
+    @cached_property
+    def _alone(self) -> dict[str, CertwrightError]:
+        """Servers that failed and were taken back alone."""
+        return {}
+
+    @property
+    def _others(self) -> frozenset[str]:
+        """Servers of the task that were not chosen."""
+        return frozenset(self.params.servers) - frozenset(self.params.chosen_servers)
+
+    @property
+    def _away(self) -> dict[str, str]:
+        """Servers that have to be left alone now, and why."""
+        return {state.server: state.away for state in chosen(self._snapshot, self._wish) if state.away}
 
     def _organisation(self) -> Organisation:
-        return Organisation(
-            exchange=self.params.endpoints,
-            hosts=self.params.hosts,
-            credential=self.context.credentials(self.params.credential),
-            authorities=read_authorities(self.params.ca_file),
-            limits=self.limits,
-        )
+        return connect(self.params, self.context.credentials, self.limits)
 
-    def _work(self, organisation: Organisation, secrets: Mapping[str, Parameter]) -> Work:
-        context = self.context
+    def _work(self, organisation: Organisation, secrets: dict[str, Parameter]) -> Work:
+        context, watch = self.context, self._watch
+        servers = [state.server for state in workable(self._snapshot, self._wish)]
         return Work(
             organisation,
             context.journal,
             context.guard,
             secrets,
-            self._is_stale,
+            watch.is_stale,
             self.pauses,
+            restarted=watch.restarted,
             version=context.material.facts.thumbprint,
-            moved=set(self._moved),
+            moved=watch.moved,
+            left=watch.left,
+            servers=tuple(servers) or self.params.servers,
         )
 
-    def _remember(self, organisation: Organisation, server: str) -> None:
+    def _hooks(self, plan: Plan, work: Work) -> Hooks:
+        store, facts = self.context.memory, self.context.material.facts
+        alone = self.params.rollback == "server"
+        return Hooks(
+            before_use=lambda server: self._remember(plan, work, server),
+            before_import=lambda server: memory.record_import(store, server, facts.thumbprint),
+            before_connectors=lambda: self._remember_connectors(plan, work),
+            verify=self._watch.wrong,
+            alone=(lambda server, failure: self._take_back(work, server, failure)) if alone else None,
+            settled=(lambda server: memory.settle(store, server)) if alone else None,
+        )
+
+    def _remember(self, plan: Plan, work: Work, server: str) -> None:
         """Keep what `server` uses, before the first change there that is served."""
+        organisation, facts = work.organisation, self.context.material.facts
         state = organisation.state(server)
-        before = memory.Before.of(
-            state, verify.served_web_site(self._sights or (), state), organisation.session(server).protected()
-        )
-        before = memory.begin(self.context.memory, self.context.material.facts, server, before)
-        self.context.journal.note(
-            f"{server}: before this the web site used {before.web_site}, internal transport {before.internal}, "
-            f"POP looked for {before.pop_name}, IMAP for {before.imap_name}."
-        )
+        web_site = verify.served_web_site(self._sights or (), server)
+        before = memory.Before.of(state, web_site, organisation.session(server).protected())
+        receive = [c for c in plan.changes if c.action == changes.SET_CONNECTOR["receive"] and c.target == server]
+        own = self._unchanged(receive, state.connectors or (), work)
+        if before.web_site and self._wish.left(server) is None:
+            memory.record_web_site(self.context.memory, server, before.web_site)
+        memory.begin(self.context.memory, facts, server, before, map(memory.Named.of, own))
+        self.context.journal.note(f"{server}: before this {shown(state)}.")
 
-    def _look(self, chosen: Sequence[ports.Port] | None = None) -> list[ports.Sight]:
-        return ports.look(self.params.ports if chosen is None else chosen, self._name)
+    def _remember_connectors(self, plan: Plan, work: Work) -> None:
+        current = organisational(work.organisation, work.servers) or ()
+        owned = self._unchanged([c for c in plan.changes if c.action in changes.ORGANISATIONAL], current, work)
+        store, facts = self.context.memory, self.context.material.facts
+        sending.remember(store, work.organisation, self._snapshot, owned, facts.thumbprint, self.context.now())
+        memory.begin_connectors(store, facts, map(memory.Named.of, owned))
+        told = [f"{c.identity or c.name} names {c.tls_certificate_name or 'no certificate'}" for c in owned]
+        self.context.journal.note(f"Before this {'; '.join(told) or 'no connector is changed'}.")
 
-    def _is_stale(self, change: Change) -> bool | None:
-        """Whether the services that `change` restarts serve another certificate; None if no port is looked at."""
-        restarted = [p for p in self.params.ports if _restarts(change, p)]
-        return verify.is_stale(self._look(restarted), self._sha256)
+    def _unchanged(self, planned: Sequence[Change], current: Sequence[Connector], work: Work) -> list[Connector]:
+        """Those of `current` that are to be changed and name what they named when that was planned; others are left."""
+        known = all_of(self._snapshot)
+        kept = []
+        for change in planned:
+            now, then = (changes.connector_of(change, connectors) for connectors in (current, known))
+            if now is None:
+                called = title(then) if then else changes.title(change)
+                work.overtaken[change.typed] = DeploymentError(
+                    f"{called} cannot be read now, so that nobody would know what to put back: it stays as it is."
+                )
+                continue
+            if then is None or (now.tls_certificate_name or "") == (then.tls_certificate_name or ""):
+                kept.append(now)
+                continue
+            work.overtaken[change.typed] = DeploymentError(
+                f"{title(now)} names {now.tls_certificate_name or 'no certificate'} now: somebody else changed it "
+                "since the plan was made, so it stays as it is."
+            )
+        return kept
 
-    def _learn(self, found: Snapshot) -> None:
+    def _take_back(self, work: Work, server: str, failure: CertwrightError) -> None:
+        """One server that failed goes back by itself; if it cannot now, the next run goes on with it."""
+        self._alone[server] = failure
+        self.context.journal.note(f"{server} failed and goes back alone: {failure.message}")
+        if deployment := memory.load(self.context.memory):
+            try:
+                undo.undo_server(deployment, server, work, self.context.now())
+            except CertwrightError as stuck:
+                self._alone[server] = undo.stuck(deployment, {server: stuck}, self.context.now())
+
+    def _resume_baseline(self) -> None:
+        """What ports served before is kept for a run that goes on with this one."""
+        if self._sights is not None:
+            memory.keep_baseline(self.context.memory, self._watch.before)
+        else:
+            self._watch.before = memory.baseline(self.context.memory)
+
+    def _learn(self, found: Situation) -> None:
         """Keep what `apply` and `verify` need of what the plan is made from."""
-        facts = self._wish.facts
-        states = {state.server: state for state in found.servers}
-        wishes = {server: with_replaced(self._wish, state, found) for server, state in states.items()}
-        self._requested = {server: requested_services(state, wishes[server]) for server, state in states.items()}
-        ours = {server: state.certificate(facts.thumbprint) for server, state in states.items()}
-        self._moved = frozenset(s for s, c in ours.items() if c and c.services and c.services & undo.IRREVOCABLE)
-        plain = {server: unannounced(state, facts) for server, state in states.items()}
-        self._unannounced = {server: one for server, one in plain.items() if one}
-
-    def _is_current(self, port: ports.Port) -> bool:
-        """Whether the port's service was restarted with the settings it is to have."""
-        unset = any((one.change.target, one.change.action) == _naming(port) for one in self._left)
-        return not unset and any(_restarts(change, port) for change in self._restarted)
+        facts, watch, states = self._wish.facts, self._watch, found.snapshot.servers
+        earlier = stored(found, replaced(found, self._wish))
+        self._snapshot = self._found = found.snapshot
+        watch.connectors = found.snapshot.connectors
+        watch.requested = {s.server: requested_services(s, with_replaced(self._wish, s, found)) for s in states}
+        ours = {state.server: state.certificate(facts.thumbprint) for state in states}
+        watch.moved |= {s for s, c in ours.items() if c and c.services and c.services & undo.IRREVOCABLE}
+        plain = {state.server: unannounced(state, facts, earlier) for state in states}
+        watch.unannounced = {server: one for server, one in plain.items() if one}
 
 
-def _naming(port: ports.Port) -> tuple[str, str | None]:
-    return port.server, SET_NAME.get(port.service)
-
-
-def _restarts(change: Change, port: ports.Port) -> bool:
-    return change.target == port.server and names_of(change) == MAIL_SERVICES.get(port.service)
+def _unread(failure: CertwrightError) -> Finding:
+    return Finding(
+        check="drift-unknown",
+        severity=Severity.WARN,
+        message=f"What Exchange itself tells could not be read: {failure.message}",
+    )

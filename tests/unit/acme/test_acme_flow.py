@@ -109,7 +109,7 @@ def test_the_order_is_looked_at_soon_and_then_less_often(ca: MemoryCA, client: A
     ca.validation_looks = 20
     obtain(ca, client)
     waits = ca.time.slept
-    assert waits[0] == 0.05
+    assert waits[0] == 0.01
     assert waits == sorted(waits)
     assert waits[-1] == 5
 
@@ -123,7 +123,8 @@ def test_retry_after_is_obeyed(ca: MemoryCA, client: AcmeClient) -> None:
 def test_a_retry_after_of_zero_does_not_make_it_spin(ca: MemoryCA, client: AcmeClient) -> None:
     ca.validation_looks, ca.retry_after = 5, "0"
     obtain(ca, client)
-    assert min(ca.time.slept) == 0.05
+    assert ca.time.slept == sorted(ca.time.slept)
+    assert ca.time.slept[0] == 0.01
 
 
 def test_a_validation_that_never_ends_meets_the_deadline(ca: MemoryCA, client: AcmeClient) -> None:
@@ -408,7 +409,7 @@ def test_what_has_to_be_shown_for_each_type(client: AcmeClient) -> None:
     """RFC 8555 sections 8.3 and 8.4, RFC 8737 section 3; the digest computed by sha256sum."""
     made = order.create(client, [Identifier.dns(NAME)])
     found = authorization.fetch(client, made.authorizations[0])
-    [http, dns, alpn] = found.answers("9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI")
+    [http, dns, alpn] = found.answers("9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI", "https://ca.test/account/1")
     assert http.key_authorization == "token-1.9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI"
     assert http.http_path == "/.well-known/acme-challenge/token-1"
     assert dns.dns_value == "LfoX13Pd8PnddWDGInoJgiDx5J2OPsw6EnfWKN1-YL4"

@@ -1,6 +1,7 @@
 """The real transport against real sockets, well-behaved and not."""
 
 import itertools
+import os
 import socket
 import ssl
 import threading
@@ -20,7 +21,7 @@ from certwright.acme.errors import (
     TransportError,
     URLRefused,
 )
-from certwright.acme.https_transport import MOST_BYTES, HttpsTransport
+from certwright.acme.https_transport import MOST_BYTES, HttpsTransport, shared
 from certwright.acme.transport import Response
 from unit.acme.tcp_server import Handler, read_request, serve
 
@@ -130,6 +131,22 @@ def test_connections_are_kept_alive(transport: HttpsTransport, server_context: s
         for _ in range(20):
             assert ask(transport, server.port).body == b"{}"
         assert server.accepted == 1
+
+
+def test_all_that_trust_the_same_share_connections(
+    authority: trustme.CA, server_context: ssl.SSLContext, tmp_path: Path
+) -> None:
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca_file)
+    with serve(answering(OK), server_context) as server, shared("certwright/test", ca_file) as first:
+        for _ in range(3):
+            ask(shared("certwright/test", ca_file), server.port)
+        assert server.accepted == 1
+        os.utime(ca_file, ns=(0, 0))
+        with shared("certwright/test", ca_file) as second:
+            ask(second, server.port)
+            assert second is not first
+            assert server.accepted == 2
 
 
 def test_chunked_answers_keep_the_connection_too(transport: HttpsTransport, server_context: ssl.SSLContext) -> None:

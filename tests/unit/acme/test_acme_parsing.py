@@ -133,10 +133,40 @@ def test_the_authorization_of_rfc_8555() -> None:
     authorization = Authorization.parse(answer(200, DOCUMENTS["authorization"]), URL)
     assert authorization.status == "valid"
     assert authorization.failure() is None
-    [shown] = authorization.answers("thumb")
+    [shown] = authorization.answers("thumb", "https://ca.test/account/1")
     assert shown.key_authorization == "DGyRejmCefe7v4NfDGDKfA.thumb"
     assert shown.http_path == "/.well-known/acme-challenge/DGyRejmCefe7v4NfDGDKfA"
     assert shown.dns_name == "_acme-challenge.www.example.org"
+
+
+PERSIST = {
+    "type": "dns-persist-01",
+    "url": "https://ca.example/acme/authz/1234/0",
+    "status": "pending",
+    "accounturi": "urn:ca:alias",
+    "issuer-domain-names": ["authority.example", "ca.example.net"],
+}
+
+
+def _persist(**changes: object) -> Authorization:
+    document = {**DOCUMENTS["authorization"], "challenges": [PERSIST | changes]}
+    return Authorization.parse(answer(200, document), URL)
+
+
+def test_the_challenge_of_the_dns_persist_draft() -> None:
+    [shown] = _persist().answers("thumb", "https://ca.example/acct/123")
+    assert (shown.type, shown.token, shown.key_authorization) == ("dns-persist-01", "", "")
+    assert shown.challenge.issuer_domain_names == ("authority.example", "ca.example.net")
+    assert shown.account_uris == ("urn:ca:alias", "https://ca.example/acct/123")
+    [shown] = _persist(accounturi=None).answers("thumb", "https://ca.example/acct/123")
+    assert shown.account_uris == ("https://ca.example/acct/123",)
+
+
+@pytest.mark.parametrize(
+    "names", [[], None, [f"ca{n}.example" for n in range(11)], ["CA.example"], ["ca.example."], ["a" * 254], ["x;y"]]
+)
+def test_a_malformed_dns_persist_challenge_is_left_alone(names: object) -> None:
+    assert _persist(**{"issuer-domain-names": names}).answers("thumb", "https://ca.example/acct/123") == []
 
 
 @pytest.mark.parametrize("kind", PARSERS)

@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from certwright.acme_server import AcmeServerConfig
+from peers.acme_server import dns_server
 from unit.acme_server.wire import Answer, SettableClock, Wire, wire
 
 
@@ -144,3 +145,48 @@ def test_clients_are_told_when_to_ask_again_if_so_configured() -> None:
     with wire(AcmeServerConfig(retry_after=7)) as client:
         order = client.order("a.contoso.test")
         assert client.post(order.json["authorizations"][0]).header("Retry-After") == "7"
+
+
+PERSIST = AcmeServerConfig(caa_identities=("CA.contoso.test",), reuse_authorizations=True)
+
+
+def test_dns_persist_01_is_offered_by_a_ca_that_has_a_name_and_not_for_addresses() -> None:
+    with wire(PERSIST) as client:
+        account = client.other()
+        for name in ("a.contoso.test", "*.contoso.test"):
+            offered = account.post(account.order(name).json["authorizations"][0]).json["challenges"]
+            (challenge,) = (each for each in offered if each["type"] == "dns-persist-01")
+            assert "token" not in challenge
+            assert challenge["issuer-domain-names"] == ["ca.contoso.test"]
+            assert challenge["accounturi"] == account.kid
+
+
+def test_a_name_proven_by_a_record_is_relied_on_for_the_records_ttl_only() -> None:
+    clock = SettableClock()
+    with dns_server() as (resolver, records), wire(PERSIST, clock, resolver=resolver) as client:
+        text = f'"ca.contoso.test; accounturi={client.kid}; policy=wildcard"'
+        records["_validation-persist.contoso.test", "TXT"] = [text]
+        assert client.prove(client.order("*.contoso.test"), "dns-persist-01").json["status"] == "ready"
+        assert client.order("*.contoso.test").json["status"] == "ready"
+        clock.advance(timedelta(seconds=60))
+        assert client.order("*.contoso.test").json["status"] == "pending"
+
+
+def test_caa_is_asked_again_when_the_validation_is_old() -> None:
+    clock = SettableClock()
+    with dns_server() as (resolver, records), wire(PERSIST, clock, resolver=resolver, hosts={}) as client:
+        records["a.contoso.test", "A"] = ["127.0.0.1"]
+        first = client.obtain("a.contoso.test")
+        records["contoso.test", "CAA"] = ['0 issue "other.test"']
+        assert client.finalize(client.order("a.contoso.test")).json["status"] == "valid"
+        clock.advance(timedelta(hours=9))
+        order = client.finalize(client.order("a.contoso.test"))
+        url = order.header("Location")
+        failed = client.until(url, lambda read: read["status"] != "processing").json
+        assert failed["status"] == "invalid"
+        assert failed["error"]["type"] == "urn:ietf:params:acme:error:caa"
+        assert failed["error"]["identifier"] == {"type": "dns", "value": "a.contoso.test"}
+        records["a.contoso.test", "CAA"] = ['0 issue "ca.contoso.test"']
+        again = client.finalize(client.order("a.contoso.test"))
+        client.until(again.header("Location"), lambda read: read["status"] == "valid")
+        assert first.json["authorizations"] == again.json["authorizations"]

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from certwright.acme_server import CertificateAuthority, ValidationConfig
 from certwright.acme_server.identifiers import Identifier
 from certwright.acme_server.problem import Problem
-from certwright.acme_server.validation import Validator
+from certwright.acme_server.validation import Attempt, Validator
 from peers.acme_server import dns_server
 from peers.ports import free_port
 from unit.acme_server.wire import b64, new_key
@@ -79,10 +80,14 @@ def redirect(location: str, status: int = 302) -> bytes:
     return f"HTTP/1.1 {status} Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
 
 
+def attempt(kind: str, identifier: Identifier) -> Attempt:
+    return Attempt(kind, identifier, "token", KEY_AUTHORIZATION, "https://ca.contoso.test/account/1")
+
+
 def http_01(port: int, identifier: Identifier = NAME, *, tls_port: int = 443, timeout: float = 5) -> None:
     hosts = {NAME.value: ("127.0.0.1",), "www.contoso.test": ("127.0.0.1",)}
     config = ValidationConfig(http_port=port, tls_port=tls_port, hosts=hosts, timeout=timeout)
-    Validator(config).validate("http-01", identifier, "token", KEY_AUTHORIZATION)
+    Validator(config).validate(attempt("http-01", identifier))
 
 
 def refused(serve: Serve, timeout: float = 5) -> Problem:
@@ -119,6 +124,14 @@ def test_http_01_proves_addresses(address: str) -> None:
         http_01(port, Identifier("ip", address))
     host = f"[{address}]" if ":" in address else address
     assert f"\r\nHost: {host}\r\n".encode() in seen[0]
+
+
+def test_http_01_follows_an_address_to_itself() -> None:
+    with listening(answering(redirect("http://127.0.0.1/there"), GOOD)) as port:
+        http_01(port, Identifier("ip", "127.0.0.1"))
+    with listening(answering(redirect("http://127.0.0.2/there"), GOOD)) as port, pytest.raises(Problem) as problem:
+        http_01(port, Identifier("ip", "127.0.0.1"))
+    assert "Invalid redirect" in problem.value.detail
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -235,9 +248,9 @@ def test_ipv6_is_tried_first_and_ipv4_after_it() -> None:
     six: list[bytes] = []
     four: list[bytes] = []
     with listening(answering(GOOD, seen=four), "127.0.0.2", port):
-        validator.validate("http-01", NAME, "token", KEY_AUTHORIZATION)
+        validator.validate(attempt("http-01", NAME))
         with listening(answering(GOOD, seen=six), "::1", port):
-            validator.validate("http-01", NAME, "token", KEY_AUTHORIZATION)
+            validator.validate(attempt("http-01", NAME))
     assert (len(four), len(six)) == (1, 1)
 
 
@@ -250,7 +263,7 @@ def proof() -> str:
 
 def dns_01(resolver: str | None, timeout: float = 5) -> None:
     config = ValidationConfig(resolver=resolver, timeout=timeout)
-    Validator(config).validate("dns-01", NAME, "token", KEY_AUTHORIZATION)
+    Validator(config).validate(attempt("dns-01", NAME))
 
 
 def test_dns_01_finds_the_right_record_among_others_and_behind_a_cname() -> None:
@@ -300,11 +313,18 @@ def test_hosts_are_looked_up_by_the_resolver() -> None:
         records[NAME.value, "A"] = ["127.0.0.1"]
         records["empty.contoso.test", "TXT"] = ['"x"']
         validator = Validator(ValidationConfig(http_port=port, resolver=resolver, timeout=5))
-        validator.validate("http-01", NAME, "token", KEY_AUTHORIZATION)
+        validator.validate(attempt("http-01", NAME))
         for name in ("empty.contoso.test", "unknown.contoso.test"):
             with pytest.raises(Problem) as problem:
-                validator.validate("http-01", Identifier("dns", name), "token", KEY_AUTHORIZATION)
+                validator.validate(attempt("http-01", Identifier("dns", name)))
             assert problem.value.type == "dns"
+
+
+def test_one_of_two_address_questions_is_enough() -> None:
+    with dns_server() as (resolver, records), listening(answering(GOOD)) as port:
+        records[NAME.value, "A"] = ["127.0.0.1"]
+        records[NAME.value, "AAAA"] = ["SERVFAIL"]
+        Validator(ValidationConfig(http_port=port, resolver=resolver, timeout=5)).validate(attempt("http-01", NAME))
 
 
 # tls-alpn-01
@@ -316,6 +336,7 @@ def alpn_certificate(
     names: tuple[x509.GeneralName, ...] = (NAME.general_name,),
     key_authorization: str | None = KEY_AUTHORIZATION,
     critical: bool = True,
+    signer: ec.EllipticCurvePrivateKey | None = None,
 ) -> Path:
     key, empty, now = new_key(), x509.Name([]), datetime.now(UTC)
     builder = x509.CertificateBuilder(
@@ -326,7 +347,7 @@ def alpn_certificate(
         oid = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
         builder = builder.add_extension(x509.UnrecognizedExtension(oid, value), critical=critical)
     file = folder / "alpn.pem"
-    pem = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    pem = builder.sign(signer or key, hashes.SHA256()).public_bytes(Encoding.PEM)
     file.write_bytes(pem + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return file
 
@@ -345,12 +366,13 @@ def tls_alpn_01(file: Path, identifier: Identifier = NAME, protocols: tuple[str,
 
     with listening(serve) as port:
         config = ValidationConfig(tls_port=port, hosts={"*": ("127.0.0.1",)}, timeout=5)
-        Validator(config).validate("tls-alpn-01", identifier, "token", KEY_AUTHORIZATION)
+        Validator(config).validate(attempt("tls-alpn-01", identifier))
     return asked
 
 
 def test_tls_alpn_01_accepts_the_right_certificate(tmp_path: Path) -> None:
     assert tls_alpn_01(alpn_certificate(tmp_path)) == ["mail.contoso.test"]
+    assert tls_alpn_01(alpn_certificate(tmp_path, names=(x509.DNSName("MAIL.contoso.test"),)))
 
 
 def test_tls_alpn_01_proves_addresses_by_their_reverse_name(tmp_path: Path) -> None:
@@ -384,9 +406,15 @@ def test_tls_alpn_01_says_what_is_wrong(
     assert problem.value.type == "unauthorized"
 
 
+def test_tls_alpn_01_wants_a_certificate_that_nobody_else_signed(tmp_path: Path) -> None:
+    file = alpn_certificate(tmp_path, signer=new_key())
+    with pytest.raises(Problem, match="not self-signed"):
+        tls_alpn_01(file)
+
+
 def test_tls_alpn_01_needs_tls() -> None:
     with listening(answering(b"220 mail.contoso.test ESMTP\r\n")) as port:
         validator = Validator(ValidationConfig(tls_port=port, hosts={"*": ("127.0.0.1",)}, timeout=5))
         with pytest.raises(Problem, match="TLS handshake") as problem:
-            validator.validate("tls-alpn-01", NAME, "token", KEY_AUTHORIZATION)
+            validator.validate(attempt("tls-alpn-01", NAME))
     assert problem.value.type == "tls"

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -190,7 +190,8 @@ class Wire:
             if authorization["status"] != "pending":
                 continue
             challenge = next(each for each in authorization["challenges"] if each["type"] == kind)
-            self.tokens[challenge["token"]] = f"{challenge['token']}.{thumbprint(self.key)}"
+            if "token" in challenge:
+                self.tokens[challenge["token"]] = f"{challenge['token']}.{thumbprint(self.key)}"
             assert self.post(challenge["url"], {}).status == 200
             self.until(url, lambda read: read["status"] != "pending")
         return self.post(order.header("Location"))
@@ -227,9 +228,12 @@ class Wire:
 
 
 @contextmanager
-def wire(config: AcmeServerConfig | None = None, clock: SettableClock | None = None) -> Iterator[Wire]:
-    """A registered client of a new server."""
+def wire(
+    config: AcmeServerConfig | None = None, clock: SettableClock | None = None, **validation: Any
+) -> Iterator[Wire]:
+    """A registered client of a new server; ``validation`` changes its `ValidationConfig`."""
     config = loopback_config(config)
+    config = replace(config, validation=replace(config.validation, **validation))
     with challenge_responder(config.validation.http_port) as tokens:
         server = AcmeServer(config, clock=clock) if clock else AcmeServer(config)
         try:

@@ -8,9 +8,10 @@ import typer
 from pydantic import BeforeValidator, Field
 from typer.testing import CliRunner
 
+from certwright.cli.app import app as cli
 from certwright.cli.params import given, options
 from certwright.engine import catalog
-from certwright.sdk.params import Params, read_params
+from certwright.sdk.params import Params, names_field, read_params
 
 
 def _words(value: Any) -> Any:
@@ -29,6 +30,7 @@ class Sample(Params):
     services: Annotated[tuple[Literal["IIS", "SMTP"], ...] | None, BeforeValidator(_words)] = Field(
         default=None, description="Choices."
     )
+    relays: tuple[str, ...] = names_field("Names.")
     endpoint: str | dict[str, str] | None = Field(default=None, description="One, or one for each.")
     auth: Literal["basic"] = Field(default="basic", description="How.")
 
@@ -66,6 +68,7 @@ def _read(*arguments: str) -> Sample:
         (["--server", "a, b", "--servers", "c"], "servers", ("a", "b", "c")),
         (["--services", "IIS,SMTP"], "services", ("IIS", "SMTP")),
         (["--services", "IIS", "--services", "SMTP"], "services", ("IIS", "SMTP")),
+        (["--relay", "a, Inc. relay", "--relays", "b"], "relays", ("a, Inc. relay", "b")),
         (["--endpoint", "https://a/"], "endpoint", "https://a/"),
         (
             ["--endpoint", "a=https://a/?x=1", "--endpoint", "b=https://b/"],
@@ -99,3 +102,49 @@ def test_every_plugins_parameters_become_options(kind: catalog.Kind) -> None:
         made = options(model)
         assert [p.name for p in made] == list(model.model_fields)
         assert all(p.annotation.__metadata__[0].help for p in made)
+
+
+GROUPS: list[tuple[catalog.Kind, str, str, str]] = [
+    ("issuers", "issuer", "add", ""),
+    ("solvers", "validation", "set", ""),
+    ("tasks", "task", "add", ""),
+    ("tasks", "task", "change", ""),
+    ("dns", "credential", "add", "dns:"),
+]
+
+
+def _plugin_command(*words: str) -> Any:
+    found: Any = typer.main.get_command(cli)
+    for word in words:
+        found = found.get_command(None, word)
+    return found
+
+
+def _arrives(command: Any, *arguments: str) -> dict[str, Any]:
+    """What was typed, by parameter."""
+    with command.make_context("it", list(arguments), resilient_parsing=True) as context:
+        return {name: value for name, value in context.params.items() if value}
+
+
+@pytest.mark.parametrize(("kind", "group", "verb", "prefix"), GROUPS)
+def test_every_option_of_every_plugin_command_arrives_as_its_own_parameter(
+    kind: catalog.Kind, group: str, verb: str, prefix: str
+) -> None:
+    plugins = [f"{n}:{m}" if m else n for n in catalog.names(kind) for m in catalog.members(kind, n) or [""]]
+    for plugin in plugins:
+        command = _plugin_command(group, verb, f"{prefix}{plugin}")
+        named = [p for p in command.params if p.param_type_name == "option"]
+        fields = set(catalog.plugin(kind, plugin).params.model_fields)
+        assert fields <= {p.name.removesuffix("_file") for p in named} | {p.name for p in named}
+        for parameter in named:
+            if parameter.name == "help":
+                continue
+            for spelling in parameter.opts:
+                arrived = _arrives(command, spelling, *([] if parameter.is_flag else ["7"]))
+                assert list(arrived) == [parameter.name], (plugin, spelling)
+
+
+def test_help_keeps_what_stands_in_square_brackets() -> None:
+    shown = " ".join(CliRunner().invoke(cli, ["validation", "set", "x", "dns", "--help"]).output.split())
+    assert "[default: all names that no other rule fits]" in shown
+    assert "[required]" in shown

@@ -11,10 +11,13 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from certwright.domain.certificates import (
+    CLIENT_AUTHENTICATION,
     MAX_CHAIN,
     MAX_FILE,
+    SERVER_AUTHENTICATION,
     CertificateFacts,
     key_matches,
     load_certificates,
@@ -78,6 +81,33 @@ def test_the_common_name_covers_nothing() -> None:
     assert facts.common_name == "mail.contoso.com"
     assert not facts.names
     assert not facts.covers("mail.contoso.com")
+
+
+@pytest.mark.parametrize(
+    ("usages", "client", "server"),
+    [
+        ((), True, True),
+        (("1.3.6.1.5.5.7.3.1",), False, True),
+        (("1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"), True, True),
+        (("2.5.29.37.0",), True, True),
+        (("1.2.3.4",), False, False),
+    ],
+)
+def test_a_certificate_is_good_for_what_it_lists_and_for_all_if_it_lists_nothing(
+    usages: tuple[str, ...], client: bool, server: bool
+) -> None:
+    facts = CertificateFacts.of(Authority("ca").certify("mail", ec_key(), usages=usages))
+    assert facts.extended_key_usage == usages
+    assert facts.allows(CLIENT_AUTHENTICATION) is client
+    assert facts.allows(SERVER_AUTHENTICATION) is server
+
+
+def test_what_a_certificate_is_good_for_is_not_guessed_where_it_was_not_kept() -> None:
+    kept = TypeAdapter(CertificateFacts).dump_python(CertificateFacts.of(MAIL), mode="json")
+    del kept["extended_key_usage"]
+    facts = TypeAdapter(CertificateFacts).validate_python(kept)
+    assert facts.extended_key_usage is None
+    assert facts.allows(CLIENT_AUTHENTICATION) is None
 
 
 def test_a_certificate_in_any_script_is_read() -> None:

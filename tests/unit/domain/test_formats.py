@@ -6,12 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certwright.domain.errors import InvalidMaterial
-from certwright.domain.formats import PfxCipher, pkcs12_bytes
+from certwright.domain.formats import PfxCipher, intermediates, pkcs7_bytes, pkcs12_bytes
 from certwright.domain.keys import load_private_key
 from unit.domain.workshop import Authority, ec_key, general_names
 
@@ -32,6 +32,13 @@ def test_what_is_written_is_read_back(cipher: PfxCipher, password: str) -> None:
     assert found.cert.friendly_name == "mail — Büro".encode()
     assert [other.certificate for other in found.additional_certs] == CHAIN[1:3]
     assert load_private_key(data, password.encode()).private_numbers() == KEY.private_numbers()
+
+
+def test_the_issuers_alone_are_written_without_the_root() -> None:
+    data = pkcs7_bytes(intermediates([*CHAIN, CHAIN[1]]))
+    assert set(pkcs7.load_der_pkcs7_certificates(data)) == {*CHAIN[1:3]}
+    with pytest.raises(InvalidMaterial, match="no certificate of an issuer"):
+        pkcs7_bytes(intermediates([SERVER, OLD_ROOT.root()]))
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,11 @@ from certwright.domain.managed import (
     ManagedCertificate,
     RenewalPolicy,
     TaskSettings,
-    Validation,
     check_capabilities,
+    check_issuer,
     new_id,
 )
+from certwright.domain.validation import Validation
 from unit.domain.workshop import START, general_names, request
 
 PUBLIC = IssuerCapabilities(profiles={"classic": "as ever"})
@@ -39,6 +40,54 @@ def refusal(wanted: ManagedCertificate, capabilities: IssuerCapabilities) -> Cer
     return caught.value
 
 
+def test_who_stands_in_is_no_part_of_what_was_issued() -> None:
+    with_second = managed(fallback_issuers=("second", "le", "second"))
+    assert with_second.issuers == ("le", "second")
+    assert with_second.fingerprint == MAIL.fingerprint != managed(issuer="second").fingerprint
+
+
+def test_one_that_stands_in_is_asked_without_a_profile_that_it_does_not_have() -> None:
+    first = Issuer(name="le", kind="acme", params={}, capabilities=PUBLIC)
+    second = Issuer(name="second", kind="acme", params={})
+    wanted = managed(profile="classic", fallback_issuers=("second", "third"))
+    assert wanted.asked_of(first).profile == "classic"
+    assert (wanted.asked_of(second).issuers, wanted.asked_of(second).profile) == (("second",), None)
+    assert wanted.asked_of(second.model_copy(update={"capabilities": PUBLIC})).profile == "classic"
+    check_issuer(wanted, second)
+    with pytest.raises(ConfigurationError, match="has no profile"):
+        check_issuer(managed(profile="classic", issuer="second"), second)
+
+
+@pytest.mark.parametrize(("days", "refused"), [(44, False), (45, True), (None, False)])
+def test_a_certificate_that_lives_shorter_than_the_wish_to_renew_is_refused(days: int | None, refused: bool) -> None:
+    issuer = Issuer(
+        name="le",
+        kind="acme",
+        params={"authority": "letsencrypt"},
+        capabilities=IssuerCapabilities(profiles={"tlsserver": ""}),
+    )
+    wanted = managed(profile="tlsserver", renewal=RenewalPolicy(days_before=days))
+    if refused:
+        with pytest.raises(ConfigurationError, match=r"45 days before it ends, .* live 45 days"):
+            check_issuer(wanted, issuer)
+    else:
+        check_issuer(wanted, issuer)
+
+
+def test_an_address_is_issued_with_the_profile_that_the_refusal_names() -> None:
+    issuer = Issuer(
+        name="le",
+        kind="acme",
+        params={"authority": "letsencrypt"},
+        capabilities=IssuerCapabilities(profiles={"classic": "", "shortlived": ""}),
+    )
+    wanted = managed("8.8.8.8")
+    with pytest.raises(InvalidIdentifier) as caught:
+        check_issuer(wanted, issuer)
+    assert "issues only with --profile shortlived" in str(caught.value.causes)
+    check_issuer(wanted.model_copy(update={"profile": "shortlived"}), issuer)
+
+
 # What is stored
 
 
@@ -48,6 +97,7 @@ def refusal(wanted: ManagedCertificate, capabilities: IssuerCapabilities) -> Cer
         title=st.text(max_size=10),
         identifiers=st.sampled_from([parse_all(["mail.contoso.com", "192.0.2.1"]), parse_all(["*.bücher.de"])]),
         issuer=st.text(max_size=10),
+        fallback_issuers=st.lists(st.text(max_size=10), max_size=3).map(tuple),
         key=st.builds(
             KeySettings, source=st.sampled_from(["generated", "reused", "on-target"]), type=st.sampled_from(KeyType)
         ),
@@ -202,9 +252,18 @@ def test_fingerprints_are_the_same_in_every_release() -> None:
         (managed(), PUBLIC),
         (managed("mail.contoso.com", "8.8.8.8"), PUBLIC),
         (managed("*.contoso.com", "contoso.com", validations=(Validation(challenge="dns-01"),)), PUBLIC),
-        (managed("*.contoso.com", validations=(Validation(), Validation(challenge="dns-01"))), PUBLIC),
+        (
+            managed(
+                "*.contoso.com", validations=(Validation(), Validation(challenge="dns-01", names=("*.contoso.com",)))
+            ),
+            PUBLIC,
+        ),
         (managed("ex01", "ex01.contoso.local", "10.0.0.1"), PRIVATE),
         (managed("*.contoso.test", "a.contoso.test", validations=(Validation(challenge="dns-01"),)), PRIVATE),
+        (
+            managed("*.contoso.test", validations=(Validation(challenge="dns-persist-01", solver="dns_persist"),)),
+            PRIVATE,
+        ),
         (managed(profile="classic"), PUBLIC),
         (managed(*[f"h{i}.contoso.com" for i in range(100)]), PUBLIC),
         (managed(*[f"h{i}.contoso.com" for i in range(101)]), IssuerCapabilities(max_names=None)),
@@ -236,6 +295,11 @@ def test_what_an_authority_can_issue_passes(wanted: ManagedCertificate, capabili
         (managed("8.8.8.8"), IssuerCapabilities(ip_addresses=False), "does not issue"),
         (managed("8.8.8.8", validations=(Validation(challenge="dns-01"),)), PUBLIC, "dns-01 cannot prove"),
         (
+            managed("8.8.8.8", validations=(Validation(challenge="dns-persist-01"),)),
+            PUBLIC,
+            "dns-persist-01 cannot prove",
+        ),
+        (
             managed("*.contoso.com", "a.contoso.com", validations=(Validation(challenge="dns-01"),)),
             PUBLIC,
             "a.contoso.com is covered by a wildcard of the same certificate",
@@ -249,6 +313,15 @@ def test_a_name_that_an_authority_cannot_issue_is_told(
     assert isinstance(error, InvalidIdentifier)
     assert told in "\n".join(error.explain())
     assert error.hint
+
+
+def test_how_a_name_can_be_proved_instead_is_told() -> None:
+    hint = refusal(managed("*.contoso.com", "mail.fabrikam.com"), PUBLIC).hint
+    assert "--dns CREDENTIAL" in hint
+    assert "--for '*.contoso.com'" in hint
+    assert "internet" not in hint
+    hint = refusal(managed("8.8.8.8", validations=(Validation(challenge="dns-01"),)), PUBLIC).hint
+    assert "http_listener --for 8.8.8.8" in hint
 
 
 def test_all_names_in_the_way_are_told_at_once() -> None:

@@ -8,7 +8,22 @@ from hypothesis import strategies as st
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.identifiers import parse_all
 from certwright.domain.managed import CertificateVersion, ManagedCertificate, RenewalPolicy
-from certwright.domain.renewal import CHECKS, Decision, Reason, RenewalInput, decide, due_at
+from certwright.domain.renewal import (
+    BEATS_ADVICE,
+    CHECKS,
+    LAST_RESORT,
+    Advice,
+    Decision,
+    Failure,
+    Hold,
+    Reason,
+    RenewalInput,
+    RenewalState,
+    decide,
+    draw,
+    due_at,
+)
+from certwright.domain.retry import Cause
 from unit.domain.workshop import START, leaf
 
 FACTS = CertificateFacts.of(leaf("mail.contoso.com"))
@@ -47,7 +62,9 @@ def given_at(
         (given_at(START), False, Reason.FRESH),
         (given_at(START + timedelta(days=59)), False, Reason.FRESH),
         (given_at(START + timedelta(days=60)), True, Reason.LIFETIME_SHARE),
-        (given_at(START + timedelta(days=300)), True, Reason.LIFETIME_SHARE),
+        (given_at(START + timedelta(days=300)), True, Reason.LAST_RESORT),
+        (given_at(START + timedelta(days=86)), True, Reason.NEAR_ITS_END),
+        (given_at(START + timedelta(days=85)), True, Reason.LIFETIME_SHARE),
         (given_at(START + timedelta(days=45), share=0.5), True, Reason.LIFETIME_SHARE),
         (given_at(START, version=VERSION.model_copy(update={"revoked_at": START})), True, Reason.REVOKED),
         (given_at(START, managed=MANAGED.model_copy(update={"issuer": "other"})), True, Reason.SETTINGS_CHANGED),
@@ -63,7 +80,7 @@ def test_what_is_due_and_why(given_input: RenewalInput, due: bool, reason: Reaso
 
 def test_the_first_check_that_speaks_decides() -> None:
     everything = given_at(
-        START + timedelta(days=300),
+        START + timedelta(days=80),
         version=VERSION.model_copy(update={"revoked_at": START, "fingerprint": "other"}),
     )
     speaking = [answer.reason for check in CHECKS if (answer := check(everything))]
@@ -142,5 +159,144 @@ def test_dates_are_told_in_utc() -> None:
 
 
 def test_an_expired_certificate_is_said_to_have_expired() -> None:
-    assert "it expired on 2027-01-30 00:00 UTC" in decide(given_at(START + timedelta(days=91))).message
-    assert "it expires on 2027-01-30 00:00 UTC" in decide(given_at(START + timedelta(days=89))).message
+    assert "It expired on 2027-01-30 00:00 UTC" in decide(given_at(START + timedelta(days=91))).message
+    assert "It expires on 2027-01-30 00:00 UTC" in decide(given_at(START + timedelta(days=89))).message
+
+
+def advice(start: datetime, end: datetime, moment: datetime, **told: object) -> Advice:
+    return Advice.model_validate(
+        {
+            "start": start,
+            "end": end,
+            "moment": moment,
+            "version_id": VERSION.id,
+            **told,
+        }
+    )
+
+
+def failure(at: datetime, retry_at: datetime, **told: object) -> Failure:
+    values = {
+        "cause": Cause.PROOF,
+        "count": 2,
+        "since": at,
+        "at": at,
+        "retry_at": retry_at,
+        "message": "No.",
+        "revision": 0,
+    }
+    return Failure.model_validate({**values, **told})
+
+
+def with_state(given_input: RenewalInput, **state: object) -> RenewalInput:
+    return replace(given_input, state=RenewalState.model_validate(state))
+
+
+DAY = timedelta(days=1)
+LATER = START + 65 * DAY  # after two thirds of 90 days
+ADVISED_LATER = advice(START + 70 * DAY, START + 72 * DAY, START + 71 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("given_input", "due", "reason"),
+    [
+        (with_state(given_at(LATER), advice=ADVISED_LATER), False, Reason.FRESH),
+        (with_state(given_at(START + 71 * DAY), advice=ADVISED_LATER), True, Reason.ADVISED),
+        (with_state(given_at(LATER, share=0.5), advice=ADVISED_LATER), True, Reason.LIFETIME_SHARE),
+        (with_state(given_at(START + 5 * DAY), advice=advice(START, START + DAY, START)), True, Reason.ADVISED),
+        (
+            with_state(given_at(LATER), advice=advice(START, START + DAY, START, version_id="an earlier one")),
+            True,
+            Reason.LIFETIME_SHARE,
+        ),
+        (
+            with_state(given_at(START + 86 * DAY), advice=advice(START + 88 * DAY, START + 89 * DAY, START + 88 * DAY)),
+            True,
+            Reason.NEAR_ITS_END,
+        ),
+        (with_state(given_at(LATER), failure=failure(LATER - DAY, LATER + DAY)), False, Reason.BACKING_OFF),
+        (with_state(given_at(LATER), failure=failure(LATER - DAY, LATER)), True, Reason.LIFETIME_SHARE),
+        (
+            with_state(given_at(LATER), failure=failure(LATER - DAY, LATER + DAY, revision=7)),
+            True,
+            Reason.LIFETIME_SHARE,
+        ),
+        (
+            with_state(given_at(START + 89 * DAY), failure=failure(LATER - DAY, START + 95 * DAY)),
+            True,
+            Reason.LAST_RESORT,
+        ),
+        (
+            with_state(given_at(START + 89 * DAY), failure=failure(LATER - DAY, START + 95 * DAY, by_peer=True)),
+            False,
+            Reason.LIMITED,
+        ),
+        (with_state(given_at(LATER), hold=Hold(reason="a move", since=START)), False, Reason.HELD),
+        (
+            with_state(given_at(LATER), hold=Hold(reason="a move", since=START, until=LATER)),
+            True,
+            Reason.LIFETIME_SHARE,
+        ),
+        (with_state(given_at(START, version=None), hold=Hold(reason="not yet", since=START)), False, Reason.HELD),
+    ],
+)
+def test_what_is_known_beside_the_version_counts(given_input: RenewalInput, due: bool, reason: Reason) -> None:
+    decision = decide(given_input)
+    assert (decision.due, decision.reason) == (due, reason)
+    assert decision.next_check >= given_input.now
+
+
+def test_days_before_the_end_are_a_policy_of_ones_own() -> None:
+    policy = RenewalPolicy(days_before=40)
+    wanted = replace(given_at(START + 50 * DAY), managed=MANAGED.model_copy(update={"renewal": policy}))
+    assert decide(wanted).reason is Reason.DAYS_LEFT
+    assert not decide(replace(wanted, now=START + 49 * DAY)).due
+    longer = MANAGED.model_copy(update={"renewal": RenewalPolicy(days_before=1)})
+    assert decide(replace(wanted, managed=longer, now=START + 60 * DAY)).due  # the backstop
+
+
+def test_the_reason_of_the_authority_is_told() -> None:
+    told = advice(START, START + DAY, START, explanation_url="https://ca.example/incident")
+    assert "https://ca.example/incident" in decide(with_state(given_at(LATER), advice=told)).message
+
+
+@given(MOMENTS, st.timedeltas(timedelta(0), timedelta(days=400)), st.floats(0, 1, exclude_max=True))
+def test_the_moment_lies_within_the_window(start: datetime, length: timedelta, fraction: float) -> None:
+    assert start <= draw(start, start + length, fraction) <= start + length
+
+
+STATES = st.fixed_dictionaries(
+    {
+        "advice": st.none() | st.builds(advice, MOMENTS, MOMENTS, MOMENTS),
+        "failure": st.none()
+        | st.builds(lambda at, pause, peer: failure(at, at + pause, by_peer=peer), MOMENTS, LIFETIMES, st.booleans()),
+    }
+)
+
+
+@given(LIFETIMES, SHARES, MOMENTS, STATES)
+def test_no_advice_and_no_failure_holds_it_back_for_ever(
+    lifetime: timedelta, share: float, now: datetime, state: dict[str, object]
+) -> None:
+    wanted = with_state(given_at(now, lifetime=lifetime, share=share), **state)
+    decision = decide(wanted)
+    left = (START + lifetime - now) / lifetime
+    waits = state["failure"]
+    is_waiting = isinstance(waits, Failure) and waits.retry_at > now
+    if left < BEATS_ADVICE and not is_waiting:
+        assert decision.due
+    if left < LAST_RESORT and isinstance(waits, Failure) and not waits.by_peer and waits.at + DAY < now:
+        assert decision.due
+    if not decision.due:
+        assert decision.next_check > now or decision.reason is Reason.FRESH
+
+
+@given(LIFETIMES, SHARES, st.lists(MOMENTS, min_size=3, max_size=3))
+def test_whatever_the_authority_answers_nothing_is_renewed_in_circles(
+    lifetime: timedelta, share: float, moments: list[datetime]
+) -> None:
+    """A new version is not due by advice before it is a day, or a twentieth of its life, old."""
+    nonsense = advice(*moments)
+    age = min(DAY, lifetime / 20) - timedelta(microseconds=1)
+    decision = decide(with_state(given_at(START + age, lifetime=lifetime, share=share), advice=nonsense))
+    assert decision.reason is not Reason.ADVISED

@@ -52,6 +52,7 @@ class Authority:
         start: datetime = START,
         lifetime: timedelta = timedelta(days=90),
         serial: int | None = None,
+        usages: Sequence[str] = (),
     ) -> x509.Certificate:
         builder = (
             x509.CertificateBuilder(distinguished(self.name), distinguished(subject), key.public_key())
@@ -62,6 +63,9 @@ class Authority:
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        if usages:
+            purposes = x509.ExtendedKeyUsage([x509.ObjectIdentifier(usage) for usage in usages])
+            builder = builder.add_extension(purposes, critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
     def root(self) -> x509.Certificate:

@@ -11,6 +11,7 @@ import pytest
 from certwright.domain.errors import ConfigurationError
 from certwright.engine import catalog
 from certwright.sdk.task import Task
+from world.plugins import found, install
 
 PLUGIN = '''"""Puts the certificate on a printer.
 
@@ -19,7 +20,7 @@ Nobody should.
 
 from collections.abc import Sequence
 
-from certwright.domain.deployment import Plan, ServedRow
+from certwright.domain.deployment import Finding, Inspection, Plan, ServedRow, Severity
 from certwright.sdk.params import Params as BaseParams
 from certwright.sdk.task import Task
 from pydantic import Field
@@ -41,7 +42,8 @@ class Printer(Task[Params]):
         return ()
 
     def plan(self) -> Plan:
-        return Plan(notes=(f"{self.params.printer} is on fire.",))
+        found = Finding(check="fire", severity=Severity.WARN, message=f"{self.params.printer} is on fire.")
+        return Plan(findings=(found,))
 
     def apply(self, plan: Plan) -> None:
         """Nothing is ever planned."""
@@ -49,30 +51,29 @@ class Printer(Task[Params]):
     def verify(self, baseline: Sequence[ServedRow]) -> tuple[ServedRow, ...]:
         return ()
 
-    def undo(self) -> None:
-        """Nothing was done."""
+    def inspect(self) -> Inspection:
+        return Inspection()
+
+    def undo(self) -> tuple[str, ...]:
+        return ()
 
     def verify_undone(self, baseline: Sequence[ServedRow]) -> tuple[ServedRow, ...]:
         return ()
 '''
+FLEET = f"""{PLUGIN}
+
+def members():
+    return {{"old": "ribbons", "new": ""}}
 
 
-def _install(site_packages: Path, package: str, modules: dict[str, str], init: str = "") -> None:
-    """What an installer leaves: a package, and the metadata that advertises it."""
-    folder = site_packages / package
-    folder.mkdir()
-    (folder / "__init__.py").write_text(init)
-    for name, text in modules.items():
-        (folder / f"{name}.py").write_text(text)
-    metadata = site_packages / f"{package}-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(f"[certwright.tasks]\n{package} = {package}\n")
+def member(name):
+    return type(name, (Printer,), {{"__doc__": f"The {{name}} one.", "Params": Params}})
+"""
 
 
 @pytest.fixture
 def site_packages(tmp_path: Path) -> Path:
-    _install(
+    install(
         tmp_path,
         "third_party",
         {
@@ -81,23 +82,18 @@ def site_packages(tmp_path: Path) -> Path:
             "fax": "import no_such_fax_driver\n",
             "telex": "raise RuntimeError('line noise')\n",
             "pigeon": "'''Flies, but is no task.'''\n",
+            "fleet": FLEET,
             "_shared": "raise AssertionError('no plugin at all')\n",
         },
     )
-    _install(tmp_path, "third_party_broken", {"ghost": ""}, init="raise RuntimeError('broken')\n")
+    install(tmp_path, "third_party_broken", {"ghost": ""}, init="raise RuntimeError('broken')\n")
     return tmp_path
 
 
 @pytest.fixture
-def installed(site_packages: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.syspath_prepend(str(site_packages))
-    catalog.names.cache_clear()
-    catalog.plugin.cache_clear()
-    yield site_packages
-    catalog.names.cache_clear()
-    catalog.plugin.cache_clear()
-    for name in [n for n in sys.modules if n.startswith("third_party")]:
-        del sys.modules[name]
+def installed(site_packages: Path) -> Iterator[Path]:
+    with found(site_packages, "third_party"):
+        yield site_packages
 
 
 def test_our_own_plugins_are_there() -> None:
@@ -116,6 +112,28 @@ def test_a_third_partys_plugin_is_one_file_and_is_not_imported_before_it_is_aske
     found = catalog.plugin("tasks", "printer")
     assert found.page.startswith("Puts the certificate on a printer.")
     assert set(found.params.model_fields) == {"printer"}
+
+
+def test_a_module_may_stand_for_many(installed: Path) -> None:
+    assert catalog.members("tasks", "fleet") == {"old": "ribbons", "new": ""}
+    assert catalog.members("tasks", "printer") == {}
+    found = catalog.plugin("tasks", "fleet:old")
+    assert (found.name, found.page, set(found.params.model_fields)) == ("fleet:old", "The old one.", {"printer"})
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "hint"),
+    [
+        ("fleet", "stands for many", "Write fleet:NAME"),
+        ("fleet:nwe", "no task 'fleet:nwe'", "Did you mean fleet:new?"),
+        ("fleet:", "no task 'fleet:'", "fleet"),
+        ("printer:new", "no task 'printer:new'", ""),
+    ],
+)
+def test_a_name_that_is_not_one_of_the_many(name: str, told: str, hint: str, installed: Path) -> None:
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        catalog.plugin("tasks", name)
+    assert hint in caught.value.hint
 
 
 def test_nobody_replaces_a_plugin_of_ours(installed: Path) -> None:

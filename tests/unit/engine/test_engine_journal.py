@@ -78,6 +78,26 @@ def test_a_step_ends_as_its_block_does(kept: Kept) -> None:
     assert ends["failed"].detail == "The disk is full."
 
 
+def test_a_step_around_tells_only_what_is_new(kept: Kept) -> None:
+    inner = DeploymentError("The disk is full.", causes=["0 bytes are left"], hint="Make room.")
+    around = DeploymentError(inner.message, causes=[*inner.causes, "of 9"], hint="Make room.")
+    around.__cause__ = inner
+    with suppress(DeploymentError), kept.journal.step("inner"):
+        raise inner
+    with suppress(DeploymentError), kept.journal.step("outer"), kept.journal.step("around"):
+        raise around
+    assert kept.end_of("inner").detail.splitlines() == list(inner.explain())
+    assert kept.end_of("around").detail.splitlines() == ["The disk is full.", "  of 9"]
+    assert kept.end_of("outer").detail == "The disk is full."
+
+
+def test_another_error_is_told_in_full(kept: Kept) -> None:
+    for title in ("first", "second"):
+        with suppress(DeploymentError), kept.journal.step(title):
+            raise DeploymentError("The disk is full.", hint="Make room.")
+    assert kept.end_of("second").detail == "The disk is full.\nMake room."
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_what_a_strangers_error_says_is_not_told(error: type[BaseException], kept: Kept) -> None:
     with pytest.raises(error), kept.journal.step("failed"):

@@ -28,7 +28,7 @@ def state(monkeypatch: pytest.MonkeyPatch) -> ServerState:
     return ServerState(
         name="EX01",
         fqdn="ex01.contoso.test",
-        version=Version.EXCHANGE_2019,
+        version=Version.EXCHANGE_2019_CU15,
         organisation=OrganisationState(AuthConfig(AUTH.thumbprint)),
         auth_certificate=dataclasses.replace(AUTH),
         smtp_fqdn="mail.contoso.test",

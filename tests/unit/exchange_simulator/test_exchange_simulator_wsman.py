@@ -14,10 +14,12 @@ from certwright.exchange_simulator import Faults, ServerState, StoredCertificate
 from certwright.exchange_simulator.certificates import self_signed, utc_now
 from certwright.exchange_simulator.cmdlet import Session
 from certwright.exchange_simulator.configuration import AuthConfig, OrganisationState
+from certwright.exchange_simulator.directory import Directory
 from certwright.exchange_simulator.runspace import Runspace
 from certwright.exchange_simulator.soap import Malformed, read, seconds
+from certwright.exchange_simulator.wire import Wire
 from certwright.exchange_simulator.world import Node, World
-from certwright.exchange_simulator.wsman import WsmanService
+from certwright.exchange_simulator.wsman import Caller, WsmanService
 
 URI = "http://schemas.microsoft.com/powershell/Microsoft.Exchange"
 TRANSFER = "http://schemas.xmlsoap.org/ws/2004/09/transfer/"
@@ -38,7 +40,7 @@ def make_session() -> Session:
         mail_access=False,
     )
     node = Node(state, Faults(lambda: None, lambda: None))
-    return Session(World(organisation, {"EX01": node}), node, {})
+    return Session(World(organisation, Directory("contoso.test"), nodes={"EX01": node}), node, {})
 
 
 SESSION = make_session()
@@ -55,6 +57,7 @@ def make_creation() -> str:
 
 
 CREATION = make_creation()
+CALLER = Caller("admin@contoso.test", management_shell=True)
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +65,10 @@ def service() -> Iterator[WsmanService]:
     service = WsmanService(
         machine="ex01.contoso.test",
         resource_uri=URI,
-        open_runspace=lambda _full: Runspace(SESSION),
+        open_runspace=lambda _caller: Runspace(SESSION),
         shell_quota=5,
         idle_timeout=60.0,
+        wire=Wire("EX01", "ex01.contoso.test"),
     )
     yield service
     service.close()
@@ -136,7 +140,7 @@ BODIES = st.sampled_from(
 @settings(deadline=None)
 @given(action=st.sampled_from(ACTIONS), body=BODIES, shell_id=st.sampled_from(["", "x", str(uuid.uuid4())]))
 def test_every_odd_request_is_answered(service: WsmanService, action: str, body: str, shell_id: str) -> None:
-    reply = service.handle(envelope(action, body, shell_id), management_shell=False)
+    reply = service.handle(envelope(action, body, shell_id), CALLER)
     assert reply.status in {200, 500}
 
 
@@ -166,17 +170,17 @@ def test_messages_without_their_fields_are_refused_or_ignored(xml: str, message_
 def test_a_shell_from_create_to_delete(service: WsmanService) -> None:
     shell_id = str(uuid.uuid4()).upper()
     created = service.handle(
-        envelope(TRANSFER + "Create", f"<rsp:Shell ShellId='{shell_id}'>{CREATION}</rsp:Shell>"), management_shell=True
+        envelope(TRANSFER + "Create", f"<rsp:Shell ShellId='{shell_id}'>{CREATION}</rsp:Shell>"), CALLER
     )
     assert (created.status, shell_id in created.body.decode()) == (200, True)
-    assert service.handle(envelope(TRANSFER + "Get", "", shell_id), management_shell=True).status == 200
-    opened = service.handle(envelope(SHELL + "Receive", "<rsp:Receive/>", shell_id), management_shell=True)
+    assert service.handle(envelope(TRANSFER + "Get", "", shell_id), CALLER).status == 200
+    opened = service.handle(envelope(SHELL + "Receive", "<rsp:Receive/>", shell_id), CALLER)
     assert b":Stream" in opened.body
-    waited = service.handle(envelope(SHELL + "Receive", "<rsp:Receive/>", shell_id, "PT0.050S"), management_shell=True)
+    waited = service.handle(envelope(SHELL + "Receive", "<rsp:Receive/>", shell_id, "PT0.050S"), CALLER)
     assert b'Code="2150858793"' in waited.body  # nothing came in time
     garbage = base64.b64encode(b"garbage").decode()
     sent = f"<rsp:Send><rsp:Stream Name='stdin'>{garbage}</rsp:Stream></rsp:Send>"
-    assert b"malformed PSRP" in service.handle(envelope(SHELL + "Send", sent, shell_id), management_shell=True).body
-    assert service.handle(envelope(TRANSFER + "Delete", "", shell_id), management_shell=True).status == 200
-    lost = service.handle(envelope(TRANSFER + "Delete", "", shell_id), management_shell=True)
+    assert b"malformed PSRP" in service.handle(envelope(SHELL + "Send", sent, shell_id), CALLER).body
+    assert service.handle(envelope(TRANSFER + "Delete", "", shell_id), CALLER).status == 200
+    lost = service.handle(envelope(TRANSFER + "Delete", "", shell_id), CALLER)
     assert b'Code="2150858843"' in lost.body

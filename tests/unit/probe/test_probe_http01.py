@@ -2,7 +2,6 @@
 
 import http.client
 import threading
-from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -11,9 +10,10 @@ from hypothesis import strategies as st
 from certwright.domain.errors import SolverError
 from certwright.probe import Endpoint, FailureKind
 from certwright.probe.http import _next, _NotFollowed, _read, _Readable, fetch
-from certwright.probe.http01 import WrongAnswer, check_answers, wrong_answers
+from certwright.probe.http01 import look, see
 from certwright.probe.observation import ProbeError
-from certwright.probe.wire import Deadline
+from certwright.probe.precheck import WrongAnswer, check_answers, wrong_answers
+from certwright.probe.wire import Deadline, Resolve
 from peers.answers import http01
 from peers.nonsense import Behaviour, closes, converses, drips, floods, nonsense, says, silent
 from peers.ports import free_port
@@ -30,7 +30,7 @@ def page(status: str = "200 OK", body: str = CHALLENGE.key_authorization, *heade
 
 def found(behave: Behaviour, timeout: float = 5) -> list[WrongAnswer]:
     with nonsense(behave) as port:
-        return wrong_answers([CHALLENGE], Endpoint(HOST, port), timeout)
+        return wrong_answers([CHALLENGE], look, Endpoint(HOST, port), timeout)
 
 
 def sentence(behave: Behaviour, timeout: float = 5) -> str:
@@ -104,18 +104,18 @@ def test_a_page_that_breaks_off_is_judged_by_what_came() -> None:
 
 
 def test_a_refused_connection_is_said_to_be_one() -> None:
-    (wrong,) = wrong_answers([CHALLENGE], Endpoint(HOST, free_port()), 5)
+    (wrong,) = wrong_answers([CHALLENGE], look, Endpoint(HOST, free_port()), 5)
     assert "refuses the connection" in wrong.sentence
 
 
 def test_a_name_without_an_address_is_told() -> None:
-    (wrong,) = wrong_answers([http01("nothing.invalid")], None, 5)
+    (wrong,) = wrong_answers([http01("nothing.invalid")], look, None, 5)
     assert wrong.kind is FailureKind.DNS
     assert "nothing.invalid has no address" in wrong.sentence
 
 
-def resolving(*addresses: Endpoint) -> object:
-    def resolve(endpoint: Endpoint, _: Deadline) -> Sequence[Endpoint]:
+def resolving(*addresses: Endpoint) -> Resolve:
+    def resolve(endpoint: Endpoint, _: Deadline) -> list[Endpoint]:
         assert endpoint == Endpoint("mail.contoso.test", 80)
         return list(addresses)
 
@@ -126,7 +126,7 @@ def test_a_dead_address_is_told_though_another_works() -> None:
     dead = Endpoint("::1", free_port("::1"))
     with nonsense(page()) as port:
         living = Endpoint(HOST, port)
-        (wrong,) = wrong_answers([CHALLENGE], None, 5, resolving(dead, living))  # type: ignore[arg-type]
+        (wrong,) = look(CHALLENGE, None, 5, resolving(dead, living))
     assert f"{dead} refuses the connection." in wrong.sentence
     assert f"{living} answers rightly, but the authority may ask any address" in wrong.sentence
 
@@ -134,7 +134,7 @@ def test_a_dead_address_is_told_though_another_works() -> None:
 def test_every_wrong_address_is_told() -> None:
     with nonsense(page("404 Not Found")) as one, nonsense(page(body="other"), "::1") as two:
         places = Endpoint(HOST, one), Endpoint("::1", two)
-        wrong = wrong_answers([CHALLENGE], None, 5, resolving(*places))  # type: ignore[arg-type]
+        wrong = list(look(CHALLENGE, None, 5, resolving(*places)))
     assert [str(place) in answer.sentence for place, answer in zip(places, wrong, strict=True)] == [True, True]
 
 
@@ -142,11 +142,24 @@ def test_a_name_whose_first_address_is_dead_may_be_the_way_to_a_listener() -> No
     """`check_via` is ours, not the authority's: one living address of it will do."""
     with nonsense(page()) as port:
         addresses = [Endpoint("::1", free_port("::1")), Endpoint(HOST, port)]
-        assert wrong_answers([CHALLENGE], Endpoint("localhost", port), 5, lambda *_: addresses) == []
+        assert list(look(CHALLENGE, Endpoint("localhost", port), 5, lambda *_: addresses)) == []
+
+
+def test_where_a_redirect_leads_is_asked_of_the_same_resolver() -> None:
+    """Where inside and outside differ, the system does not know the name."""
+    with nonsense(page()) as right, nonsense(page("301 Moved", "", "Location: http://www.contoso.test/")) as first:
+        at = {"mail.contoso.test": Endpoint(HOST, first), "www.contoso.test": Endpoint(HOST, right)}
+        assert list(look(CHALLENGE, None, 5, lambda endpoint, _: [at[endpoint.host]])) == []
+
+
+def test_who_is_slow_is_waited_for_once() -> None:
+    with nonsense(silent) as port:
+        (sighting,) = see(CHALLENGE, Endpoint(HOST, port), 0.3, tries=4).sightings
+    assert len(sighting.visits) == 1
 
 
 def test_addresses_that_are_certified_themselves_are_asked_directly() -> None:
-    (wrong,) = wrong_answers([http01("::1")], Endpoint("::1", free_port("::1")), 5)
+    (wrong,) = wrong_answers([http01("::1")], look, Endpoint("::1", free_port("::1")), 5)
     assert wrong.sentence.startswith("http://[::1]/.well-known/")
 
 
@@ -154,12 +167,12 @@ def test_all_names_are_looked_at_and_the_hint_fits() -> None:
     iis = says(b"HTTP/1.1 404 Not Found\r\nServer: Microsoft-IIS/10.0\r\nContent-Length: 0\r\n\r\n")
     challenges = [http01(f"host{i}.contoso.test") for i in range(20)]
     with nonsense(iis) as port, pytest.raises(SolverError, match="20 of 20 names") as caught:
-        check_answers(challenges, Endpoint(HOST, port))
+        check_answers(challenges, look, Endpoint(HOST, port))
     assert len(caught.value.causes) == 20
     assert "web.config" in caught.value.hint
     with nonsense(silent) as port, pytest.raises(SolverError) as caught:
-        check_answers([CHALLENGE], Endpoint(HOST, port), timeout=0.2)
-    assert "--no-http-check" in caught.value.hint
+        check_answers([CHALLENGE], look, Endpoint(HOST, port), timeout=0.2)
+    assert "why the web server is slow" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -171,7 +184,6 @@ def test_all_names_are_looked_at_and_the_hint_fits() -> None:
         ("other", "http://mail.contoso.test/.well-known/acme-challenge/other"),
         ("/a b\u00fc?c=d&e", "http://mail.contoso.test/a%20b%FC?c=d&e"),
         ("http://user:secret@www.contoso.test/", "http://www.contoso.test/"),
-        ("HTTPS://[2001:db8::1]/", "https://[2001:db8::1]/"),
     ],
 )
 def test_redirects_are_followed_as_browsers_do(location: str, becomes: str) -> None:
@@ -190,6 +202,7 @@ def test_redirects_are_followed_as_browsers_do(location: str, becomes: str) -> N
         ("http://mail.contoso.test:99999/", "no authority can follow"),
         ("http://mail.contoso.test:x/", "no authority can follow"),
         ("https://mail.contoso.test:8443/", "ports 80 and 443 only"),
+        ("HTTPS://[2001:db8::1]/", "to the address 2001:db8::1"),
         (URL, "in a circle"),
         (URL + "#part", "in a circle"),
     ],
@@ -255,13 +268,13 @@ HEADS = st.sampled_from(
 def test_any_response_is_a_page_or_a_failure(pieces: list[bytes]) -> None:
     words = "a page"
     try:
-        page_, _ = _read(_Recorded(pieces))  # type: ignore[arg-type]
+        reply = _read(_Recorded(pieces))  # type: ignore[arg-type]
     except ProbeError as error:
         words = error.failure.message
     else:
-        assert len(page_.body) <= 4096
-        assert page_.status in range(100, 1000)
-        words = page_.server + page_.reason
+        assert len(reply.body) <= 4096
+        assert reply.status in range(100, 1000)
+        words = reply.reason
     assert words.isprintable()
 
 

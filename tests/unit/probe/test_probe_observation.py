@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certwright.domain.errors import ConfigurationError, InvalidIdentifier
-from certwright.probe import Endpoint, Target
+from certwright.probe import Endpoint, Observation, Target
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,11 @@ def test_endpoints_are_written_as_they_are_read(text: str) -> None:
         "mail.contoso.com:44444444444444444444",
         "mail.contoso.com:٤٤",
         "2001:db8::1:443",
+        "[::1:80",
+        "::1]:80",
+        "[mail.contoso.com]:80",
+        "[]:80",
+        "[[::1]]:80",
         "a b:443",
         "a\r\nb:443",
         "a..b:443",
@@ -67,6 +72,8 @@ def test_reading_an_endpoint_ends_in_one_of_two_ways(text: str) -> None:
         {"port": 0},
         {"server_name": "a b"},
         {"server_name": ""},
+        {"expected_name": "a b"},
+        {"expected_name": ""},
         {"ehlo_name": "me\r\nMAIL FROM:<>"},
         {"ehlo_name": ""},
     ],
@@ -76,6 +83,16 @@ def test_a_target_that_could_not_be_asked_for_is_refused(wrong: dict[str, str | 
         Target(**({"host": "mail.contoso.test", "port": 25} | wrong))  # type: ignore[arg-type]
 
 
-def test_the_name_to_cover_is_the_server_name_or_the_host() -> None:
+def test_the_name_to_cover_is_the_expected_one_or_the_server_name_or_the_host() -> None:
+    assert Target("192.0.2.1", 443, expected_name="mail.contoso.test").name == "mail.contoso.test"
+    assert Target("ex01", 443, server_name="other.test", expected_name="mail.contoso.test").name == "mail.contoso.test"
     assert Target("ex01", 443, server_name="mail.contoso.test").name == "mail.contoso.test"
     assert Target("mail.contoso.test", 25).name == "mail.contoso.test"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "deprecated"),
+    [("SSLv3", True), ("TLSv1", True), ("TLSv1.1", True), ("TLSv1.2", False), ("TLSv1.3", False), (None, False)],
+)
+def test_protocols_that_no_client_should_use_are_told(protocol: str | None, deprecated: bool) -> None:
+    assert Observation(Target("ex01", 443), protocol=protocol).is_deprecated is deprecated

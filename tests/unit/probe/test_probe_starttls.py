@@ -1,15 +1,16 @@
 """The conversations before TLS, with a peer that has its lines written down."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from certwright.probe import FailureKind, StartTls, Target
+from certwright.probe import FailureKind, Greeting, StartTls
 from certwright.probe.observation import ProbeError
-from certwright.probe.starttls import start
+from certwright.probe.starttls import Conversation
 
 PROTOCOLS: tuple[StartTls, ...] = ("smtp", "imap", "pop3", "ldap")
 LDAP_OK = bytes.fromhex("300c02010178070a010004000400")
@@ -39,7 +40,7 @@ class Peer:
 
 def talk(protocol: StartTls, *pieces: bytes, ehlo_name: str | None = None) -> bytes:
     peer = Peer(iter(pieces))
-    start(peer, Target("mail.contoso.test", 25, protocol, ehlo_name=ehlo_name), protocol)
+    Conversation(peer, protocol).start_tls(ehlo_name)
     return peer.heard
 
 
@@ -59,6 +60,39 @@ def test_it_does_not_matter_how_the_bytes_are_cut(protocol: StartTls, cuts: list
 def test_what_is_said_to_an_smtp_server() -> None:
     assert talk("smtp", GOOD["smtp"]) == b"EHLO [192.0.2.1]\r\nSTARTTLS\r\n"
     assert talk("smtp", GOOD["smtp"], ehlo_name="probe.contoso.test").startswith(b"EHLO probe.contoso.test\r\n")
+
+
+def introduced(protocol: StartTls, *pieces: bytes) -> Greeting | None:
+    conversation = Conversation(Peer(iter(pieces)), protocol)
+    with suppress(ProbeError):
+        conversation.start_tls()
+    return conversation.greeting
+
+
+@pytest.mark.parametrize(
+    ("protocol", "said", "greeting"),
+    [
+        ("smtp", GOOD["smtp"], Greeting("mail ESMTP", "mail")),
+        (
+            "smtp",
+            b"220 ex01 ready\r\n250 EX01.contoso.test Hello [192.0.2.1]\r\n",
+            Greeting("ex01 ready", "EX01.contoso.test"),
+        ),
+        ("smtp", b"220 ex01 ready\r\n502 what?\r\n", Greeting("ex01 ready")),
+        ("smtp", b"421 too busy\r\n", Greeting("too busy")),
+        ("smtp", b"220 \x1b[31mred\r\n", Greeting(".[31mred")),
+        ("smtp", b"220 " + b"x" * 5000 + b"\r\n", Greeting("x" * 200 + "...")),
+        ("smtp", b"HTTP/1.1 400 Bad Request\r\n", None),
+        ("smtp", b"", None),
+        ("imap", b"* OK ready [RQBYADAAMQA=]\r\n", Greeting("* OK ready [RQBYADAAMQA=]")),
+        ("pop3", b"+OK ready\r\n-ERR\r\n", Greeting("+OK ready")),
+        ("ldap", LDAP_OK, None),
+    ],
+)
+def test_how_a_server_introduced_itself_is_told_whatever_came_of_it(
+    protocol: StartTls, said: bytes, greeting: Greeting | None
+) -> None:
+    assert introduced(protocol, said) == greeting
 
 
 def test_an_ipv6_address_is_a_tagged_literal(monkeypatch: pytest.MonkeyPatch) -> None:

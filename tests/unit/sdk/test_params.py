@@ -4,11 +4,20 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AnyUrl, Field, field_validator, model_validator
+from pydantic import AnyUrl, Field, SecretStr, field_validator, model_validator
 
 from certwright.domain.errors import ConfigurationError, InvalidIdentifier
 from certwright.domain.managed import IdentifierField
-from certwright.sdk.params import ExistingFile, Params, credential_field, read_params
+from certwright.sdk.params import (
+    ExistingFile,
+    Params,
+    Token,
+    ZoneName,
+    credential_field,
+    hide_secrets,
+    read_params,
+    secret_names,
+)
 
 CANARY = "hunter2-canary"
 
@@ -154,3 +163,53 @@ def test_a_file_that_cannot_be_read_is_refused(typed: str, said: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         read_params(WithFile, {"ca_file": typed}, "it")
     assert said in "\n".join(refused.value.explain())
+
+
+class WithToken(Params):
+    """A parameter that goes into a header."""
+
+    token: Token
+
+
+def test_a_token_is_secret_and_loses_the_blanks_around_it() -> None:
+    params = read_params(WithToken, {"token": f" {CANARY}\r\n"}, "it")
+    assert params.token.get_secret_value() == CANARY
+    assert CANARY not in repr(params)
+    assert secret_names(WithToken) == ("token",)
+
+
+@pytest.mark.parametrize("typed", ["", " ", f"{CANARY}\r\nX-Other: 1", f"two {CANARY}", f"{CANARY}ü", f"{CANARY}\0"])
+def test_what_cannot_be_a_token_is_refused_and_not_shown(typed: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read_params(WithToken, {"token": typed}, "it")
+    told = "\n".join(refused.value.explain())
+    assert "copy it again" in told
+    assert CANARY not in told
+
+
+class Zoned(Params):
+    """A zone, and a secret."""
+
+    zone: ZoneName = "contoso.com"
+    key: SecretStr | None = None
+
+
+@pytest.mark.parametrize(
+    ("typed", "zone"),
+    [("Contoso.COM.", "contoso.com"), (" bücher.example ", "xn--bcher-kva.example"), ("test", "test")],
+)
+def test_a_zone_is_written_as_the_dns_has_it(typed: str, zone: str) -> None:
+    assert read_params(Zoned, {"zone": typed}, "it").zone == zone
+
+
+@pytest.mark.parametrize("typed", ["", "a..b", "*.contoso.com", "192.0.2.1", "contoso .com"])
+def test_what_is_no_zone_is_refused(typed: str) -> None:
+    with pytest.raises(ConfigurationError):
+        read_params(Zoned, {"zone": typed}, "it")
+
+
+def test_secrets_are_hidden_in_a_strangers_words() -> None:
+    params = Zoned(key=SecretStr("a b/c%\nsecond"))
+    told = "key=a b/c% url=?k=a%20b%2Fc%25&l=a+b%2Fc%25 and a%20b/c%25, second."
+    assert hide_secrets(params, told) == "key=*** url=?k=***&l=*** and ***, ***."
+    assert hide_secrets(Zoned(), told) == told

@@ -2,6 +2,7 @@ import os
 import stat
 import threading
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from certwright.domain.errors import SolverError
 from certwright.domain.identifiers import Identifier
+from certwright.probe import iis
 from certwright.sdk.solver import Challenge
 from certwright.solvers.webroot import Params, Webroot
 from peers.answers import http01, solver_context
@@ -164,6 +166,63 @@ def test_every_name_that_fails_is_told(tmp_path: Path) -> None:
     assert everything(tmp_path) == set()
 
 
+def web_config(root: Path) -> Path:
+    return root / ".well-known" / "acme-challenge" / "web.config"
+
+
+@pytest.mark.parametrize("sign", ["web.config", "Web.Config", "iisstart.htm"])
+def test_in_a_folder_of_iis_a_web_config_lies_beside_the_answers(sign: str, tmp_path: Path) -> None:
+    (tmp_path / sign).touch()
+    webroot = solver(tmp_path)
+    webroot.present([CHALLENGE])
+    settings = ET.parse(web_config(tmp_path)).getroot().find("system.webServer")
+    assert settings is not None
+    assert [child.tag for child in settings] == ["httpRedirect", "staticContent", "handlers"]
+    assert settings.find("staticContent/mimeMap[@fileExtension='.']") is not None
+    webroot.clean_up([CHALLENGE])
+    assert everything(tmp_path) == {sign}
+
+
+def test_elsewhere_there_is_none(tmp_path: Path) -> None:
+    solver(tmp_path).present([CHALLENGE])
+    assert not web_config(tmp_path).exists()
+
+
+@pytest.mark.parametrize("content", ["<configuration />", iis.WEB_CONFIG, "\u00fc"])
+def test_a_web_config_that_is_not_ours_stays(content: str, tmp_path: Path) -> None:
+    (tmp_path / "iisstart.htm").touch()
+    web_config(tmp_path).parent.mkdir(parents=True)
+    web_config(tmp_path).write_text(content)
+    webroot = solver(tmp_path)
+    webroot.present([CHALLENGE])
+    assert web_config(tmp_path).read_text() == content
+    webroot.clean_up([CHALLENGE])
+    assert web_config(tmp_path).read_text() == content
+
+
+def test_the_web_config_stays_until_the_last_answer_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "iisstart.htm").touch()
+    one, two = solver(tmp_path), solver(tmp_path)
+    other = http01("other.contoso.test", "other")
+    one.present([CHALLENGE])
+    two.present([other])
+    one.clean_up([CHALLENGE])
+    assert web_config(tmp_path).exists()
+    two.clean_up([other])
+    one.clean_up([CHALLENGE])
+    assert everything(tmp_path) == {"iisstart.htm"}
+
+
+def test_a_web_config_that_a_crash_left_is_removed_by_the_next_run(tmp_path: Path) -> None:
+    (tmp_path / "iisstart.htm").touch()
+    solver(tmp_path).present([CHALLENGE])
+    answer(tmp_path).unlink()
+    again = solver(tmp_path)
+    again.present([CHALLENGE])
+    again.clean_up([CHALLENGE])
+    assert not web_config(tmp_path).exists()
+
+
 @given(st.text(max_size=30).filter(lambda t: not t.replace("-", "a").replace("_", "a").isalnum() or not t.isascii()))
 def test_a_token_that_is_no_token_touches_no_file(tmp_path_factory: pytest.TempPathFactory, token: str) -> None:
     root = tmp_path_factory.mktemp("root")
@@ -176,11 +235,12 @@ def test_a_token_that_is_no_token_touches_no_file(tmp_path_factory: pytest.TempP
 
 def test_runs_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None:
     errors: list[BaseException] = []
+    (tmp_path / "iisstart.htm").touch()
 
     def run(number: int) -> None:
         challenge = http01("mail.contoso.test", f"token-{number}")
         try:
-            for _ in range(20):
+            for _ in range(50):
                 webroot = solver(tmp_path)
                 webroot.present([challenge])
                 assert answer(tmp_path, challenge.token).read_text() == challenge.key_authorization
@@ -194,6 +254,7 @@ def test_runs_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None
     for thread in threads:
         thread.join()
     assert errors == []
+    assert not web_config(tmp_path).exists()
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from certwright.domain.errors import ConfigurationError
 from certwright.exchange import addresses
 from certwright.exchange.model import SUPPORTED, Service
+from certwright.exchange.settings import Settings
 from certwright.sdk.params import read_params
-from certwright.tasks.exchange import Params
 
 
-def params(**given: Any) -> Params:
-    return read_params(Params, {"servers": "mail01.contoso.test", "credential": "exchange", **given}, "the task")
+def params(**given: Any) -> Settings:
+    values = {"servers": "mail01.contoso.test", "auth": "basic", "credential": "exchange", **given}
+    return read_params(Settings, {name: value for name, value in values.items() if value is not None}, "the task")
 
 
 def complaint(**given: Any) -> str:
@@ -30,9 +31,7 @@ def test_defaults() -> None:
     assert made.hosts == {}
     assert made.chosen is None
     assert made.keep_internal_transport_certificate is None
-    assert {(p.way, p.endpoint.port) for p in made.ports} == {
-        ("IIS", 443), ("SMTP", 25), ("SMTP", 587), ("IMAP", 143), ("IMAPS", 993), ("POP", 110), ("POPS", 995),
-    }  # fmt: skip
+    assert {p.service for p in made.ports} >= {Service.IIS, Service.SMTP, Service.IMAP, Service.POP}
 
 
 @pytest.mark.parametrize("written", ["iis, SMTP", "SMTP,IIS", ["Smtp", "iis"], "smtp iis smtp"])
@@ -62,9 +61,17 @@ def test_other_services_are_refused_with_the_reason(written: object, says: str) 
     assert says in complaint(services=written)
 
 
-@pytest.mark.parametrize("way", ["kerberos", "NTLM", "negotiate", "current"])
-def test_ways_to_sign_in_that_are_still_to_come_say_so(way: str) -> None:
-    assert "comes with the next release" in complaint(auth=way)
+@pytest.mark.parametrize("way", ["kerberos", "NTLM", "negotiate"])
+def test_ways_that_encrypt_by_themselves_go_over_http(way: str) -> None:
+    made = params(auth=way, winrm="http://{server}:5985/wsman")
+    assert made.endpoints == {"mail01.contoso.test": "http://mail01.contoso.test/PowerShell/"}
+    assert made.hosts == {"mail01.contoso.test": "http://mail01.contoso.test:5985/wsman"}
+
+
+def test_who_runs_this_is_the_default_and_has_no_credential() -> None:
+    assert params(auth=None, credential=None).auth == "current"
+    assert "as the user who runs this" in complaint(auth=None)
+    assert "certwright credential add" in complaint(auth="kerberos", credential=None)
 
 
 def test_other_ways_to_sign_in_do_not_exist() -> None:
@@ -157,7 +164,7 @@ def test_what_is_missing_or_too_long_is_named() -> None:
     assert "servers" in complaint(servers="")
     assert "friendly_name" in complaint(friendly_name="x" * 64)
     with pytest.raises(ConfigurationError, match="1 parameter is wrong"):
-        read_params(Params, {"servers": "a"}, "the task")
+        read_params(Settings, {}, "the task")
 
 
 @pytest.mark.parametrize(
@@ -176,3 +183,42 @@ def test_servers_of_one_organisation_exclude_each_other(server: str, url: str, d
 def test_a_server_named_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="is named twice"):
         addresses.servers("mail01, MAIL01")
+
+
+class TestOrderOfServers:
+    """Which servers, which first, and which together."""
+
+    three = "ex01, ex02, ex03"
+
+    def test_all_by_default(self) -> None:
+        made = params(servers=self.three)
+        assert made.chosen_servers == ("ex01", "ex02", "ex03")
+        assert made.chosen_pools == ()
+        assert (made.canary, made.wave_width, made.rollback) == (None, None, "all")
+
+    def test_some_of_them_in_the_order_and_spelling_of_all(self) -> None:
+        made = params(servers=self.three, only="EX03 ex01", pools="ex01+EX02, ex03", canary="EX02")
+        assert made.chosen_canary == "ex02"
+        assert made.chosen_servers == ("ex01", "ex03")
+        assert made.chosen_pools == (("ex01", "ex02"), ("ex03",))
+
+    @pytest.mark.parametrize(
+        ("given", "says"),
+        [
+            ({"only": "ex09"}, "only: 'ex09' is none of the servers"),
+            ({"canary": "ex09"}, "canary: 'ex09' is none"),
+            ({"pools": "ex01+ex09"}, "pools: 'ex09' is none"),
+            ({"pools": "ex01+ex02, EX01"}, "ex01 is in two pools"),
+            ({"wave_width": 0}, "wave_width"),
+            ({"rollback": "none"}, "rollback"),
+            ({"restart_web_site": True}, "give winrm"),
+        ],
+    )
+    def test_what_makes_no_sense_is_named(self, given: dict[str, Any], says: str) -> None:
+        assert says in complaint(servers=self.three, **given)
+
+
+def test_connectors_are_named_by_identities_that_may_hold_spaces_and_commas() -> None:
+    assert params(connectors="Partner, Inc. relay").connectors == ("Partner, Inc. relay",)
+    both = ("To partner", "EX01\\Default Frontend EX01")
+    assert params(connectors=list(both)).connectors == both

@@ -1,5 +1,6 @@
 """Authorizations and challenges (RFC 8555 section 7.5)."""
 
+from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -10,14 +11,22 @@ from certwright.acme_server.identifiers import Identifier
 from certwright.acme_server.messages import Endpoint, Response, json_response, link
 from certwright.acme_server.problem import Problem, malformed, unauthorized
 from certwright.acme_server.resources import Account, Authorization, Challenge, Status, new_token
+from certwright.acme_server.validation import Attempt
+
+_PERSIST = "dns-persist-01"
+_BY_DNS = frozenset({"dns-01", _PERSIST})
 
 
 def challenge_types(context: Context, identifier: Identifier) -> tuple[str, ...]:
-    """The challenges that can prove ``identifier``: RFC 8738 section 7 for addresses, dns-01 for wildcards."""
-    unfit = {"dns-01"} if identifier.type == "ip" else set()
+    """The challenges that can prove ``identifier``: RFC 8738 section 7 for addresses, those by DNS for wildcards."""
+    fit = set(context.config.challenge_types)
+    if identifier.type == "ip":
+        fit -= _BY_DNS
     if identifier.is_wildcard:
-        unfit = {"http-01", "tls-alpn-01"}
-    return tuple(kind for kind in context.config.challenge_types if kind not in unfit)
+        fit &= _BY_DNS
+    if not context.config.caa_identities:
+        fit.discard(_PERSIST)
+    return tuple(kind for kind in context.config.challenge_types if kind in fit)
 
 
 def open_authorization(context: Context, owner: Account, identifier: Identifier) -> Authorization:
@@ -27,7 +36,8 @@ def open_authorization(context: Context, owner: Account, identifier: Identifier)
         valid = context.state.valid_authorization(owner, identifier, now)
         if valid is not None:
             return valid
-    challenges = tuple(Challenge(kind, new_token()) for kind in challenge_types(context, identifier))
+    types = challenge_types(context, identifier)
+    challenges = tuple(Challenge(kind, "" if kind == _PERSIST else new_token()) for kind in types)
     expires = now + context.config.order_lifetime
     opened = Authorization(owner.id, identifier.base, identifier.is_wildcard, expires, challenges)
     context.state.add_authorization(opened)
@@ -47,7 +57,7 @@ def update_authorization(context: Context, call: Call) -> Response:
         "status": read.status,
         "expires": rfc3339(read.expires),
         "identifier": read.identifier.as_json(),
-        "challenges": [_document(context, challenge) for challenge in _told(read)],
+        "challenges": [_document(context, challenge, call.owner) for challenge in _told(read)],
     }
     if read.wildcard:
         document["wildcard"] = True
@@ -62,10 +72,10 @@ def answer_challenge(context: Context, call: Call) -> Response:
     if call.payload is not None and read.status is Status.PENDING and owning.status is Status.PENDING:
         # One answer decides: section 7.1.6 knows no way back to pending.
         read.status = Status.PROCESSING
-        work = partial(_validate, context, owning, read, call.owner.key.thumbprint)
+        work = partial(_validate, context, owning, read, call.owner)
         context.jobs.start(context.config.validation.delay, work)
     up = link(context.url(Endpoint.AUTHORIZATION, owning.id), "up")
-    return json_response(_document(context, read), up, *_retry_after(context, read.status))
+    return json_response(_document(context, read, call.owner), up, *_retry_after(context, read.status))
 
 
 def _own(context: Context, found: Authorization | None, call: Call) -> Authorization:
@@ -85,13 +95,17 @@ def _told(read: Authorization) -> tuple[Challenge, ...]:
     return decided or read.challenges
 
 
-def _document(context: Context, challenge: Challenge) -> dict[str, Any]:
+def _document(context: Context, challenge: Challenge, owner: Account) -> dict[str, Any]:
     document: dict[str, Any] = {
         "type": challenge.type,
         "url": context.url(Endpoint.CHALLENGE, challenge.id),
         "status": challenge.status,
-        "token": challenge.token,
     }
+    if challenge.type == _PERSIST:
+        document["accounturi"] = context.url(Endpoint.ACCOUNT, owner.id)
+        document["issuer-domain-names"] = [identity.lower() for identity in context.config.caa_identities]
+    else:
+        document["token"] = challenge.token
     if challenge.validated is not None:
         document["validated"] = rfc3339(challenge.validated)
     if challenge.error is not None:
@@ -104,12 +118,12 @@ def _retry_after(context: Context, status: Status) -> list[tuple[str, str]]:
     return [("Retry-After", str(context.config.retry_after))] if waits else []
 
 
-def _validate(context: Context, owning: Authorization, challenge: Challenge, thumbprint: str) -> None:
+def _validate(context: Context, owning: Authorization, challenge: Challenge, owner: Account) -> None:
     """Fetch the proof and decide. The lock is not held meanwhile."""
-    key_authorization = f"{challenge.token}.{thumbprint}"
     error: Problem | None = None
+    reusable: timedelta | None = None
     try:
-        context.validator.validate(challenge.type, owning.identifier, challenge.token, key_authorization)
+        reusable = context.validator.validate(_attempt(context, owning, challenge, owner))
     except Problem as problem:
         error = problem
     with context.state.lock:
@@ -122,3 +136,14 @@ def _validate(context: Context, owning: Authorization, challenge: Challenge, thu
         if error is None:
             challenge.validated = now
             owning.expires = now + context.config.authorization_lifetime
+            owning.reusable_until = None if reusable is None else now + reusable
+
+
+def _attempt(context: Context, owning: Authorization, challenge: Challenge, owner: Account) -> Attempt:
+    return Attempt(
+        type=challenge.type,
+        identifier=owning.proves,
+        token=challenge.token,
+        key_authorization=f"{challenge.token}.{owner.key.thumbprint}" if challenge.token else "",
+        account_url=context.url(Endpoint.ACCOUNT, owner.id),
+    )

@@ -14,9 +14,9 @@ from certwright.acme_server.encoding import b64url_decode, rfc3339, rfc3339_deco
 from certwright.acme_server.handlers.authorizations import challenge_types, open_authorization
 from certwright.acme_server.identifiers import Identifier, check_policy, parse_identifier
 from certwright.acme_server.messages import Endpoint, Response, json_response
-from certwright.acme_server.problem import ErrorType, Problem, combine, malformed, unauthorized
+from certwright.acme_server.problem import ErrorType, Problem, combine, malformed, named, unauthorized
 from certwright.acme_server.renewal_info import certificate_identifier
-from certwright.acme_server.resources import Account, IssuedCertificate, Order, Status
+from certwright.acme_server.resources import Account, Authorization, IssuedCertificate, Order, Status
 
 
 def new_order(context: Context, call: Call) -> Response:
@@ -53,16 +53,24 @@ def finalize(context: Context, call: Call) -> Response:
     if request.public_key == call.key.public_key:
         raise Problem(ErrorType.BAD_CSR, "The CSR is refused: its key is the account's.")
     order.status = Status.PROCESSING
-    issue = partial(_issue, context, order, profile, request)
-    if context.config.finalize_delay:
+    stale = [each for each in order.authorizations if each.needs_caa(context.clock())]
+    issue = partial(_issue, context, order, profile, request, stale)
+    if context.config.finalize_delay or stale:
         context.jobs.start(context.config.finalize_delay, issue)
     else:
         issue()
     return _answer(context, order)
 
 
-def _issue(context: Context, order: Order, profile: Profile, request: csr.Request) -> None:
+def _issue(
+    context: Context, order: Order, profile: Profile, request: csr.Request, stale: Sequence[Authorization]
+) -> None:
+    """Issue, unless CAA forbids by now what it allowed when ``stale`` was validated; the lock is not held for that."""
+    problems = [problem for each in stale if (problem := _caa_problem(context, each))]
     with context.state.lock:
+        if problems:
+            order.status, order.error = Status.INVALID, combine(problems)
+            return
         made = context.ca.issue(
             request.public_key,
             order.identifiers,
@@ -84,6 +92,15 @@ def _issue(context: Context, order: Order, profile: Profile, request: csr.Reques
         )
         context.state.add_issued(issued)
         order.certificate_id, order.status = issued.id, Status.VALID
+
+
+def _caa_problem(context: Context, authorization: Authorization) -> Problem | None:
+    account_url = context.url(Endpoint.ACCOUNT, authorization.account_id)
+    try:
+        context.validator.check_caa(authorization.proves, authorization.proof.type, account_url)
+    except Problem as problem:
+        return named(problem, authorization.identifier.as_json())
+    return None
 
 
 def _own(context: Context, call: Call) -> Order:

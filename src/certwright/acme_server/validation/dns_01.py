@@ -14,7 +14,7 @@ def validate(network: Network, deadline: Deadline, name: str, key_authorization:
     """Return if one of the TXT records of ``_acme-challenge.name`` is the right one."""
     owner = f"_acme-challenge.{name}"
     expected = b64url(hashlib.sha256(key_authorization.encode()).digest())
-    found = network.txt(owner, deadline)
+    found, _ = network.txt(owner, deadline)
     if expected in found:
         return
     if not found:

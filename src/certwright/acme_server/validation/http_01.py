@@ -26,7 +26,7 @@ def validate(network: Network, deadline: Deadline, identifier: Identifier, token
     for _ in range(MAX_REDIRECTS + 1):
         status, location, body = _get(network, deadline, url)
         if status in _REDIRECTS:
-            url = _redirected(network, url, location)
+            url = _redirected(network, url, location, identifier)
             continue
         if status != http.client.OK:
             raise unauthorized(f"Invalid response from {url}: HTTP status {status}.")
@@ -88,8 +88,8 @@ def _request(parts: SplitResult) -> bytes:
     return "\r\n".join((*lines, "", "")).encode("ascii")
 
 
-def _redirected(network: Network, url: str, location: str | None) -> str:
-    """The URL a redirect leads to, if a public CA would go there."""
+def _redirected(network: Network, url: str, location: str | None, identifier: Identifier) -> str:
+    """The URL a redirect leads to, if a public CA would go there; no address but the one that is to be proven."""
     refused = f"Invalid redirect from {url}:"
     try:
         target = urljoin(url, location or "")
@@ -101,7 +101,7 @@ def _redirected(network: Network, url: str, location: str | None) -> str:
         raise Problem(ErrorType.CONNECTION, f"{refused} its Location is not a URL.")
     if parts.scheme not in _DEFAULT_PORTS or parts.username is not None:
         raise Problem(ErrorType.CONNECTION, f"{refused} only http and https are followed, got {target}.")
-    if port not in (None, *_ports(network)) or not host or _is_address(host):
+    if port not in (None, *_ports(network)) or not host or (_is_address(host) and host != identifier.value):
         raise Problem(ErrorType.CONNECTION, f"{refused} only names on the ports 80 and 443 are followed, got {target}.")
     return target
 

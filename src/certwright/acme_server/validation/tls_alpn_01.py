@@ -5,9 +5,10 @@ import ipaddress
 import ssl
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from certwright.acme_server.bounded import Deadline
-from certwright.acme_server.identifiers import Identifier
+from certwright.acme_server.identifiers import Identifier, from_general_name
 from certwright.acme_server.problem import ErrorType, Problem, unauthorized
 from certwright.acme_server.validation.network import Network
 
@@ -25,12 +26,22 @@ def validate(network: Network, deadline: Deadline, identifier: Identifier, key_a
         proof = certificate.extensions.get_extension_for_oid(_ACME_IDENTIFIER)
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
         raise unauthorized(f"The certificate presented for {PROTOCOL} lacks what the challenge asks.") from error
-    if names != [identifier.general_name]:
+    if [from_general_name(name) for name in names] != [identifier]:
         raise unauthorized(f"The certificate presented for {PROTOCOL} is not for {identifier.value} alone.")
+    if not _is_self_signed(certificate):
+        raise unauthorized(f"The certificate presented for {PROTOCOL} is not self-signed.")
     expected = _OCTET_STRING + hashlib.sha256(key_authorization.encode()).digest()
     value = proof.value
     if not proof.critical or not isinstance(value, x509.UnrecognizedExtension) or value.value != expected:
         raise unauthorized(f"The certificate presented for {PROTOCOL} holds another proof than expected.")
+
+
+def _is_self_signed(certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _presented(network: Network, deadline: Deadline, identifier: Identifier) -> bytes:

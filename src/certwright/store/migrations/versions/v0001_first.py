@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from certwright.store.columns import NUMBER
+
 revision = "0001"
 down_revision = None
 
@@ -11,7 +13,7 @@ def upgrade() -> None:
     op.create_table(
         "store",
         sa.Column("id", sa.String, nullable=False),
-        sa.Column("created_at", sa.DateTime, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("key_by_master", sa.LargeBinary, nullable=False),
         sa.Column("key_by_recovery", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_store"),
@@ -19,12 +21,12 @@ def upgrade() -> None:
     op.create_table(
         "leases",
         sa.Column("name", sa.String, nullable=False),
-        sa.Column("epoch", sa.Integer, nullable=False),
+        sa.Column("epoch", NUMBER, nullable=False),
         sa.Column("host", sa.String, nullable=False),
-        sa.Column("pid", sa.Integer, nullable=False),
+        sa.Column("pid", NUMBER, nullable=False),
         sa.Column("started", sa.String, nullable=False),
-        sa.Column("since", sa.DateTime, nullable=False),
-        sa.Column("expires_at", sa.DateTime),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("name", name="pk_leases"),
     )
     op.create_table(
@@ -58,14 +60,15 @@ def _managed() -> None:
         sa.Column("id", sa.String, nullable=False),
         sa.Column("title", sa.String, nullable=False),
         sa.Column("issuer", sa.String, nullable=False),
-        sa.Column("revision", sa.Integer, nullable=False),
-        sa.Column("next_action_at", sa.DateTime),
+        sa.Column("revision", NUMBER, nullable=False),
+        sa.Column("next_action_at", sa.DateTime(timezone=True)),
         sa.Column("body", sa.String, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_managed"),
         sa.UniqueConstraint("title", name="uq_managed_title"),
         sa.ForeignKeyConstraint(["issuer"], ["issuers.name"], name="fk_managed_issuer"),
     )
-    op.create_index("ix_managed_due", "managed", ["next_action_at"], sqlite_where=sa.text("next_action_at IS NOT NULL"))
+    scheduled = sa.text("next_action_at IS NOT NULL")
+    op.create_index("ix_managed_due", "managed", ["next_action_at"], sqlite_where=scheduled, postgresql_where=scheduled)
     op.create_index("ix_managed_issuer", "managed", ["issuer"])
     op.create_table(
         "names",
@@ -80,7 +83,7 @@ def _managed() -> None:
 def _issuance() -> None:
     op.create_table(
         "versions",
-        sa.Column("sequence", sa.Integer, primary_key=True),
+        sa.Column("sequence", NUMBER, nullable=False),
         sa.Column("id", sa.String, nullable=False),
         sa.Column("managed_id", sa.String, nullable=False),
         sa.Column("issuer", sa.String, nullable=False),
@@ -88,8 +91,9 @@ def _issuance() -> None:
         sa.Column("key_form", sa.String, nullable=False),
         sa.Column("fingerprint", sa.String, nullable=False),
         sa.Column("order_url", sa.String),
-        sa.Column("issued_at", sa.DateTime, nullable=False),
-        sa.Column("revoked_at", sa.DateTime),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True)),
+        sa.PrimaryKeyConstraint("sequence", name="pk_versions"),
         sa.UniqueConstraint("id", name="uq_versions_id"),
         _owned("versions"),
         sqlite_autoincrement=True,
@@ -102,7 +106,7 @@ def _issuance() -> None:
         sa.Column("fingerprint", sa.String, nullable=False),
         sa.Column("csr", sa.LargeBinary, nullable=False),
         sa.Column("url", sa.String),
-        sa.Column("created_at", sa.DateTime, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("managed_id", name="pk_orders"),
         _owned("orders"),
     )
@@ -110,7 +114,7 @@ def _issuance() -> None:
         "answers",
         sa.Column("token", sa.String, nullable=False),
         sa.Column("key_authorization", sa.String, nullable=False),
-        sa.Column("put_at", sa.DateTime, nullable=False),
+        sa.Column("put_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("token", name="pk_answers"),
     )
     op.create_index("ix_answers_put_at", "answers", ["put_at"])
@@ -119,42 +123,45 @@ def _issuance() -> None:
 def _journal() -> None:
     op.create_table(
         "runs",
-        sa.Column("sequence", sa.Integer, primary_key=True),
+        sa.Column("sequence", NUMBER, nullable=False),
         sa.Column("id", sa.String, nullable=False),
         sa.Column("managed_id", sa.String, nullable=False),
         sa.Column("kind", sa.String, nullable=False),
-        sa.Column("started_at", sa.DateTime, nullable=False),
-        sa.Column("ended_at", sa.DateTime),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True)),
         sa.Column("outcome", sa.String),
         sa.Column("message", sa.String, nullable=False),
+        sa.PrimaryKeyConstraint("sequence", name="pk_runs"),
         sa.UniqueConstraint("id", name="uq_runs_id"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_runs_managed_id", "runs", ["managed_id"])
     op.create_table(
         "entries",
-        sa.Column("sequence", sa.Integer, primary_key=True),
+        sa.Column("sequence", NUMBER, nullable=False),
         sa.Column("run_id", sa.String, nullable=False),
-        sa.Column("at", sa.DateTime, nullable=False),
-        sa.Column("step", sa.Integer, nullable=False),
-        sa.Column("parent", sa.Integer, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("step", NUMBER, nullable=False),
+        sa.Column("parent", NUMBER, nullable=False),
         sa.Column("phase", sa.String, nullable=False),
         sa.Column("title", sa.String, nullable=False),
         sa.Column("outcome", sa.String),
         sa.Column("detail", sa.String, nullable=False),
+        sa.PrimaryKeyConstraint("sequence", name="pk_entries"),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_entries_run_id", ondelete="CASCADE"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_entries_run_id", "entries", ["run_id"])
     op.create_table(
         "events",
-        sa.Column("sequence", sa.Integer, primary_key=True),
+        sa.Column("sequence", NUMBER, nullable=False),
         sa.Column("kind", sa.String, nullable=False),
         sa.Column("managed_id", sa.String, nullable=False),
-        sa.Column("at", sa.DateTime, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("message", sa.String, nullable=False),
         sa.Column("run_id", sa.String),
         sa.Column("version_id", sa.String),
+        sa.PrimaryKeyConstraint("sequence", name="pk_events"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_events_managed_id", "events", ["managed_id"])

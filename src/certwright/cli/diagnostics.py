@@ -1,0 +1,41 @@
+"""`certwright diagnostics`: what somebody needs who is to say what is wrong, in one file without secrets."""
+
+import io
+from pathlib import Path
+from typing import Annotated
+from zipfile import ZIP_DEFLATED, ZipFile
+
+import typer
+
+from certwright.cli.files import check_new, write_new
+from certwright.cli.session import Session, command
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "diagnostics")(diagnostics)
+
+
+def diagnostics(
+    session: Session,
+    to: Annotated[Path, typer.Option("--to", metavar="FILE.zip", help="The new file.")],
+    pseudonyms: Annotated[
+        bool, typer.Option("--pseudonyms", help="Replace names of hosts, domains and people by made-up ones.")
+    ] = False,
+) -> None:
+    """Collect versions, settings, state, journals and logs in one file, without secrets."""
+    from certwright.engine.diagnostics import collect  # noqa: PLC0415 - loads the store
+
+    check_new(to)
+    files = collect(session.engine, session.settings, pseudonyms=pseudonyms)
+    made = io.BytesIO()
+    with ZipFile(made, "w", ZIP_DEFLATED) as bundle:
+        for name, text in files.items():
+            bundle.writestr(name, text)
+    write_new(to, made.getvalue())
+    names = "Names in it are made up" if pseudonyms else "Names of hosts and certificates in it are real"
+    session.say(
+        f"{len(files)} files are in {to}. {names}; secrets were removed. Look through it before you send it.",
+        file=str(to),
+        files=sorted(files),
+    )

@@ -1,0 +1,72 @@
+"""`certwright serve`: renews and deploys by itself."""
+
+import logging
+import sys
+from dataclasses import replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from certwright.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from certwright.engine.context import Engine
+
+
+class LogFormat(StrEnum):
+    """How lines are written to standard error."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "serve")(serve)
+
+
+def serve(
+    session: Session,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many certificates at the same time.")] = 4,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS:PORT",
+            envvar="CERTWRIGHT_LISTEN",
+            help="Tell health and metrics over HTTP there, on loopback [default: nowhere].",
+        ),
+    ] = None,
+    log_format: Annotated[
+        LogFormat,
+        typer.Option(
+            envvar="CERTWRIGHT_LOG_FORMAT", help="What is written to standard error: lines for people, or JSON."
+        ),
+    ] = LogFormat.TEXT,
+) -> None:
+    """Renew and deploy whatever is due, until it is stopped; this is what runs as a service.
+
+    One on a data folder, or one on each node of a shared store; every other command works beside it. Killed at any
+    moment, the next one goes on.
+    """
+    from certwright.probe import Endpoint  # noqa: PLC0415 - as below
+    from certwright.server.service import serve as run  # noqa: PLC0415 - loads the store
+
+    at = Endpoint.parse(listen) if listen else None
+    engine = _logged(session.engine, log_format)
+    run(engine, workers, session.settings.data_folder / "backups", at)
+    session.say("The service has ended.")
+
+
+def _logged(engine: "Engine", form: LogFormat) -> "Engine":
+    """The engine, what it logs going to standard error; as JSON, so do the journals that people see as progress."""
+    from certwright.engine import logs  # noqa: PLC0415 - loads the store
+
+    lines = logging.StreamHandler(sys.stderr)
+    logging.getLogger("certwright").addHandler(lines)
+    if form is LogFormat.TEXT:
+        lines.setFormatter(logs.Lines("%(asctime)s %(message)s", "%H:%M:%S"))
+        return engine
+    lines.setFormatter(logs.JsonLines())
+    logs.log_entries(lines)
+    return replace(engine, listen=logs.log_entry)

@@ -1,0 +1,253 @@
+"""Rate limits as token buckets, as authorities keep them: what a request takes, and when there is room for it. Pure.
+
+A bucket that holds `most` tokens gets one back every `refill`. All that there is to remember of it is the moment at
+which it will be full again (the generic cell rate algorithm): each token taken puts that moment off by one refill.
+In any span of time no more than `most` tokens and one for each refill in that span can be taken.
+"""
+
+import hashlib
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from certwright.domain.identifiers import Identifier, IdentifierType, registered_domain
+
+_IPV6_PREFIX = 64
+_NONE = timedelta()
+
+
+class Scope(StrEnum):
+    """What a limit counts."""
+
+    ACCOUNTS = "new-accounts"
+    ORDERS = "orders"
+    DOMAIN = "registered-domain"
+    NAMES = "exact-names"
+    FAILURES = "failed-validations"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`most` of a kind `within` a time. `blamed` are the authority's words by which a refusal names this limit."""
+
+    scope: Scope
+    most: int
+    within: timedelta
+    blamed: str = ""
+
+    @property
+    def refill(self) -> timedelta:
+        """The time after which one token comes back; rounded up, so never sooner than the authority's."""
+        return -(-self.within // self.most)
+
+    @property
+    def span(self) -> timedelta:
+        """From empty to full."""
+        return self.refill * self.most
+
+    def words(self, subject: str) -> str:
+        """What is limited, for a sentence: "50 certificates for names in contoso.com within 7 days"."""
+        what = {
+            Scope.ACCOUNTS: "new accounts",
+            Scope.ORDERS: "orders of one account",
+            Scope.DOMAIN: f"certificates for names in {subject}",
+            Scope.NAMES: "certificates for exactly these names",
+            Scope.FAILURES: f"failed validations of {subject}",
+        }
+        return f"{self.most} {what[self.scope]} within {span_in_words(self.within)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """How much of a limit is left: full again at `full_at`, and shut until `shut_until` if the authority said so."""
+
+    full_at: datetime
+    shut_until: datetime | None = None
+
+    def ready(self, limit: Limit | None, now: datetime, tokens: int = 1) -> datetime:
+        """When the last of so many tokens can be taken, each as soon as it is there; `now` if all of them can be now.
+
+        Without a limit, only whether it is shut.
+        """
+        opened = max(now, self.shut_until or now)
+        if limit is None:
+            return opened
+        return max(opened, max(self.full_at, opened) + limit.refill * tokens - limit.span)
+
+    def take(self, limit: Limit, now: datetime) -> "Bucket":
+        """With one token less; one that is empty stays so."""
+        return replace(self, full_at=min(max(self.full_at, now) + limit.refill, now + limit.span))
+
+    def give_back(self, limit: Limit) -> "Bucket":
+        """With one token more, which was taken for nothing."""
+        return replace(self, full_at=self.full_at - limit.refill)
+
+    def shut(self, until: datetime) -> "Bucket":
+        """Shut until then, and not opened any sooner than it was to be."""
+        return replace(self, shut_until=max(until, self.shut_until or until))
+
+    def left(self, limit: Limit, now: datetime) -> int:
+        """The whole tokens that are there."""
+        return limit.most + min(_NONE, now - self.full_at) // limit.refill
+
+    def is_idle(self, now: datetime) -> bool:
+        """Whether it says nothing any more: full and open."""
+        return self.full_at <= now and (self.shut_until or now) <= now
+
+
+class Key(NamedTuple):
+    """Which bucket: the authority by its name or directory, what is counted, and of what."""
+
+    authority: str
+    scope: Scope
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a request does to one bucket: it `takes` a token or only needs one to be there.
+
+    Where no `limit` is known, it only minds that the authority has shut the bucket.
+    """
+
+    key: Key
+    limit: Limit | None
+    takes: bool = True
+
+
+class Kind(StrEnum):
+    """What a request is to the authority, which counts some of them less."""
+
+    NEW = "new"
+    SAME_NAMES = "same-names"
+    """It had a certificate for exactly these names before."""
+    REPLACEMENT = "replacement"
+    """A renewal that names its predecessor (RFC 9773 section 5)."""
+
+
+_COUNTED = {
+    Kind.NEW: (Scope.ORDERS, Scope.DOMAIN, Scope.NAMES, Scope.FAILURES),
+    Kind.SAME_NAMES: (Scope.NAMES, Scope.FAILURES),
+    Kind.REPLACEMENT: (),
+}
+
+
+def charges(
+    limits: Iterable[Limit], authority: str, account: str, identifiers: Sequence[Identifier], kind: Kind
+) -> Iterator[Charge]:
+    """What an order of this `account` does to each bucket it meets."""
+    known = {limit.scope: limit for limit in limits if limit.scope in _COUNTED[kind]}
+    subjects: dict[Scope, Iterable[str]] = {
+        Scope.ORDERS: (account,),
+        Scope.DOMAIN: map(_counted_as, identifiers),  # not called in vain: the list of public suffixes is long to read
+        Scope.NAMES: (name_set(identifiers),),
+        Scope.FAILURES: (_failures_of(account, i.base) for i in identifiers),
+    }
+    for scope, found in subjects.items():
+        if scope in known or scope is Scope.NAMES:
+            for subject in dict.fromkeys(found):
+                yield Charge(Key(authority, scope, subject), known.get(scope), takes=scope is not Scope.FAILURES)
+
+
+def failures(limits: Iterable[Limit], authority: str, account: str, names: Iterable[str]) -> list[Charge]:
+    """What it takes that the authority did not find the proofs of these names."""
+    known = [limit for limit in limits if limit.scope is Scope.FAILURES]
+    subjects = dict.fromkeys(_failures_of(account, name) for name in names)
+    return [Charge(Key(authority, limit.scope, subject), limit) for limit in known for subject in subjects]
+
+
+def _failures_of(account: str, name: str) -> str:
+    """They are counted for each account by itself."""
+    return f"{name} ({account})"
+
+
+def name_set(identifiers: Iterable[Identifier]) -> str:
+    """A set of names, whatever its order, short enough for a key and a table."""
+    names = sorted(str(i) for i in identifiers)
+    digest = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
+    return f"{names[0]} and {len(names) - 1} more ({digest})"
+
+
+def _counted_as(identifier: Identifier) -> str:
+    """As Let's Encrypt counts certificates: by registered domain, IPv4 address, or IPv6 network of 64 bits."""
+    if identifier.type is IdentifierType.DNS:
+        return registered_domain(identifier)
+    if ":" in identifier.value:
+        return str(ipaddress.ip_network(f"{identifier.value}/{_IPV6_PREFIX}", strict=False))
+    return identifier.value
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A request must wait: until when, and why, in words that follow the authority's name."""
+
+    until: datetime
+    reason: str
+
+
+Buckets = Mapping[Key, Bucket]
+
+
+def hold(asked: Iterable[Charge], buckets: Buckets, now: datetime) -> Hold | None:
+    """What keeps a request waiting longest, if anything does."""
+    holds = [Hold(ready, _reason(charge, bucket, now)) for charge, bucket, ready in _readiness(asked, buckets, now)]
+    return max((h for h in holds if h.until > now), key=lambda h: h.until, default=None)
+
+
+def _readiness(asked: Iterable[Charge], buckets: Buckets, now: datetime) -> Iterator[tuple[Charge, Bucket, datetime]]:
+    for charge in asked:
+        if bucket := buckets.get(charge.key):
+            yield charge, bucket, bucket.ready(charge.limit, now)
+
+
+def _reason(charge: Charge, bucket: Bucket, now: datetime) -> str:
+    if bucket.shut_until and bucket.shut_until > now:
+        return "refused with a rate limit and said when to ask again"
+    return f"allows {charge.limit.words(charge.key.subject)}, and they are used up" if charge.limit else ""
+
+
+def taken(asked: Iterable[Charge], buckets: Buckets, now: datetime) -> dict[Key, Bucket]:
+    """The buckets after a request that nothing holds."""
+    return {c.key: buckets.get(c.key, Bucket(now)).take(c.limit, now) for c in asked if c.takes and c.limit}
+
+
+def given_back(asked: Iterable[Charge], buckets: Buckets) -> dict[Key, Bucket]:
+    """The buckets after a request that came to no certificate: the order counts, certificates do not."""
+    spared = (Scope.DOMAIN, Scope.NAMES)
+    return {
+        c.key: bucket.give_back(c.limit)
+        for c in asked
+        if c.takes and c.limit and c.key.scope in spared and (bucket := buckets.get(c.key))
+    }
+
+
+def blamed(asked: Sequence[Charge], words: str) -> list[Key]:
+    """The buckets that a refusal speaks of.
+
+    What names no known limit is taken to be about exactly these names: too little rather than too much is shut.
+    """
+    found = [c for c in asked if c.limit and c.limit.blamed and c.limit.blamed in words]
+    named = [c.key for c in found if c.key.scope in (Scope.ORDERS, Scope.NAMES) or _quoted(c.key.subject) in words]
+    return named or [c.key for c in asked if c.key.scope is Scope.NAMES]
+
+
+def _quoted(subject: str) -> str:
+    return f'"{subject.partition(" ")[0]}"'
+
+
+def span_in_words(span: timedelta) -> str:
+    """In the largest unit that is not split: 7 days, 3 hours, 12 minutes."""
+    for seconds, unit in ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        count, rest = divmod(round(span.total_seconds()), seconds)
+        if count and not rest:
+            return f"{count} {unit}s" if count > 1 else f"{'an' if unit == 'hour' else 'a'} {unit}"
+    return "no time"
+
+
+def moment_in_words(moment: datetime) -> str:
+    """A moment as all our sentences write it, rounded up to a minute."""
+    whole = moment.astimezone(UTC) + timedelta(minutes=1) - timedelta(microseconds=1)
+    return f"{whole:%a %Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,134 @@
+"""Credentials: those of DNS services are stored once they work, and tried out; all are removed cleanly."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from certwright.domain.errors import ConfigurationError
+from certwright.domain.identifiers import Identifier, IdentifierType
+from certwright.domain.validation import Validation
+from certwright.engine import catalog, dns
+from certwright.engine.context import ActiveRun, Engine
+from certwright.engine.solving import answered, solver
+from certwright.engine.written import clear_credential, cleared
+from certwright.sdk.params import read_params, secrets_of, without_secrets
+from certwright.sdk.solver import Challenge
+from certwright.store import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class DnsKind:
+    """A DNS provider that credentials can be for: its name, a sentence, and why it cannot be used here, if so."""
+
+    name: str
+    sentence: str
+    unavailable: str = ""
+
+
+def dns_kinds() -> Iterator[DnsKind]:
+    """All DNS providers by name, also those that stand together in one plugin module."""
+    for name in sorted(catalog.names("dns")):
+        try:
+            members = catalog.members("dns", name)
+            for member, missing in (members or {"": ""}).items():
+                found = catalog.plugin("dns", f"{name}:{member}" if members else name)
+                yield DnsKind(found.name, _first_sentence(found.page), missing and f"Install {missing}.")
+        except ConfigurationError as error:
+            yield DnsKind(name, error.message, error.hint)
+
+
+def _first_sentence(page: str) -> str:
+    return " ".join(page.split("\n\n", maxsplit=1)[0].split())
+
+
+def store_credential(engine: Engine, kind: str, name: str, values: Mapping[str, Any], *, checked: bool) -> str:
+    """Keep a DNS provider's parameters as the credential `name`, in place of the one of that name.
+
+    Args:
+        engine: what to work with.
+        kind: the provider.
+        name: what it is called.
+        values: the parameters, secret ones included.
+        checked: whether to sign in with them first; nothing is stored if that fails.
+
+    Returns:
+        What was seen, in one sentence; empty if it was not looked.
+
+    Raises:
+        ConfigurationError: if a parameter is wrong, or the name is taken by a provider or a credential of another kind.
+        SolverError, Unreachable: if signing in fails.
+    """
+    dns.check_name(name)
+    found = catalog.plugin("dns", kind)
+    params = read_params(found.params, dict(values), f"the DNS provider {kind!r}")
+    journal = ActiveRun.unrecorded(engine).journal
+    provider = found.cls(params, dns.context(engine, name, journal))
+    seen = ""
+    if checked:
+        with journal.step(f"Sign in with {name}"):
+            seen = provider.check()
+    with engine.store.write() as unit:
+        unit.credentials.add_typed("dns", kind, name, without_secrets(params), secrets_of(params))
+    return seen
+
+
+def try_credential(engine: Engine, name: str, domain: str | None) -> str:
+    """Sign in; with a `domain`, write a random record as a request for it would, see it everywhere, and remove it.
+
+    Returns:
+        What was seen, in a few words.
+
+    Raises:
+        LeaseHeld: if it is being tried already.
+        CertwrightError: with what does not work, and what to do.
+    """
+    identifier = Identifier.parse(domain) if domain else None
+    if identifier and identifier.type is IdentifierType.IP:
+        raise ConfigurationError(
+            f"{identifier} is an address, and DNS proves names alone.",
+            hint="Give a domain that the DNS service keeps, such as contoso.com.",
+        )
+    with _lease(engine, name) as lease:
+        run = ActiveRun.unrecorded(engine, lease)
+        with cleared(engine, run):
+            return _try(engine, name, identifier, run)
+
+
+def _try(engine: Engine, name: str, identifier: Identifier | None, run: ActiveRun) -> str:
+    provider = dns.provider(engine, name, run.journal)
+    with run.journal.step(f"Sign in with {name}"):
+        seen = provider.check()
+    if identifier is None:
+        return seen
+    if provider.by_hand:
+        return f"{seen} A person makes them anew for each request, so there is nothing to try out."
+    token = secrets.token_urlsafe(32)
+    challenge = Challenge(identifier, "dns-01", token, f"{token}.{secrets.token_urlsafe(32)}")
+    validation = Validation(challenge="dns-01", solver="dns", params={"credential": name})
+    again = f"certwright credential test {name} {identifier}"
+    with answered([(solver(engine, validation, run, again=again), [challenge])], run.journal):
+        pass
+    return f"{seen} A record for {identifier.unicode} was written, seen on every server of its zone, and removed."
+
+
+def remove_credential(engine: Engine, name: str) -> None:
+    """Forget a credential that nothing uses; the records that were written with it and are left are removed first.
+
+    Raises:
+        NotFound: if there is none of that name.
+        ConfigurationError: if it is used; the users are named.
+        LeaseHeld: if a run works with it.
+    """
+    with engine.store.read() as unit:
+        unit.credentials.check_unused(name)
+    with _lease(engine, name) as lease:
+        clear_credential(engine, name, ActiveRun.unrecorded(engine, lease))
+        with engine.store.write(lease) as unit:
+            unit.credentials.remove(name)
+
+
+def _lease(engine: Engine, name: str) -> AbstractContextManager[Lease]:
+    """Exclusive work on one credential."""
+    return engine.store.lease(f"credential:{name}")

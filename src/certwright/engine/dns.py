@@ -1,0 +1,116 @@
+"""DNS providers: made from stored credentials, and tried out."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from certwright.domain.errors import ConfigurationError, LeaseHeld
+from certwright.engine import catalog
+from certwright.engine.context import Engine
+from certwright.engine.outbound import proxy_for
+from certwright.sdk.dns import DnsContext, DnsProvider
+from certwright.sdk.journal import Journal
+from certwright.sdk.params import read_params
+from certwright.store import UnitOfWork
+
+_SECONDS = 180  # an API that hangs is given up sooner
+_PAUSE = 0.1
+
+
+def provider(engine: Engine, name: str, journal: Journal) -> DnsProvider[Any]:
+    """The DNS provider of the stored credential `name`, or the provider of that name if it needs no parameters.
+
+    Raises:
+        ConfigurationError: if there is neither, or its parameters do not fit (any more).
+    """
+    kind, values = _stored(engine, name)
+    found = catalog.plugin("dns", kind)
+    params = read_params(found.params, values, f"the credential {name!r}")
+    made: DnsProvider[Any] = found.cls(params, context(engine, name, journal))
+    return made
+
+
+def context(engine: Engine, name: str, journal: Journal) -> DnsContext:
+    """What the DNS provider of the credential `name` works with."""
+    memory = SealedMemory(engine, name)
+    return DnsContext(
+        name,
+        journal,
+        memory,
+        engine.now,
+        engine.script_folders,
+        lambda: _alone(engine, name),
+        proxy_for(engine),
+    )
+
+
+@contextmanager
+def _alone(engine: Engine, name: str) -> Iterator[None]:
+    """What only one run at a time may do with the credential `name`; the others wait for it.
+
+    Raises:
+        LeaseHeld: if that takes too long.
+    """
+    end = time.monotonic() + _SECONDS
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(engine.store.lease(f"registration:{name}"))
+                break
+            except LeaseHeld:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(_PAUSE)
+        yield
+
+
+def is_known(unit: UnitOfWork, name: str) -> bool:
+    """Whether `name` is a stored credential, or a provider that needs no parameters."""
+    return name in unit.credentials.names() or _needs_none(name)
+
+
+def check_name(name: str) -> None:
+    """Refuse the name of a provider that needs no parameters: a credential of that name would take its place.
+
+    Raises:
+        ConfigurationError: with what to do.
+    """
+    if _needs_none(name):
+        raise ConfigurationError(
+            f"{name!r} is the name of a DNS provider that needs no credential.",
+            hint=f"Choose another name, such as my-{name}.",
+        )
+
+
+def _stored(engine: Engine, name: str) -> tuple[str, dict[str, Any]]:
+    with engine.store.read() as unit:
+        if name not in unit.credentials.names() and _needs_none(name):
+            return name, {}
+        return unit.credentials.typed("dns", name)
+
+
+def _needs_none(name: str) -> bool:
+    if name not in catalog.names("dns"):
+        return False
+    return not any(field.is_required() for field in catalog.plugin("dns", name).params.model_fields.values())
+
+
+class SealedMemory:
+    """What a DNS provider remembers for its credential, encrypted."""
+
+    def __init__(self, engine: Engine, credential: str) -> None:
+        self._engine = engine
+        self._owner = f"dns:{credential}"
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """What was put last."""
+        with self._engine.store.read() as unit:
+            value = unit.secrets.find(f"{self._owner}:{key}")
+        return default if value is None else json.loads(value)
+
+    def put(self, key: str, value: Any) -> None:
+        """Store `value` durably."""
+        with self._engine.store.write() as unit:
+            unit.secrets.put(f"{self._owner}:{key}", json.dumps(value).encode())

@@ -1,0 +1,224 @@
+"""The state of a whole organisation: overview, diagnosis, rights, and what a person acknowledged."""
+
+import shlex
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+from certwright.domain.certificates import CertificateFacts
+from certwright.domain.deployment import Finding, Inspection, ServedRow, Severity, Verdict
+from certwright.domain.errors import ConfigurationError, DeploymentError, Unreachable
+from certwright.domain.managed import ManagedCertificate, TaskSettings
+from certwright.domain.runs import Stage
+from certwright.engine.context import Engine
+from certwright.engine.exchange.discovery import Discovered, discover, last_seen
+from certwright.engine.exchange.names import resolves
+from certwright.engine.exchange.reach import KIND, last_record, progress, put_record
+from certwright.engine.material import version_facts
+from certwright.engine.task import TaskMemory, make_task
+from certwright.engine.windows import held
+from certwright.exchange.account import Job, MissingRight, missing_rights
+from certwright.exchange.connection import Connection
+from certwright.exchange.deployment import memory
+from certwright.exchange.deployment.situation import Situation, replaced
+from certwright.exchange.deployment.wish import Wish
+from certwright.exchange.judgement import drift
+from certwright.exchange.judgement.doctor import Diagnosis, examine
+from certwright.exchange.judgement.status import Overview, whole
+from certwright.exchange.settings import Settings
+from certwright.exchange.snapshot import Snapshot
+from certwright.exchange.steps import steps
+from certwright.exchange.verification import ports, verify
+from certwright.sdk.params import read_params
+from certwright.store import UnitOfWork
+
+DOCTOR, ACKNOWLEDGED = "doctor", "acknowledged"
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What we deploy to an organisation: a managed certificate, its task there, and the versions, newest first.
+
+    `inspection` is what the task sees now; None if nothing was issued yet, or it cannot be looked at. `undeployed`
+    tells in words why the newest version is not in use everywhere, empty if it is: before, it judges no port.
+    """
+
+    managed: ManagedCertificate
+    task: TaskSettings
+    versions: tuple[CertificateFacts, ...]
+    public: bool
+    inspection: Inspection | None
+    undeployed: str
+
+
+def status(engine: Engine, connection: Connection) -> Overview:
+    """Per server: certificates, services, connectors, expiry and drift; and what differs elsewhere; read now."""
+    snapshot = discover(engine, connection).snapshot
+    ours = deployed_to(engine, connection)
+    return whole(snapshot, engine.now(), _titles(ours), (*_drift(ours), *_waiting(ours)))
+
+
+def doctor(engine: Engine, connection: Connection) -> Diagnosis:
+    """Examine the whole organisation; nothing is changed. That it passed is remembered: unattended work needs it."""
+    snapshot = discover(engine, connection).snapshot
+    ours = deployed_to(engine, connection)
+    issued = next((one for one in ours if one.versions), None)
+    with progress(engine).step("Look at the ports, look the names up"):
+        found = examine(
+            snapshot,
+            engine.now(),
+            wish=_wish(engine, issued, snapshot) if issued else None,
+            rows=_rows(engine, snapshot, ours),
+            resolve=cache(resolves),
+            ours=_titles(ours),
+            drift=(*_drift(ours), *_waiting(ours)),
+            certificate=shlex.quote(issued.managed.title) if issued else "CERT",
+            acknowledged=acknowledged(engine, connection),
+            public=issued is None or issued.public,
+        )
+    told = {"passed": found.passed, "findings": [f.model_dump(mode="json") for f in found.findings]}
+    put_record(engine, connection, DOCTOR, told, snapshot)
+    return found
+
+
+def rights(engine: Engine, connection: Connection, jobs: Sequence[Job]) -> tuple[Discovered, tuple[MissingRight, ...]]:
+    """What the account lacks for these jobs, by what its session offers."""
+    seen = discover(engine, connection)
+    return seen, missing_rights(seen.snapshot.rights, jobs)
+
+
+def acknowledge(engine: Engine, connection: Connection, connectors: Collection[str]) -> frozenset[str]:
+    """Remember that these connectors may present a certificate without client authentication.
+
+    Returns:
+        All connectors that are acknowledged now.
+
+    Raises:
+        ConfigurationError: if there is no send connector of such a name, by what was seen last.
+    """
+    seen = last_seen(engine, connection) or discover(engine, connection).snapshot
+    known = acknowledged(engine, connection) | {_send_connector(seen, named) for named in connectors}
+    put_record(engine, connection, ACKNOWLEDGED, sorted(known), seen)
+    return known
+
+
+def _send_connector(seen: Snapshot, named: str) -> str:
+    """The identity of the send connector that a person means."""
+    there = seen.send_connectors or ()
+    for connector in there:
+        if named.lower() in (connector.identity.lower(), connector.name.lower()):
+            return connector.identity or connector.name
+    raise ConfigurationError(
+        f"There is no send connector {named!r}; there are: {', '.join(repr(c.name) for c in there) or 'none'}.",
+        hint="Write it as `certwright exchange plan` does. If it is new: certwright exchange discover",
+    )
+
+
+def acknowledged(engine: Engine, connection: Connection) -> frozenset[str]:
+    """The connectors that a person has acknowledged."""
+    return frozenset(last_record(engine, connection, ACKNOWLEDGED) or ())
+
+
+def deployed_to(engine: Engine, connection: Connection) -> list[Ours]:
+    """What has a task for this organisation."""
+    found = []
+    with engine.store.read() as unit:
+        for managed in unit.managed.list():
+            tasks = [task for task in managed.tasks if task.kind == KIND and _is_there(task, connection)]
+            for task in tasks:
+                versions = tuple(version_facts(v) for v in unit.versions.list(managed.id))
+                public = not unit.issuers.get(managed.issuer).capabilities.internal_names
+                undeployed = _undeployed(engine, unit, managed, task)
+                found.append(Ours(managed, task, versions, public, None, undeployed))
+    return [replace(one, inspection=_inspect(engine, one)) for one in found]
+
+
+def _undeployed(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, task: TaskSettings) -> str:
+    version, state = unit.managed.current(managed.id), unit.deployments.get(task.id)
+    if version is None or state is None or state.version_id != version.id or state.stage is Stage.NEW:
+        waits = next((waiting.message for waiting in held(engine, unit, managed) if waiting.task.id == task.id), "")
+        return f"the newest certificate is not deployed yet, so ports serve what they did. {waits}".rstrip()
+    if state.stage is Stage.DEPLOYED:
+        return ""
+    return f"its deployment is not finished ({state.stage}). {state.message.partition(chr(10))[0]}".rstrip()
+
+
+def _is_there(task: TaskSettings, connection: Connection) -> bool:
+    theirs = read_params(Settings, task.params, f"the task {task.title!r}").organisations
+    return bool(set(theirs) & set(connection.organisations))
+
+
+def _inspect(engine: Engine, ours: Ours) -> Inspection | None:
+    with engine.store.read() as unit:
+        version = unit.managed.current(ours.managed.id)
+    if version is None:
+        return None
+    task = make_task(engine, ours.managed, version, ours.task, progress(engine), (), attended=True)
+    try:
+        return task.inspect()
+    except (Unreachable, DeploymentError):
+        return None
+
+
+def _titles(ours: Iterable[Ours]) -> dict[str, str]:
+    return {facts.thumbprint: one.managed.title for one in ours for facts in one.versions}
+
+
+def _drift(ours: Iterable[Ours]) -> tuple[Finding, ...]:
+    return tuple(finding for one in ours if one.inspection for finding in one.inspection.findings)
+
+
+def _waiting(ours: Iterable[Ours]) -> tuple[Finding, ...]:
+    """That a version was issued and is not in use everywhere: one line, however many ports serve another one."""
+    return tuple(
+        Finding(
+            check="not-deployed",
+            severity=Severity.NOTE,
+            subject=one.managed.title,
+            message=f"{one.managed.title}: {one.undeployed}",
+            remedy=steps("To deploy it, begin with:", f"certwright exchange plan {shlex.quote(one.managed.title)}"),
+        )
+        for one in ours
+        if one.versions and one.undeployed
+    )
+
+
+def _wish(engine: Engine, ours: Ours, snapshot: Snapshot) -> Wish:
+    """What the task wants, with all that it would replace: the first time what the web sites use."""
+    current, *older = ours.versions
+    remembered = TaskMemory(engine, ours.task.id, ())
+    settings = _settings(ours)
+    states = {name: snapshot.state(name) for name in settings.chosen_servers}
+    wish = Wish(
+        facts=current,
+        predecessors=tuple(f.thumbprint for f in older),
+        services=settings.chosen,
+        connectors=settings.connectors,
+        servers=tuple(state.server if state else name for name, state in states.items()),
+        last=drift.kept(remembered),
+    )
+    situation = Situation(snapshot, web_sites=memory.web_sites(remembered))
+    return replace(wish, predecessors=replaced(situation, wish))
+
+
+def _rows(engine: Engine, snapshot: Snapshot, ours: Iterable[Ours]) -> tuple[ServedRow, ...]:
+    """What the ports of the tasks serve, or, if there is no task, the standard ones of every server."""
+    seen = ((one, row) for one in ours if one.inspection for row in one.inspection.rows)
+    if rows := tuple(_unjudged(row) if one.undeployed else row for one, row in seen):
+        return rows
+    for one in ours:
+        if chosen := _settings(one).ports:
+            asked = one.managed.identifiers[0].value.replace("*", "mail", 1)
+            return verify.baseline(ports.look(chosen, asked), engine.now())
+    servers = [state.info.fqdn or state.server for state in snapshot.servers]
+    return verify.baseline(ports.look(ports.standard(servers), servers[0]), engine.now())
+
+
+def _unjudged(row: ServedRow) -> ServedRow:
+    """A port that serves what it did, because nothing was deployed yet."""
+    is_stale = row.verdict is Verdict.STALE
+    return row.model_copy(update={"verdict": Verdict.NOT_VERIFIED, "detail": ""}) if is_stale else row
+
+
+def _settings(ours: Ours) -> Settings:
+    return read_params(Settings, ours.task.params, f"the task {ours.task.title!r}")

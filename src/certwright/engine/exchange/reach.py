@@ -1,0 +1,145 @@
+"""Which organisation is meant, and how it is reached."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from certwright.domain.errors import ConfigurationError
+from certwright.domain.managed import ManagedCertificate, TaskSettings
+from certwright.engine.context import Engine
+from certwright.engine.journal import RunJournal
+from certwright.exchange import addresses
+from certwright.exchange.access.organisation import Organisation, connect
+from certwright.exchange.connection import Connection
+from certwright.exchange.snapshot import Snapshot
+from certwright.sdk.context import Credential
+from certwright.sdk.journal import Journal
+from certwright.sdk.params import read_params
+
+KIND = "exchange"
+_SUBJECT, _RECORD = "exchange", "connection"
+
+
+def reach(engine: Engine, given: Mapping[str, Any]) -> Connection:
+    """The connection that was described; what is left out is as it was when the organisation was reached last.
+
+    Raises:
+        ConfigurationError: if a parameter is wrong, or no or several organisations are known.
+    """
+    return read_params(Connection, described(engine, given), "the connection to Exchange")
+
+
+def described(engine: Engine, given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given`, which may hold more than a connection, with what is remembered of the organisation that it means.
+
+    That is the one that a server alone names, or, where no server is named, the one that is known. A server with more
+    than its name is a new description.
+
+    Raises:
+        ConfigurationError: if no server is named, and no or several organisations are known.
+    """
+    known = organisations(engine)
+    if "servers" in given:
+        named = set(map(str.lower, given["servers"]))
+        meant = [c for one in known for c in one.values() if named <= set(map(str.lower, c.servers))]
+        is_new = not meant or set(given) & set(Connection.model_fields) != {"servers"}
+        return dict(given) if is_new else {**given, **_kept(meant[0])}
+    if len(known) == 1:
+        return {**_kept(next(iter(known[0].values()))), **given}
+    if not known:
+        raise ConfigurationError(
+            "No Exchange organisation is known yet.",
+            hint="Name one of its servers: certwright exchange discover --server mail01.contoso.com",
+        )
+    raise ConfigurationError(
+        f"Several Exchange organisations are known: {', '.join(sorted(' with '.join(sorted(one)) for one in known))}.",
+        hint="Say which one is meant by one of its servers: --server SERVER",
+    )
+
+
+def organisations(engine: Engine) -> list[dict[str, Connection]]:
+    """The organisations that are known: of each the last connection by the domains that its servers are in.
+
+    What shares a domain with a later connection is the same organisation. The last that was used comes first.
+    """
+    found: list[dict[str, Connection]] = []
+    with engine.store.read() as unit:
+        stored = [record.value for record in unit.records.list(_SUBJECT, _RECORD)]
+    for value in stored:
+        connection = read_params(Connection, value, "the stored connection to Exchange")
+        by_name = dict.fromkeys(connection.organisations, connection)
+        same = [known for known in found if known.keys() & by_name.keys()]
+        for known in same[1:]:  # it shows that these are one
+            found.remove(known)
+            same[0].update(known)
+        if same:
+            same[0].update({name: one for name, one in by_name.items() if name not in same[0]})
+        else:
+            found.append(by_name)
+    return found
+
+
+def remember(engine: Engine, connection: Connection) -> None:
+    """Keep how an organisation was reached; secrets are named only."""
+    value = _kept(connection)
+    with engine.store.write() as unit:
+        last = unit.records.last(_SUBJECT, _RECORD)
+        if last is None or last.value != value:
+            unit.records.put(_SUBJECT, _RECORD, value, engine.now())
+
+
+def _kept(connection: Connection) -> dict[str, Any]:
+    """What differs from the defaults."""
+    return connection.model_dump(mode="json", include=set(Connection.model_fields), exclude_defaults=True)
+
+
+def open_organisation(engine: Engine, connection: Connection) -> Organisation:
+    """Sessions with its servers; nothing is sent yet."""
+
+    def credential(name: str) -> Credential:
+        with engine.store.read() as unit:
+            return unit.credentials.get(name)
+
+    return connect(connection, credential)
+
+
+def progress(engine: Engine) -> Journal:
+    """A journal that is shown and not kept: for work that changes nothing."""
+    return RunJournal(lambda entry: entry, engine.listen)
+
+
+def put_record(engine: Engine, connection: Connection, kind: str, value: Any, seen: Snapshot) -> None:
+    """Keep a record of this organisation under each of its names, as each of them may be asked for alone.
+
+    These are the domains of the servers that are named, and of those that Exchange lists: those that runs lease.
+    """
+    domains = addresses.domains((*(state.info for state in seen.servers), *seen.unread))
+    with engine.store.write() as unit:
+        for name in sorted({*connection.organisations, *domains}):
+            unit.records.put(_subject(name), kind, value, engine.now())
+
+
+def last_record(engine: Engine, connection: Connection, kind: str) -> Any:
+    """The newest record under any of its names; None if there is none."""
+    with engine.store.read() as unit:
+        found = [unit.records.last(_subject(name), kind) for name in connection.organisations]
+    return max(filter(None, found), key=lambda record: record.sequence).value if any(found) else None
+
+
+def _subject(name: str) -> str:
+    return f"organisation:{name}"
+
+
+def exchange_tasks(managed: ManagedCertificate) -> tuple[TaskSettings, ...]:
+    """The tasks that deploy to Exchange.
+
+    Raises:
+        ConfigurationError: if there is none.
+    """
+    found = tuple(task for task in managed.tasks if task.kind == KIND and task.enabled)
+    if not found:
+        raise ConfigurationError(
+            f"{managed.title!r} has no task that deploys to Exchange.",
+            hint=f"Add one: certwright task add {managed.id} exchange --server ..., or begin with: certwright exchange "
+            "setup",
+        )
+    return found

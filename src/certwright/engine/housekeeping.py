@@ -1,0 +1,139 @@
+"""What nobody needs any more goes: old versions, journals, events, snapshots; and certificates on Exchange servers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from certwright.domain.errors import CertwrightError, WindowClosed
+from certwright.domain.managed import ManagedCertificate
+from certwright.engine.context import ANSWERS_KEPT, Engine
+from certwright.engine.exchange import cleanup
+from certwright.engine.exchange.cleanup import Cleaned
+from certwright.engine.exchange.discovery import SNAPSHOT
+from certwright.engine.material import version_facts
+from certwright.engine.schedule import reschedule
+from certwright.engine.task import MAX_PREDECESSORS
+from certwright.store import UnitOfWork
+
+_BATCH = 200
+_SHOWN = 16  # digits of a SHA-256 by which tables of ports name a certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """For how long what is kept; of each managed certificate the newest `versions` stay whatever their age.
+
+    Deployments are handed that many predecessors, so fewer must not be kept.
+    """
+
+    versions: int = MAX_PREDECESSORS + 1
+    journals: timedelta = timedelta(days=180)
+    events: timedelta = timedelta(days=400)
+    snapshots: timedelta = timedelta(days=90)
+
+
+@dataclass(slots=True)
+class Housekept:
+    """How much was removed of what.
+
+    `cleaned` is what was done on Exchange servers, `waiting` are titles of certificates whose servers could be cleaned,
+    where unattended work is not released; `problems` are what could not be done.
+    """
+
+    versions: int = 0
+    runs: int = 0
+    events: int = 0
+    snapshots: int = 0
+    answers: int = 0
+    cleaned: list[Cleaned] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    problems: list[CertwrightError] = field(default_factory=list)
+
+
+def housekeep(engine: Engine, retention: Retention = Retention()) -> Housekept:
+    """Remove what is too old and refers to nothing, in short transactions; others work meanwhile.
+
+    One thing that cannot be done keeps no other from being done.
+    """
+    done, now = Housekept(), engine.now()
+    with engine.store.write() as unit:
+        done.answers = unit.answers.expire(now - ANSWERS_KEPT)
+        done.snapshots = unit.records.expire(SNAPSHOT, now - retention.snapshots)
+    done.runs = _all(engine, lambda unit: unit.runs.expire(now - retention.journals, _BATCH))
+    done.events = _all(engine, lambda unit: unit.events.expire(now - retention.events, _BATCH))
+    _prune_versions(engine, retention, now, done)
+    _clean_up_exchange(engine, done)
+    return done
+
+
+def _all(engine: Engine, expire: Callable[[UnitOfWork], int]) -> int:
+    total = 0
+    while True:
+        with engine.store.write() as unit:
+            gone = expire(unit)
+        total += gone
+        if gone < _BATCH:
+            return total
+
+
+def _prune_versions(engine: Engine, retention: Retention, now: datetime, done: Housekept) -> None:
+    with engine.store.read() as unit:
+        crowded = unit.versions.owners_of_more_than(retention.versions)
+    for managed_id in crowded:
+        try:
+            done.versions += _prune(engine, managed_id, retention.versions, now)
+        except CertwrightError as error:
+            done.problems.append(error)
+
+
+def _prune(engine: Engine, managed_id: str, kept: int, now: datetime) -> int:
+    """Remove the expired versions of one certificate that no deployment, and no memory of a task, knows."""
+    with engine.store.read() as unit:
+        managed = unit.managed.get(managed_id)
+    with engine.certificate_lease(managed) as lease, engine.store.write(lease) as unit:
+        known = unit.deployments.texts([task.id for task in managed.tasks])
+        gone = []
+        for version in unit.versions.list(managed_id)[kept:]:
+            facts = version_facts(version)
+            marks = (version.id, facts.thumbprint, facts.sha256[:_SHOWN])
+            if facts.not_after < now and not any(mark in known for mark in marks):
+                gone.append(version.id)
+        unit.versions.remove(gone)
+    return len(gone)
+
+
+def _clean_up_exchange(engine: Engine, done: Housekept) -> None:
+    for managed in cleanup.crowded(engine):
+        try:
+            if cleanup.is_released(engine, managed):
+                done.cleaned += _in_window(engine, managed)
+            else:
+                done.waiting.append(managed.title)
+        except CertwrightError as error:
+            done.problems.append(error)
+
+
+def clean_up_when_due(engine: Engine, managed: ManagedCertificate) -> None:
+    """Clean up what was put off until its maintenance window opened; the next housekeeping sees to what is left."""
+    with engine.store.read() as unit:
+        due = unit.renewals.get(managed.id).clean_up_at
+    if due and due <= engine.now():
+        _put_off(engine, managed, None)
+        if cleanup.is_released(engine, managed):
+            _in_window(engine, managed)
+
+
+def _in_window(engine: Engine, managed: ManagedCertificate) -> list[Cleaned]:
+    """Clean up now, or when the maintenance window opens."""
+    try:
+        return cleanup.carry_out(engine, managed.id)
+    except WindowClosed as closed:
+        _put_off(engine, managed, closed.until)
+        return []
+
+
+def _put_off(engine: Engine, managed: ManagedCertificate, until: datetime | None) -> None:
+    with engine.certificate_lease(managed) as lease, engine.store.write(lease) as unit:
+        state = unit.renewals.get(managed.id)
+        unit.renewals.save(managed.id, state.model_copy(update={"clean_up_at": until}))
+        reschedule(engine, unit, unit.managed.get(managed.id))

@@ -1,0 +1,57 @@
+"""How all that is managed, or watched, is: counted, and told of those that need a person."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from certwright.domain.health import NEEDS_PERSON, of_watched, worst
+from certwright.domain.health_rules import Health
+from certwright.domain.watching import Watched
+from certwright.engine.context import Engine
+from certwright.engine.schedule import health
+from certwright.store.healths import Judged
+
+_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How all is: how many managed certificates are so, and those that were asked for; the same of what is watched."""
+
+    certificates: Mapping[Health, int]
+    judged: tuple[Judged, ...]
+    watched: Mapping[Health, int]
+    seen: tuple[tuple[Watched, Health], ...]
+
+    @property
+    def overall(self) -> Health:
+        """As the worst of all."""
+        return worst([*self.certificates, *self.watched])
+
+
+def status(engine: Engine, wanted: Collection[Health] = NEEDS_PERSON) -> Status:
+    """How all is now, with those whose health is among `wanted`."""
+    judge_stale(engine)
+    with engine.store.read() as unit:
+        counts, judged = unit.healths.counts(), unit.healths.list(wanted)
+        watches = unit.watches.list()
+    now = engine.now()
+    seen = [(watched, of_watched(watched, now)) for watched in watches]
+    healths = [each for _, each in seen]
+    return Status(
+        certificates=counts,
+        judged=tuple(judged),
+        watched={each: healths.count(each) for each in Health if each in healths},
+        seen=tuple(found for found in seen if found[1] in wanted),
+    )
+
+
+def judge_stale(engine: Engine) -> None:
+    """Judge anew what the clock alone may have changed, in short transactions; the others cost nothing."""
+    while True:
+        now = engine.now()
+        with engine.store.read() as unit:
+            if not unit.healths.stale(now, 1):
+                return
+        with engine.store.write() as unit:
+            for managed in unit.healths.stale(now, _BATCH):
+                unit.healths.put(managed.id, health(engine, unit, managed))

@@ -1,0 +1,201 @@
+"""The tasks of a managed certificate: added, changed, moved, switched on and off, removed."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from certwright.domain.errors import ConfigurationError
+from certwright.domain.managed import ManagedCertificate, TaskSettings
+from certwright.domain.runs import DeploymentState, Stage
+from certwright.domain.tasks import Role, Trigger
+from certwright.domain.triggers import check_tasks
+from certwright.engine import catalog
+from certwright.engine.context import Engine
+from certwright.engine.schedule import reschedule
+from certwright.engine.task import is_action
+from certwright.sdk.params import credential_names, read_params
+from certwright.store import UnitOfWork
+
+Tasks = tuple[TaskSettings, ...]
+
+
+def add_task(engine: Engine, reference: str, settings: TaskSettings) -> TaskSettings:
+    """Add a task behind the others; `watched` may be what `ManagedCertificate.task` finds.
+
+    Raises:
+        ConfigurationError: if a parameter is wrong, a credential is missing, the title is taken, or it could never run.
+    """
+    found = catalog.plugin("tasks", settings.kind)
+    params = read_params(found.params, settings.params, f"the task {settings.title!r}")
+    given = settings.model_copy(update={"params": params.model_dump(mode="json", exclude_unset=True)})
+    added: list[TaskSettings] = []
+
+    def add(unit: UnitOfWork, managed: ManagedCertificate) -> Tasks:
+        if any(t.title == settings.title for t in managed.tasks):
+            raise ConfigurationError(
+                f"{managed.title!r} has a task {settings.title!r} already.", hint="Give another --title."
+            )
+        for name in credential_names(found.params, given.params):
+            unit.credentials.get(name)
+        added.append(_watching(managed, given))
+        return (*managed.tasks, *added)
+
+    _change(engine, reference, add)
+    return added[0]
+
+
+def change_task(
+    engine: Engine,
+    reference: str,
+    task: str,
+    values: Mapping[str, Any],
+    unset: Collection[str] = (),
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> TaskSettings:
+    """Change parameters of a task, or when it runs; what it remembers of its deployments stays.
+
+    A deployment whose parameters change is done again, and a failure is not waited for any longer.
+
+    Args:
+        engine: what to work with.
+        reference: the managed certificate.
+        task: the task's id, title or kind.
+        values: the parameters that change.
+        unset: the parameters that go back to their defaults.
+        settings: fields of `TaskSettings` that change.
+
+    Raises:
+        ConfigurationError: if a parameter is wrong or not known, a credential is missing, or it could never run.
+    """
+    with engine.store.read() as unit:
+        wanted = unit.managed.get(reference).task(task)
+    model = catalog.plugin("tasks", wanted.kind).params
+    if strangers := [name for name in unset if name not in model.model_fields]:
+        raise ConfigurationError(
+            f"The task has no parameter {strangers[0][:80]!r}.", hint=f"It has {', '.join(sorted(model.model_fields))}."
+        )
+    given = {**{n: v for n, v in wanted.params.items() if n not in unset}, **values}
+    params = read_params(model, given, f"the task {wanted.title!r}").model_dump(mode="json", exclude_unset=True)
+    changed = wanted.model_copy(update={**settings, "params": params})
+
+    def change(unit: UnitOfWork, managed: ManagedCertificate) -> Tasks:
+        for name in credential_names(model, params):
+            unit.credentials.get(name)
+        if state := unit.deployments.get(wanted.id):
+            again = state.stage is Stage.DEPLOYED and params != wanted.params
+            fresh: dict[str, Any] = {"stage": Stage.NEW} if again else {}
+            unit.deployments.save(state.model_copy(update={**fresh, "attempts": 0, "retry_at": None}))
+        now = _watching(managed, changed)
+        return tuple(now if t.id == wanted.id else t for t in managed.tasks)
+
+    return _change(engine, reference, change).task(wanted.id)
+
+
+def check_kind(settings: TaskSettings) -> None:
+    """Refuse a turn without a version for what puts one to use.
+
+    Raises:
+        ConfigurationError: if it is no action, and is not to run for a new version or by hand.
+    """
+    if settings.role is Role.DEPLOYMENT and settings.trigger in (Trigger.ON_SUCCESS, Trigger.MANUAL):
+        return
+    if not is_action(settings):
+        when = "before a request" if settings.role is Role.PRE_REQUEST else settings.trigger.value
+        raise ConfigurationError(
+            f"A task of the kind {settings.kind!r} puts a new version to use, and cannot run {when}.",
+            hint=f"Let it run {Trigger.ON_SUCCESS} or {Trigger.MANUAL}.",
+        )
+
+
+def enable_task(engine: Engine, reference: str, task: str, *, enabled: bool) -> TaskSettings:
+    """Have a task run by itself, or no more."""
+
+    def change(_unit: UnitOfWork, managed: ManagedCertificate) -> Tasks:
+        wanted = managed.task(task)
+        return tuple(t.model_copy(update={"enabled": enabled}) if t.id == wanted.id else t for t in managed.tasks)
+
+    return _change(engine, reference, change).task(task)
+
+
+def move_task(engine: Engine, reference: str, task: str, place: int) -> Tasks:
+    """Have a task run as the one of this number, counted from 1, of those with its role; all tasks, in their order.
+
+    Raises:
+        ConfigurationError: if there is no such place, or a task would come before one whose failure it waits for.
+    """
+
+    def change(_unit: UnitOfWork, managed: ManagedCertificate) -> Tasks:
+        wanted = managed.task(task)
+        line = [t for t in managed.tasks if t.role is wanted.role and t.id != wanted.id]
+        if not 1 <= place <= len(line) + 1:
+            raise ConfigurationError(
+                f"There is no place {place}: {managed.title!r} has {len(line) + 1} {wanted.role} tasks.",
+                hint=f"See their places with: certwright task list {managed.id}",
+            )
+        line.insert(place - 1, wanted)
+        return (*(t for t in managed.tasks if t.role is not wanted.role), *line)
+
+    return _change(engine, reference, change).tasks
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedTask:
+    """A task that is no more; `unfinished` tells in sentences what it had begun and nobody goes on with now."""
+
+    task: TaskSettings
+    unfinished: tuple[str, ...]
+
+
+def remove_task(engine: Engine, reference: str, task: str) -> RemovedTask:
+    """Remove a task; what it deployed stays in use, and what it had begun stays as it is.
+
+    Raises:
+        ConfigurationError: if another task waits for its failure.
+    """
+    with engine.store.read() as unit:
+        wanted = unit.managed.get(reference).task(task)
+    unfinished: list[str] = []
+
+    def remove(unit: UnitOfWork, managed: ManagedCertificate) -> Tasks:
+        state = unit.deployments.get(wanted.id)
+        unfinished.extend(_unfinished(state) if state else ())
+        return tuple(t for t in managed.tasks if t.id != wanted.id)
+
+    _change(engine, reference, remove)
+    return RemovedTask(wanted, tuple(unfinished))
+
+
+_BROKEN_OFF = {
+    Stage.APPLYING: "A deployment of it was broken off, and nobody goes on with it now.",
+    Stage.UNDOING: "A deployment of it failed and was not taken back completely, and nobody goes on with that now.",
+}
+
+
+def _unfinished(state: DeploymentState) -> Iterator[str]:
+    if state.stage not in _BROKEN_OFF:
+        return
+    yield _BROKEN_OFF[state.stage]
+    yield from state.message.splitlines()
+    for row in state.served:
+        if row.now != row.before:
+            place = f"{row.server} {row.service} {row.address}:{row.port}".lstrip()
+            yield f"{place} serves {row.now or 'nothing'}, and served {row.before or 'nothing'} before."
+
+
+def _watching(managed: ManagedCertificate, settings: TaskSettings) -> TaskSettings:
+    """With the id of the task whose failure it waits for, in place of what a person calls that."""
+    check_kind(settings)
+    watched = managed.task(settings.watched).id if settings.watched else None
+    return settings.model_copy(update={"watched": watched})
+
+
+def _change(
+    engine: Engine, reference: str, change: Callable[[UnitOfWork, ManagedCertificate], Tasks]
+) -> ManagedCertificate:
+    with engine.changing(reference) as (unit, managed):
+        changed = managed.model_copy(update={"tasks": change(unit, managed)})
+        check_tasks(changed.tasks)
+        unit.managed.update(changed)
+        reschedule(engine, unit, changed)
+        return changed

@@ -1,0 +1,130 @@
+"""The names as an authority sees them: do they resolve, may it issue for them (CAA), does DNSSEC stand in the way?"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from certwright.domain.errors import CertwrightError
+from certwright.domain.identifiers import Identifier, IdentifierType
+from certwright.domain.managed import Issuer, ManagedCertificate
+from certwright.domain.readiness import Check, Readiness, failed
+from certwright.domain.validation import Validation, choose
+from certwright.engine.caa import applicant
+from certwright.engine.context import ActiveRun, Engine
+from certwright.probe.dns import caa
+from certwright.probe.dns.caa import CaaSet
+from certwright.probe.dns.cause import CauseId
+from certwright.probe.dns.causes import find_zone_faults
+from certwright.probe.dns.dnssec import DnssecState
+from certwright.probe.dns.resolver import Resolver
+from certwright.probe.dns.trace import Trace, trace
+from certwright.probe.dns.zones import Survey
+
+_WORKERS = 8
+_STOPS = (
+    CauseId.NO_ZONE,
+    CauseId.DELEGATION_DEAD,
+    CauseId.SERVFAIL,
+    CauseId.DNSSEC,
+    CauseId.ALIAS_LOOP,
+    CauseId.ALIAS_DEAD,
+)
+_CAA = {
+    caa.Verdict.ALLOWED: Readiness.OK,
+    caa.Verdict.FORBIDDEN: Readiness.FAILED,
+    caa.Verdict.UNKNOWN: Readiness.FAILED,
+}
+
+
+def checks(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> Iterator[Check]:
+    """Each DNS name, then each zone once; an IP address has nothing to look up.
+
+    An authority for internal names may see another DNS than the resolvers here: what it would mind is a warning then.
+    """
+    names = [i for i in managed.identifiers if i.type is IdentifierType.DNS]
+    with engine.store.read() as unit:
+        issuers = [unit.issuers.get(name) for name in managed.issuers]
+    try:
+        resolver = Resolver(engine.resolvers)
+    except CertwrightError as error:
+        yield failed("resolver", "DNS", error)
+        return
+
+    def look(name: Identifier) -> list[Check]:
+        return list(_name(resolver, issuers, choose(managed.validations, name), name))
+
+    with run.journal.step("Look names up as an authority would"):
+        with ThreadPoolExecutor(_WORKERS, thread_name_prefix="names") as pool:
+            looked = list(pool.map(look, names))
+        found = [*(check for several in looked for check in several), *_zones(engine, resolver, names)]
+    for check in found:
+        is_doubt = issuers[0].capabilities.internal_names and check.verdict is Readiness.FAILED
+        yield check.model_copy(update={"verdict": Readiness.WARNING}) if is_doubt else check
+
+
+def _name(resolver: Resolver, issuers: Sequence[Issuer], validation: Validation, name: Identifier) -> Iterator[Check]:
+    if validation.challenge in ("http-01", "tls-alpn-01"):
+        try:
+            found = ", ".join(resolver.addresses(name.value))
+            yield Check(check="resolves", subject=str(name), verdict=Readiness.OK, evidence=f"It leads to {found}.")
+        except CertwrightError as error:
+            yield failed("resolves", str(name), error)
+    records = caa.find_caa(resolver, name.value)
+    yield _caa(records, issuers[0], validation, name)
+    for issuer in issuers[1:]:
+        check = _caa(records, issuer, validation, name)
+        if check.verdict is Readiness.FAILED:
+            told = f"{issuer.name} could not stand in. {check.evidence}"
+            yield check.model_copy(update={"verdict": Readiness.WARNING, "evidence": told})
+
+
+def _caa(found: CaaSet, issuer: Issuer, validation: Validation, name: Identifier) -> Check:
+    if not issuer.capabilities.caa_identities and found.records:
+        return Check(
+            check="caa",
+            subject=str(name),
+            verdict=Readiness.NOT_LOOKED_AT,
+            evidence=f"CAA records stand at {found.at}, and the authority does not say which identity it goes by.",
+        )
+    judged = caa.judge(found, applicant(issuer, validation.challenge), wildcard=name.is_wildcard)
+    return Check(
+        check="caa",
+        subject=str(name),
+        verdict=_CAA[judged.verdict],
+        evidence=judged.sentence,
+        fix=judged.fix,
+    )
+
+
+def _zones(engine: Engine, resolver: Resolver, names: Sequence[Identifier]) -> Iterator[Check]:
+    """Each zone once: its delegation, its servers, its DNSSEC."""
+    survey = Survey(resolver)
+
+    def zone_of(name: Identifier) -> str | Check:
+        try:
+            return survey.zone(name.base).name
+        except CertwrightError as error:
+            return failed("zone", str(name), error)
+
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="zones") as pool:
+        found = list(pool.map(zone_of, names))
+        yield from (each for each in found if isinstance(each, Check))
+        first = {zone: name for zone, name in reversed(list(zip(found, names, strict=True))) if isinstance(zone, str)}
+        views = pool.map(lambda name: trace(resolver, name.base, engine.now(), by_record=False), first.values())
+        for zone, view in zip(first, views, strict=True):
+            yield from _zone(zone, view)
+
+
+def _zone(name: str, view: Trace) -> Iterator[Check]:
+    faults = find_zone_faults(view)
+    for fault in faults:
+        verdict = Readiness.FAILED if fault.id in _STOPS else Readiness.WARNING
+        yield Check(check=fault.id, subject=name, verdict=verdict, evidence=fault.sentence, fix=fault.remedy)
+    if not faults:
+        signed = " ".join(each.sentence for each in view.dnssec if each.state is not DnssecState.UNSIGNED)
+        servers = ", ".join(server.host for zone in view.zones if zone.name == name for server in zone.servers)
+        yield Check(
+            check="zone",
+            subject=name,
+            verdict=Readiness.OK,
+            evidence=f"Its name servers answer as they are delegated to: {servers}. {signed}".strip(),
+        )

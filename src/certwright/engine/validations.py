@@ -1,0 +1,91 @@
+"""How the names of a managed certificate are proved: rules added, changed and removed."""
+
+from collections.abc import Callable, Sequence
+
+from certwright.domain.errors import ConfigurationError
+from certwright.domain.managed import ManagedCertificate, check_issuer
+from certwright.domain.validation import Validation
+from certwright.engine import catalog
+from certwright.engine.context import Engine
+from certwright.engine.dns import is_known
+from certwright.engine.schedule import reschedule
+from certwright.sdk.params import credential_names, read_params
+from certwright.store import UnitOfWork
+
+
+def readable(validation: Validation) -> Validation:
+    """`validation` with the parameters as its solver reads them, as JSON values.
+
+    Raises:
+        ConfigurationError: if a parameter is wrong, or the solver does not answer that challenge.
+    """
+    found = catalog.plugin("solvers", validation.solver)
+    params = read_params(found.params, validation.params, "the validation")
+    if validation.challenge not in found.cls.types:
+        raise ConfigurationError(
+            f"The solver {validation.solver!r} does not answer {validation.challenge}.",
+            hint=f"It answers {', '.join(sorted(found.cls.types))}.",
+        )
+    return validation.model_copy(update={"params": params.model_dump(mode="json", exclude_unset=True)})
+
+
+def check_credentials(unit: UnitOfWork, validations: Sequence[Validation]) -> None:
+    """Refuse a validation that names a credential which is not stored.
+
+    Raises:
+        ConfigurationError: with the names that there are.
+    """
+    for validation in validations:
+        model = catalog.plugin("solvers", validation.solver).params
+        for name in credential_names(model, validation.params):
+            if not is_known(unit, name):
+                unit.credentials.typed("dns", name)
+
+
+def put_validation(engine: Engine, reference: str, validation: Validation) -> ManagedCertificate:
+    """Add a validation, in place of the one with the same rules; it counts from the next request on.
+
+    Raises:
+        ConfigurationError: if a parameter, a rule or a credential is wrong, or a name would have no validation or two.
+    """
+    new = readable(validation)
+
+    def put(managed: ManagedCertificate) -> tuple[Validation, ...]:
+        others = [v for v in managed.validations if set(v.names) != set(new.names)]
+        return (*others, new)
+
+    return _change(engine, reference, put)
+
+
+def remove_validation(engine: Engine, reference: str, names: Sequence[str]) -> ManagedCertificate:
+    """Remove the validation with exactly these rules; none means the one for all other names.
+
+    Raises:
+        ConfigurationError: if one of `names` is no rule, there is none, or a name would be left without.
+    """
+    wanted = set(read_params(Validation, {"names": tuple(names)}, "the validation").names)
+
+    def remove(managed: ManagedCertificate) -> tuple[Validation, ...]:
+        left = tuple(v for v in managed.validations if set(v.names) != wanted)
+        if left == managed.validations:
+            known = "; ".join(", ".join(v.names) or "all other names" for v in managed.validations)
+            raise ConfigurationError(
+                f"{managed.title!r} has no validation for {', '.join(sorted(wanted)) or 'all other names'}.",
+                hint=f"It has one for each of: {known}.",
+            )
+        return left
+
+    return _change(engine, reference, remove)
+
+
+def _change(
+    engine: Engine, reference: str, change: Callable[[ManagedCertificate], tuple[Validation, ...]]
+) -> ManagedCertificate:
+    with engine.changing(reference) as (unit, managed):
+        changed = managed.model_copy(update={"validations": change(managed)})
+        for name in changed.issuers:
+            check_issuer(changed, unit.issuers.get(name))
+        check_credentials(unit, changed.validations)
+        unit.managed.update(changed)
+        reschedule(engine, unit, changed)
+    return changed

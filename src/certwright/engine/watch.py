@@ -1,0 +1,124 @@
+"""Certificates from elsewhere, watched: given as files, or seen at services."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from certwright.domain.certificates import CertificateFacts, load_certificates, order_chain
+from certwright.domain.errors import InvalidMaterial, Unreachable
+from certwright.domain.events import Event, EventKind
+from certwright.domain.formats import pfx_certificates
+from certwright.domain.keys import is_pem
+from certwright.domain.watching import Look, Place, Seen, Watched, looked, next_look
+from certwright.engine.context import Engine
+from certwright.probe import Observation, ProblemKind, Target, probe_all
+
+_BATCH = 100
+_OF_THE_DATE = (ProblemKind.EXPIRED, ProblemKind.NOT_YET_VALID)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What is known of an item after a look, and what was told of it."""
+
+    watched: Watched
+    events: tuple[tuple[EventKind, str], ...]
+
+
+def watch_file(engine: Engine, data: bytes, title: str | None, password: bytes | None = None) -> Watched:
+    """Watch the certificate of a PEM, DER or PFX file; a key in it is not kept.
+
+    Raises:
+        InvalidMaterial: if it cannot be read.
+        ConfigurationError: if something of that title is watched.
+    """
+    facts = CertificateFacts.of(order_chain(_certificates(data, password))[0])
+    return _add(engine, title or facts.common_name or facts.sha256[:16], None, Look(seen=Seen.of(facts)))
+
+
+def _certificates(data: bytes, password: bytes | None) -> list[x509.Certificate]:
+    if password is not None and not is_pem(data):
+        return pfx_certificates(data, password)
+    try:
+        return load_certificates(data)
+    except InvalidMaterial as error:
+        raise InvalidMaterial(
+            error.message, hint="Give a PEM or DER file; a PFX file needs its password: --password-file FILE"
+        ) from error
+
+
+def watch_endpoint(engine: Engine, place: Place, title: str | None) -> Watched:
+    """Watch what a service serves; it is looked at now.
+
+    Raises:
+        Unreachable: if nothing can be seen there.
+        ConfigurationError: if the place is none, or something of that title is watched.
+    """
+    look = _looks([place])[0]
+    if look.seen is None:
+        raise Unreachable(
+            f"{place} cannot be watched, as nothing can be seen there: {look.problem}",
+            hint="Mend the address, or add it when the service runs. certwright probe tells more.",
+        )
+    return _add(engine, title or str(place), place, look)
+
+
+def _add(engine: Engine, title: str, place: Place | None, look: Look) -> Watched:
+    if look.seen is None:
+        raise ValueError("what is added was seen")
+    now = engine.now()
+    new = Watched(title=title, place=place, seen=look.seen, since=now, looked_at=now)
+    watched, events = looked(new, look, now)
+    with engine.store.write() as unit:
+        unit.watches.add(watched, next_look(watched, now))
+        for kind, message in events:
+            unit.events.add(Event(kind=kind, managed_id=watched.id, at=now, message=message))
+    return watched
+
+
+def look_at_all(engine: Engine) -> list[Looked]:
+    """Look at all that is due, and tell of what ends soon, has changed, or cannot be seen."""
+    done: list[Looked] = []
+    while True:
+        with engine.store.read() as unit:
+            due = unit.watches.due(engine.now(), _BATCH)
+        if not due:
+            return done
+        done += look_at(engine, due)
+
+
+def look_at(engine: Engine, items: Sequence[Watched]) -> list[Looked]:
+    """Look at these now; one that another process has looked at meanwhile is left out."""
+    places = [item.place for item in items if item.place]
+    seen = dict(zip(places, _looks(places), strict=True))
+    now, done = engine.now(), []
+    with engine.store.write() as unit:
+        for item in items:
+            after, events = looked(item, seen[item.place] if item.place else Look(seen=item.seen), now)
+            if unit.watches.save(item, after, next_look(after, now)):
+                for kind, message in events:
+                    unit.events.add(Event(kind=kind, managed_id=item.id, at=now, message=message))
+                done.append(Looked(after, events))
+    return done
+
+
+def _looks(places: Sequence[Place]) -> list[Look]:
+    return [_look(seen) for seen in probe_all([_target(place) for place in places])]
+
+
+def _target(place: Place) -> Target:
+    named = place.name or (None if _is_address(place.host) else place.host)
+    return Target(place.host, place.port, starttls=place.starttls, server_name=named)
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()
+
+
+def _look(observed: Observation) -> Look:
+    """Dates are judged by `watching`; roots of others are not known here, so trust is not judged."""
+    wrong = [problem.message for problem in observed.problems if problem.kind not in _OF_THE_DATE]
+    if observed.leaf is None:
+        return Look(seen=None, problem=observed.failure.message if observed.failure else "nothing was served")
+    return Look(seen=Seen.of(observed.leaf), problem=" ".join(wrong))

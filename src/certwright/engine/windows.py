@@ -1,0 +1,92 @@
+"""Maintenance windows: kept, chosen for a managed certificate, and heeded."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from certwright.domain.errors import WindowClosed
+from certwright.domain.managed import ManagedCertificate, TaskSettings
+from certwright.domain.triggers import Turn
+from certwright.domain.windows import MaintenanceWindow
+from certwright.engine.context import Engine
+from certwright.engine.schedule import admitted, reschedule, turns
+from certwright.store import UnitOfWork
+
+_ANYTIME = "To do it now all the same, repeat the command with --now."
+
+
+def put_window(engine: Engine, window: MaintenanceWindow) -> None:
+    """Keep a window, in place of the one of that name; whatever waits for it is looked at anew."""
+    with engine.store.write() as unit:
+        unit.windows.put(window)
+        unit.managed.hurry(window.name, engine.now())
+
+
+def set_window(engine: Engine, reference: str, name: str | None) -> ManagedCertificate:
+    """Have a managed certificate deployed in the window of this name; at any time without one.
+
+    Raises:
+        NotFound: if there is no such window.
+    """
+    with engine.changing(reference) as (unit, managed):
+        changed = managed.model_copy(update={"window": name})
+        unit.managed.update(changed)
+        reschedule(engine, unit, changed)
+    return changed
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A task that has not put the current version to use because its window is closed: until when, and why."""
+
+    task: TaskSettings
+    until: datetime
+    message: str
+
+    def data(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"task_id": self.task.id, "until": self.until.isoformat(), "message": self.message}
+
+
+def held(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> tuple[Held, ...]:
+    """The tasks that wait for a window."""
+    found = [(turn.task, admitted(unit, managed, turn, engine.now())) for turn in turns(unit, managed)]
+    return tuple(Held(task, a.until, a.message) for task, a in found if a.until)
+
+
+def entered(engine: Engine, managed: ManagedCertificate, turn: Turn, *, anytime: bool) -> str:
+    """What is to be told of its window where a task begins now; empty if there is nothing.
+
+    Args:
+        engine: what to work with.
+        managed: what is deployed.
+        turn: the task that begins, and for what.
+        anytime: whether a person wishes it though the window is closed.
+
+    Raises:
+        WindowClosed: if the window has to be waited for.
+    """
+    with engine.store.read() as unit:
+        admission = admitted(unit, managed, turn, engine.now())
+    if admission.until is None:
+        return admission.message
+    if anytime:
+        return f"A person wishes it now. {admission.message}"
+    raise WindowClosed(admission.message, admission.until, hint=_ANYTIME)
+
+
+def check_open(engine: Engine, managed: ManagedCertificate, tasks: Iterable[TaskSettings]) -> None:
+    """Return if the windows of these tasks are open, or they have none: for what has no deadline.
+
+    Raises:
+        WindowClosed: if one is closed.
+    """
+    now, names = engine.now(), sorted(filter(None, {managed.window_of(task) for task in tasks}))
+    with engine.store.read() as unit:
+        windows = [unit.windows.get(name) for name in names]
+    for window in windows:
+        opening = window.next_opening(now)
+        if opening is None or opening.start > now:
+            told = f"It waits for its maintenance window: {window.told(opening)}."
+            raise WindowClosed(told, opening.start if opening else None, hint=_ANYTIME)

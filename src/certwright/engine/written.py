@@ -1,0 +1,233 @@
+"""The TXT records that runs write: remembered from before they are written until somebody has removed them.
+
+They belong to an *owner*, the first lease under which a run works: ``certificate:ID`` or ``credential:NAME``.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import TypeVar
+
+from certwright.domain.errors import CertwrightError, SolverError, StoreError
+from certwright.engine import dns
+from certwright.engine.context import ActiveRun, Engine
+from certwright.engine.slots import places
+from certwright.sdk.dns import TxtRecord
+from certwright.store import UnitOfWork
+
+REMEMBERED = timedelta(days=7)
+"""How long it is tried to remove a record; the services' outages are shorter."""
+
+_KEY = "dns-01 records"
+_WORKERS = 8
+log = logging.getLogger("certwright")
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """One record where it is written. `run` needs it, `at` (ISO 8601) is when that wrote it: neither tells it apart."""
+
+    credential: str
+    zone: str
+    name: str
+    value: str
+    run: str = field(compare=False)
+    at: str = field(compare=False)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        return self.credential, self.zone
+
+    @property
+    def record(self) -> TxtRecord:
+        return TxtRecord(self.name, self.value)
+
+
+class WrittenRecords:
+    """What the runs of one owner have written: `run` is one of them; it adds and removes."""
+
+    def __init__(self, engine: Engine, run: ActiveRun) -> None:
+        self._engine = engine
+        self._owner = run.leases[0].name
+        self._run = run
+        self._refused: set[tuple[str, str]] = set()
+
+    def add(self, credential: str, zones: Mapping[str, Sequence[TxtRecord]]) -> None:
+        """Remember the records of all `zones`, and have the DNS provider write them, all zones at the same time.
+
+        Raises:
+            CertwrightError: when all have ended; with one cause for each zone that failed, if there are several.
+        """
+        now = self._engine.now().isoformat()
+        new = [_Written(credential, z, r.name, r.value, self._run.id, now) for z, some in zones.items() for r in some]
+        self._change(lambda known: [*(w for w in known if w not in new), *new])
+        provider = dns.provider(self._engine, credential, self._run.journal)
+
+        def write(zone: str) -> CertwrightError | None:
+            try:
+                with places.taken(f"dns:{credential}"):
+                    provider.add(zone, zones[zone])
+            except CertwrightError as error:
+                if not error.retryable:
+                    self._refused.add((credential, zone))
+                return error
+            return None
+
+        failures = [failure for failure in _at_once(write, sorted(zones)) if failure]
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            raise SolverError(
+                f"The records of {len(failures)} of {len(zones)} zones could not be written.",
+                causes=failures,
+                retryable=all(f.retryable for f in failures),
+            )
+
+    def remove(self, credential: str, zones: Mapping[str, Sequence[TxtRecord]]) -> None:
+        """Have the DNS provider remove these records, all zones at the same time; what it cannot remove is noted.
+
+        Raises:
+            LeaseLost: if another run has taken over; nothing is removed.
+        """
+        wanted = {(zone, record) for zone, some in zones.items() for record in some}
+        self._remove([w for w in self._known() if w.credential == credential and (w.zone, w.record) in wanted])
+
+    def clear(self, *, last: bool) -> None:
+        """As `clear_left_over`."""
+        with self._engine.store.read() as unit:
+            order = unit.orders.get(self._owner.partition(":")[2])
+        unwanted = [w for w in self._known() if self._is_left_over(w, goes_on=order is not None and not last)]
+        if unwanted:
+            with self._run.journal.step("Remove the TXT records that are left over"):
+                self._remove(unwanted, last=last)
+
+    def clear_of(self, credential: str) -> None:
+        """Remove all that was written with `credential`, which nobody can use afterwards."""
+        self._remove([w for w in self._known() if w.credential == credential], last=True)
+
+    def _is_left_over(self, written: _Written, *, goes_on: bool) -> bool:
+        """Whether nobody needs it: what a person made is needed as long as the order goes on."""
+        try:
+            by_hand = dns.provider(self._engine, written.credential, self._run.journal).by_hand
+        except CertwrightError:
+            by_hand = False
+        return not goes_on if by_hand else written.run != self._run.id
+
+    def _remove(self, unwanted: Collection[_Written], *, last: bool = False) -> None:
+        self._run.guard()
+        groups = [list(group) for _, group in groupby(sorted(unwanted, key=lambda w: w.place), lambda w: w.place)]
+        gone = {w for some in _at_once(lambda group: self._removed(group, last=last), groups) for w in some}
+        if gone:
+            self._change(lambda known: [w for w in known if w not in gone])
+
+    def _removed(self, written: Sequence[_Written], *, last: bool) -> Sequence[_Written]:
+        """Remove these, which are of one zone; which of them need not be remembered."""
+        credential, zone = written[0].place
+        try:
+            provider = dns.provider(self._engine, credential, self._run.journal)
+            with places.taken(f"dns:{credential}"):
+                provider.remove(zone, [w.record for w in written])
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a provider may fail in any way; the other zones are cleaned all the same
+            return self._given_up(written, error, last=last)
+        return written
+
+    def _given_up(self, written: Sequence[_Written], error: Exception, *, last: bool) -> Sequence[_Written]:
+        """Say what could not be removed; which of it is not tried again."""
+        if isinstance(error, CertwrightError):
+            told, lasting = error.message, not error.retryable
+        else:
+            log.debug("a record could not be removed", exc_info=error)
+            told, lasting = f"It was stopped by {type(error).__name__}.", False
+        if lasting and written[0].place in self._refused:
+            return written  # the service took nothing of it
+        oldest = self._engine.now() - REMEMBERED
+        over = [w for w in written if last or datetime.fromisoformat(w.at) < oldest]
+        if later := list(dict.fromkeys(w.name for w in written if w not in over)):
+            self._run.journal.note(f"Not removed yet, the next run tries again: {', '.join(later)}. {told}")
+        for w in over:
+            self._run.journal.note(
+                f'Not removed, and not tried again; remove it by hand: {w.name} TXT "{w.value}" in the zone {w.zone}. '
+                f"{told}"
+            )
+        return over
+
+    def _known(self) -> list[_Written]:
+        with self._engine.store.read() as unit:
+            return _known(unit, self._owner)
+
+    def _change(self, change: Callable[[list[_Written]], list[_Written]]) -> None:
+        with self._engine.store.write(*self._run.leases) as unit:
+            kept = change(_known(unit, self._owner))
+            unit.deployments.memory_clear(self._owner)
+            if kept:
+                unit.deployments.memory_put(self._owner, _KEY, [asdict(w) for w in kept])
+
+
+def clear_left_over(engine: Engine, run: ActiveRun, *, last: bool = False) -> None:
+    """Remove what earlier runs of the same owner have left, whatever wrote it; what cannot be removed is noted.
+
+    What a person made by hand stays while an order goes on with it.
+
+    Args:
+        engine: what to work with.
+        run: it removes, and tells in its journal.
+        last: whether none comes after it, so that nothing is remembered any more.
+
+    Raises:
+        StoreError: if the store cannot be used, or another run has taken over.
+    """
+    WrittenRecords(engine, run).clear(last=last)
+
+
+@contextmanager
+def cleared(engine: Engine, run: ActiveRun) -> Iterator[None]:
+    """Clear what is left over once the block ends, also if it fails: a resumed order still finds its records."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except CertwrightError:
+        clear_left_over(engine, run)
+        raise
+    clear_left_over(engine, run)
+
+
+def clear_credential(engine: Engine, credential: str, run: ActiveRun) -> None:
+    """Remove what any run wrote with `credential` and has left; afterwards nothing of it is remembered.
+
+    Args:
+        engine: what to work with.
+        credential: which.
+        run: it removes, and tells in its journal; it holds the lease ``credential:NAME``.
+
+    Raises:
+        LeaseHeld: if a run that wrote with it is at work.
+    """
+    WrittenRecords(engine, run).clear_of(credential)
+    with engine.store.read() as unit:
+        writers = [owner for owner in unit.deployments.memory_owners(_KEY) if _has_of(unit, owner, credential)]
+    for owner in writers:
+        with engine.store.lease(owner) as lease:
+            WrittenRecords(engine, replace(run, leases=(lease,))).clear_of(credential)
+
+
+def _known(unit: UnitOfWork, owner: str) -> list[_Written]:
+    return [_Written(**each) for each in unit.deployments.memory_get(owner, _KEY, [])]
+
+
+def _has_of(unit: UnitOfWork, owner: str, credential: str) -> bool:
+    return any(w.credential == credential for w in _known(unit, owner))
+
+
+def _at_once(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """What `work` gives for each of `items`, all at the same time."""
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="dns") as pool:
+        return list(pool.map(work, items))

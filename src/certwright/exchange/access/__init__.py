@@ -1,0 +1,1 @@
+"""How Exchange is asked: sessions of one organisation, and what its answers mean."""

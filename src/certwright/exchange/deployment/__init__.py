@@ -1,0 +1,1 @@
+"""What is done: plan, apply, the way back, and the clean-up. Plans are pure."""

@@ -1,0 +1,130 @@
+"""A plan as two scripts for the Exchange Management Shell, for a person to run when Certwright itself is away."""
+
+import codecs
+import shlex
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from functools import reduce
+from operator import or_
+
+from certwright.domain.deployment import Change, Plan
+from certwright.exchange.access.host import MAIL_SERVICES
+from certwright.exchange.deployment import changes
+from certwright.exchange.model import Service, quoted
+
+
+def file_content(script: str) -> bytes:
+    """A script as the file that Windows PowerShell 5.1, which is the management shell, reads as it was written.
+
+    Without the mark at its beginning the shell takes it for the machine's own code page: letters become others, and
+    some of them end a string.
+    """
+    return codecs.BOM_UTF8 + script.replace("\n", "\r\n").encode()
+
+
+def do_script(plan: Plan, title: str, now: datetime) -> str:
+    """What carries `plan` out. It asks for the PFX file's password; no secret stands in it."""
+    lines = [*_head(plan, title, now, "Carries the plan out."), *(_pfx(title) if _needs_pfx(plan) else ())]
+    last = {change.target: number for number, change in enumerate(plan.changes, 1)}
+    wave = 0
+    for number, change in enumerate(plan.changes, 1):
+        if change.wave != wave:
+            wave = change.wave
+            lines += ["", f"# ---- Wave {wave}", _pause(wave, title)]
+        lines += ["", f"# {number}. {_line(change.target)}: {_line(change.why)}", _command(change, title)]
+        if number == last[change.target]:
+            lines += _restarts_by_hand(plan, change.target)
+    return "\n".join([*lines, ""])
+
+
+def undo_script(plan: Plan, title: str, now: datetime) -> str:
+    """What takes `plan` back, the last change first, as far as Exchange can take it back."""
+    lines = [
+        *_head(plan, title, now, "Takes the plan back; the new certificate stays in the stores."),
+        "# Assignments to SMTP, IMAP and POP cannot be taken back: these services may go on with the new certificate.",
+    ]
+    for number, change in reversed([*enumerate(plan.changes, 1)]):
+        lines += ["", f"# {number}. {_line(changes.title(change))}"]
+        lines.append(_stopping(change.inverse) if change.inverse else "# Nothing takes this back, and nothing has to.")
+        if change.inverse and (service := _NAMED.get(change.action)):
+            lines.append(_restart(change.target, MAIL_SERVICES[service]))
+    return "\n".join([*lines, ""])
+
+
+def _pfx(title: str) -> Iterator[str]:
+    yield f"# The PFX file, made where Certwright runs: {_export(title, 'pfx')} --cipher legacy --password-file FILE"
+    yield "param([Parameter(Mandatory = $true)][string] $Pfx)"
+    yield "$file = [System.IO.File]::ReadAllBytes((Resolve-Path -LiteralPath $Pfx).ProviderPath)"
+    yield "$password = Read-Host -AsSecureString -Prompt 'Password of the PFX file'"
+
+
+def _export(title: str, form: str) -> str:
+    return _line(f"certwright certificate export {shlex.quote(title)} --format {form}")
+
+
+_NAMED = {action: service for service, action in changes.SET_NAME.items()}
+
+
+def _pause(wave: int, title: str) -> str:
+    """Nobody but a person looks at the ports between waves, so each waits for one."""
+    asked = (
+        f"Before wave {wave}: look whether all so far went well and is served (certwright exchange verify "
+        f"{shlex.quote(title)}). Enter goes on, Ctrl+C ends here"
+    )
+    return f"$null = Read-Host -Prompt {quoted(_line(asked))}"
+
+
+def _needs_pfx(plan: Plan) -> bool:
+    return any(change.action == changes.IMPORT and not changes.imports_issuers(change) for change in plan.changes)
+
+
+def _head(plan: Plan, title: str, now: datetime, purpose: str) -> Iterator[str]:
+    yield f"# Certwright, {_line(title)}, plan {plan.digest} of {now:%Y-%m-%d %H:%M} UTC. {purpose}"
+    yield "# For the Exchange Management Shell, as a member of Organization Management. It stops at the first error."
+
+
+def _command(change: Change, title: str) -> str:
+    """The change as it is typed; what a plan must not hold comes from variables, and restarts happen on the server."""
+    command = change.typed or f"# {_line(change.action)}: by hand"
+    if changes.imports_issuers(change):
+        return f"# If so, make the file ({_export(title, 'p7b')}), and then: {command}"
+    if change.action == changes.IMPORT:
+        for parameter, variable in (("FileData", "$file"), ("Password", "$password")):
+            command = command.replace(quoted(change.parameters[parameter]), variable)
+    if change.action == changes.RESTART:
+        return _restart(change.target, changes.names_of(change))
+    return command if command.startswith("#") else _stopping(command)
+
+
+def _restarts_by_hand(plan: Plan, server: str) -> Iterator[str]:
+    """Restarts of what reads its certificate when it starts, where the plan leaves them to a person.
+
+    That is so where Certwright was given no way to the host. This shell may have none either: then it says so, and goes
+    on.
+    """
+    own = [change for change in plan.changes if change.target == server]
+    planned = {changes.names_of(change) for change in own if change.action == changes.RESTART}
+    changed = reduce(or_, (changes.services_of(c) | _NAMED.get(c.action, Service.NONE) for c in own), Service.NONE)
+    for service, names in MAIL_SERVICES.items():
+        if service in changed and names not in planned:
+            yield ""
+            yield f"# {_line(server)}: {service} reads its certificate only when it starts"
+            told = f"If {service} runs on {server}, restart it there: {changes.RESTART} {', '.join(names)}"
+            yield f"try {{ {_restart(server, names)} }} catch {{ Write-Warning {quoted(_line(told))} }}"
+
+
+def _restart(server: str, names: Iterable[str]) -> str:
+    """On the server itself, and only what runs there: what somebody has stopped stays so."""
+    found = _stopping(f"Get-Service -Name {', '.join(map(quoted, names))}")
+    restarted = _stopping(f"{found} | Where-Object Status -eq Running | {changes.RESTART} -Force -Confirm:$false")
+    return _stopping(f"Invoke-Command -ComputerName {quoted(server)} -ScriptBlock {{ {restarted} }}")
+
+
+def _stopping(command: str) -> str:
+    """The same, ended by an error: a script's preferences do not reach the cmdlets of a remote session."""
+    return f"{command} -ErrorAction Stop"
+
+
+def _line(text: str) -> str:
+    """On one line and without marks that turn its order, so that it stays the comment that it looks like."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

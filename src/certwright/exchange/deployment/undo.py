@@ -1,0 +1,299 @@
+"""The way back: what has to be done so that each server uses again what it used before.
+
+Computed from what is remembered and what is there now, so that it can be done twice, and gone on with after a crash or
+when a server is back. The new certificate stays in the stores.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import reduce
+from operator import or_
+
+from certwright.domain.deployment import Change, ServedRow
+from certwright.domain.errors import CertwrightError, NeedsPerson, Unreachable
+from certwright.exchange.access.host import MAIL_SERVICES
+from certwright.exchange.deployment import changes
+from certwright.exchange.deployment.apply import Work, carry_out, organisational
+from certwright.exchange.deployment.connectors import ORGANISATION, title
+from certwright.exchange.deployment.memory import Before, Deployment, Named, Remembered
+from certwright.exchange.fitness import unusable, unusable_by
+from certwright.exchange.model import MAIL_ACCESS, Connector, ServerState, Service
+from certwright.exchange.parallel import in_turn, side_by_side
+from certwright.exchange.references import referred_to
+from certwright.sdk.journal import Step
+
+IRREVOCABLE = Service.SMTP | MAIL_ACCESS
+
+
+@dataclass(slots=True)
+class Return:
+    """The way back of one server: changes in their order, and what stays as it is, and why."""
+
+    changes: list[Change] = field(default_factory=list)
+    stays: list[str] = field(default_factory=list)
+    kept: Service = IRREVOCABLE
+
+
+def way_back(deployment: Deployment, state: ServerState, now: datetime, protected: Collection[str] = ()) -> Return:
+    """How `state` becomes what it was before `deployment`, as far as it was that which changed it.
+
+    `protected` are the thumbprints with which Exchange signs its own tokens.
+    """
+    before = deployment.servers[state.server]
+    back = Return()
+    for named in deployment.connectors:
+        if named.kind == "receive" and named.server == state.server:
+            _connector(back, named, state.connectors or (), [state], deployment, now)
+    ours = state.certificate(deployment.thumbprint)
+    for service, was, now_is in (
+        (Service.POP, before.pop_name, state.pop_name),
+        (Service.IMAP, before.imap_name, state.imap_name),
+    ):
+        if not was or not now_is or was == now_is:
+            continue
+        if ours and ours.facts and not ours.facts.covers(now_is):
+            back.stays.append(
+                f"{state.server}: {service} looks for {now_is} now, which somebody else set: it stays so."
+            )
+        else:
+            back.changes.append(changes.set_name(state.server, service, was, "it was so before"))
+    web_site = _obstacle(before.web_site, state, now, protected)
+    _web_site(back, before, state, deployment.thumbprint, web_site)
+    if state.internal_transport in deployment.versions:
+        _internal_transport(back, before, state, _obstacle(before.internal, state, now, protected))
+    return back
+
+
+def _web_site(back: Return, before: Before, state: ServerState, thumbprint: str, obstacle: str | None) -> None:
+    bound, new = state.web_site_certificate(), state.certificate(thumbprint)
+    if bound is not None and not (new and new.on_web_site):
+        return
+    if bound is None and (new is None or (new.services is not None and Service.IIS not in new.services)):
+        return
+    if before.web_site == thumbprint:
+        return
+    if before.web_site is None or obstacle:
+        back.stays.append(
+            f"{state.server}: the Default Web Site keeps the new certificate, because the one before "
+            f"({before.web_site or 'unknown'}) {obstacle}."
+        )
+        back.kept |= Service.IIS
+        return
+    back.changes.append(
+        changes.enable(state.server, before.web_site, Service.IIS, "the web site was bound to it before")
+    )
+
+
+def _internal_transport(back: Return, before: Before, state: ServerState, obstacle: str | None) -> None:
+    if before.internal is None or before.internal == state.internal_transport:
+        return
+    if obstacle:
+        back.stays.append(
+            f"{state.server}: ours stays the internal transport certificate, because the one before "
+            f"({before.internal}) {obstacle}."
+        )
+        return
+    why = "it was the internal transport certificate before"
+    back.changes.append(changes.enable(state.server, before.internal, Service.SMTP, why))
+
+
+def _obstacle(thumbprint: str | None, state: ServerState, now: datetime, protected: Collection[str]) -> str | None:
+    """Why a certificate must not be assigned again, or None."""
+    found = state.certificate(thumbprint)
+    if found is None:
+        return "is not in the server's store"
+    if found.is_protected or thumbprint in protected:
+        return "belongs to Exchange's own sign-in"
+    return unusable(found, now)
+
+
+def let_go(deployment: Deployment, servers: Collection[str], now: datetime) -> dict[str, list[str]]:
+    """The servers that still have to be taken back, but are no longer among `servers`: what a person does on each."""
+    return {
+        server: [
+            f"{server} is no longer among the task's servers: what was begun there is not taken back.",
+            *by_hand(server, before, now, deployment.connectors),
+        ]
+        for server, before in deployment.servers.items()
+        if server not in deployment.settled and not any(_is_same(server, named) for named in servers)
+    }
+
+
+def _is_same(server: str, other: str) -> bool:
+    """Whether two names mean the same server; one of them may be short."""
+    one, two = server.lower(), other.lower()
+    is_short = "." not in one or "." not in two
+    return one == two or (is_short and one.partition(".")[0] == two.partition(".")[0])
+
+
+def without(deployment: Deployment, servers: Collection[str]) -> Deployment:
+    """`deployment`, as if it had never begun on `servers`."""
+    kept = {server: before for server, before in deployment.servers.items() if server not in servers}
+    return deployment.model_copy(update={"servers": kept})
+
+
+def undo(deployment: Deployment, work: Work, now: datetime) -> Service:
+    """Take the deployment back on every server that answers and is not settled; connectors first, as they came last.
+
+    Returns:
+        The services that may go on serving the version that was taken back.
+
+    Raises:
+        NeedsPerson: if a server could not be reached or refused; the others are done, and this one goes on later.
+    """
+    servers = [server for server in deployment.servers if server not in deployment.settled]
+    failed: dict[str, CertwrightError] = {}
+    if owned := [named for named in deployment.connectors if named.kind != "receive"]:
+        failed |= in_turn([ORGANISATION], lambda _: _connectors_back(owned, deployment, work, now))
+    kept = dict.fromkeys(servers, IRREVOCABLE)
+
+    def take_back(server: str) -> None:
+        kept[server] |= _server_back(server, deployment, work, now)
+
+    failed |= side_by_side(servers, take_back, work.stop)
+    if failed:
+        raise stuck(deployment, failed, now)
+    return reduce(or_, kept.values(), IRREVOCABLE)
+
+
+def undo_server(deployment: Deployment, server: str, work: Work, now: datetime) -> None:
+    """Take the deployment back on one server alone.
+
+    Raises:
+        Unreachable, DeploymentError: if it does not answer, or refuses.
+    """
+    if server in deployment.servers:
+        _server_back(server, deployment, work, now)
+
+
+def _server_back(server: str, deployment: Deployment, work: Work, now: datetime) -> Service:
+    with work.journal.step(f"{server}: take back") as step:
+        state = work.organisation.state(server)
+        back = way_back(deployment, state, now, work.organisation.session(server).protected())
+        _carry_out(back, work, step)
+        return back.kept
+
+
+def _connectors_back(owned: Sequence[Named], deployment: Deployment, work: Work, now: datetime) -> None:
+    with work.journal.step("The organisation's connectors: take back") as step:
+        current = organisational(work.organisation, work.servers)
+        if current is None:
+            raise Unreachable("No server answers, so connectors cannot be read.")
+        states = _readable(deployment, work)
+        back = Return()
+        for named in reversed(owned):
+            _connector(back, named, current, states, deployment, now)
+        _carry_out(back, work, step)
+
+
+def _readable(deployment: Deployment, work: Work) -> list[ServerState]:
+    """The servers that can be read now."""
+    states: dict[str, ServerState] = {}
+
+    def read(server: str) -> None:
+        states[server] = work.organisation.state(server)
+
+    side_by_side(deployment.servers, read, work.stop)
+    return list(states.values())
+
+
+def _carry_out(back: Return, work: Work, step: Step) -> None:
+    for note in back.stays:
+        step.note(note)
+    if not back.changes:
+        step.note("Nothing has to be taken back.")
+    for change in back.changes:
+        step.note(f"{change.typed}   (because {change.why})")
+        carry_out(change, work, step)
+
+
+def _connector(
+    back: Return,
+    named: Named,
+    current: Iterable[Connector],
+    states: Sequence[ServerState],
+    deployment: Deployment,
+    now: datetime,
+) -> None:
+    """The way back of one connector: to the value it had, if a certificate of that name can still be used."""
+    restored = changes.name_certificate(named.connector, named.before, "it was so before", target=ORGANISATION)
+    found = changes.connector_of(restored, current)
+    if found is None or (found.tls_certificate_name or "").lower() == (named.before or "").lower():
+        return
+    stored = [c for state in states for c in state.certificates]
+    ours = [c for c in stored if c.thumbprint in deployment.versions]
+    if ours and not referred_to(found.tls_certificate_name, ours):
+        value = found.tls_certificate_name or "no certificate"
+        back.stays.append(f"{title(named.connector)} names {value} now, which somebody else set: it stays so.")
+        return
+    held = referred_to(named.before, stored)
+    obstacles = [obstacle for certificate in held if (obstacle := unusable(certificate, now))]
+    if named.before is not None and len(obstacles) == len(held):
+        reason = f"the certificate it named before {obstacles[0]}" if held else "no server has what it named before"
+        back.stays.append(f"{title(named.connector)} keeps the name of the new certificate: {reason}.")
+        return
+    back.changes.append(restored)
+
+
+def by_hand(server: str, before: Before, now: datetime, connectors: Iterable[Named] = ()) -> list[str]:
+    """What a person does to take the deployment back on `server`, by what is remembered alone: sentences.
+
+    A certificate that must not be used again is named with the reason instead of the command.
+    """
+    todo = []
+    for thumbprint, service, used in (
+        (before.web_site, Service.IIS, "the Default Web Site's earlier certificate"),
+        (before.internal, Service.SMTP, "the earlier internal transport certificate"),
+    ):
+        if thumbprint and (obstacle := _remembered_obstacle(before.certificates.get(thumbprint), now)):
+            todo.append(f"{server}: {used} {thumbprint} {obstacle}: leave the new one there.")
+        elif thumbprint:
+            todo.append(_shell(changes.enable(server, thumbprint, service, "")))
+    for service, name in ((Service.POP, before.pop_name), (Service.IMAP, before.imap_name)):
+        if name:
+            todo.append(_shell(changes.set_name(server, service, name, "")))
+            restart = changes.restart(server, MAIL_SERVICES[service], "").typed
+            todo.append(f"Then, if {service} runs, on {server} itself: {restart}")
+    todo += [_shell(changes.name_certificate(n.connector, n.before, "")) for n in connectors if n.server == server]
+    return todo
+
+
+def _shell(change: Change) -> str:
+    return f"To do it by hand, in the Exchange Management Shell: {change.typed}"
+
+
+def _remembered_obstacle(found: Remembered | None, now: datetime) -> str | None:
+    if found is None:
+        return None
+    if found.protected:
+        return "belongs to Exchange's own sign-in"
+    return unusable_by(found.has_key, found.not_after, found.status, now)
+
+
+def mixed_state(rows: Sequence[ServedRow]) -> list[str]:
+    """What each port serves, in words."""
+    return [
+        f"{r.server} {r.service} {r.address}:{r.port}: {r.now or 'nothing'}"
+        f"{', valid' if r.valid else ''}{f' ({r.detail})' if r.detail else ''}"
+        for r in rows
+    ]
+
+
+def _distinct(errors: Iterable[Exception]) -> list[Exception]:
+    """Errors that say different things; servers behind one address fail with the same words."""
+    return list({str(error): error for error in errors}.values())
+
+
+def stuck(deployment: Deployment, failed: Mapping[str, CertwrightError], now: datetime) -> NeedsPerson:
+    """What a person has to do where the deployment could not be taken back."""
+    owned = [named for named in reversed(deployment.connectors) if named.kind != "receive"]
+    commands = [_shell(changes.name_certificate(n.connector, n.before, "")) for n in owned if ORGANISATION in failed]
+    for server in deployment.servers:
+        if server in failed:
+            commands += by_hand(server, deployment.servers[server], now, deployment.connectors)
+    return NeedsPerson(
+        f"The change could not be taken back on {', '.join(failed)}.",
+        causes=[*_distinct(failed.values()), *commands],
+        hint="It goes on by itself with the next run once the server answers; or run the commands above.",
+    )

@@ -1,0 +1,1 @@
+"""What there is: everything that an organisation tells, read and never changed."""

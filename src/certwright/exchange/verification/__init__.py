@@ -1,0 +1,1 @@
+"""Is it served? What the ports, web services and queues show."""

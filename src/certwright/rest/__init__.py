@@ -1,0 +1,18 @@
+"""How the HTTP APIs of vendors are asked: paced, bounded in time and size, tried again where that helps."""
+
+from certwright.rest.api import Answer, Api, refused
+from certwright.rest.secret_address import SecretAddress
+from certwright.rest.zones import Merge, unknown_zone, unless_overtaken, with_added, without, zones_seen
+
+__all__ = [
+    "Answer",
+    "Api",
+    "Merge",
+    "SecretAddress",
+    "refused",
+    "unknown_zone",
+    "unless_overtaken",
+    "with_added",
+    "without",
+    "zones_seen",
+]

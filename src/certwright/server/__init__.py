@@ -1,0 +1,1 @@
+"""The service: everything that runs by itself, in one process."""

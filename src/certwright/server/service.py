@@ -1,0 +1,126 @@
+"""`certwright serve`: the worker and the duties beside it until a signal comes.
+
+Duties that look at others, which may be slow to answer, keep none of the rest waiting. It is alone on its data folder,
+or beside those of other nodes on a shared store.
+"""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from certwright.domain.errors import ConfigurationError, LeaseHeld
+from certwright.engine.backup import back_up_daily
+from certwright.engine.check import require_whole
+from certwright.engine.context import Engine
+from certwright.engine.housekeeping import housekeep
+from certwright.engine.looks import look_at_due
+from certwright.engine.notify import deliver
+from certwright.engine.status import judge_stale
+from certwright.engine.watch import look_at_all
+from certwright.engine.worker import Worker
+from certwright.probe import Endpoint
+from certwright.server.duties import Duties, Duty
+from certwright.server.readiness import Readiness
+
+log = logging.getLogger("certwright")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve(engine: Engine, threads: int, backups: Path, listen: Endpoint | None) -> None:
+    """Do what is due until SIGTERM or SIGINT; what is under way then is finished, or gone on with by the next start.
+
+    Args:
+        engine: what to work with.
+        threads: how many certificates are worked on at the same time.
+        backups: the folder for the daily backup.
+        listen: where health and metrics are asked for, on loopback; None for nowhere.
+
+    Raises:
+        ConfigurationError: if another service works on this store, and it is not one for several; or if
+            nothing can listen there.
+        StoreError: if the store is damaged.
+    """
+    stop, worker = threading.Event(), Worker(engine, threads)
+    duties = Duties(
+        engine,
+        (
+            Duty("health", timedelta(minutes=1), judge_stale),
+            Duty("notifications", timedelta(minutes=1), deliver),
+            Duty("backup", timedelta(hours=6), lambda one: back_up_daily(one, backups)),
+            Duty("housekeeping", timedelta(days=1), housekeep),
+        ),
+    )
+    looking = Duties(
+        engine,
+        (Duty("watch", timedelta(minutes=1), look_at_all), Duty("looks", timedelta(seconds=10), look_at_due)),
+    )
+    with _alone(engine), _until_signal(stop, worker), _observed(engine, worker, (duties, looking), stop, listen):
+        require_whole(engine)
+        with _beside(duties.run, stop), _beside(looking.run, stop):
+            log.info("The service has begun, with %s threads.", threads)
+            worker.run(stop)
+    log.info("The service has ended.")
+
+
+@contextmanager
+def _observed(
+    engine: Engine, worker: Worker, duties: Sequence[Duties], stop: threading.Event, listen: Endpoint | None
+) -> Iterator[None]:
+    """Answer whoever asks how it goes."""
+    if listen is None:
+        yield
+        return
+    from certwright.server import endpoints, http, metrics  # noqa: PLC0415 - only who is asked pays for a web server
+
+    readiness = Readiness(engine.store, worker.tally)
+    exposition = metrics.Exposition(engine, worker.tally, duties, readiness)
+    with http.listening(listen, endpoints.routes(readiness, exposition)), _beside(readiness.run, stop):
+        log.info("Health and metrics are told at http://%s/", listen)
+        yield
+
+
+@contextmanager
+def _beside(work: Callable[[threading.Event], None], stop: threading.Event) -> Iterator[None]:
+    """Have a thread do it until the block ends, or before that `stop` is set."""
+    thread = threading.Thread(target=work, args=(stop,), name=work.__qualname__)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    if engine.store.is_shared:
+        yield
+        return
+    try:
+        with engine.store.lease("service"):
+            yield
+    except LeaseHeld as error:
+        raise ConfigurationError(
+            "Another certwright serve works on this data folder.",
+            causes=[error.message],
+            hint="One is enough: commands work beside it. If it hangs, end it; the next goes on with what it began.",
+        ) from error
+
+
+@contextmanager
+def _until_signal(stop: threading.Event, worker: Worker) -> Iterator[None]:
+    def end(number: int, _frame: object) -> None:
+        log.info("Ending, because of signal %s.", signal.Signals(number).name)
+        stop.set()
+        worker.wake()
+
+    before = {number: signal.signal(number, end) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,54 @@
+"""What was seen of each managed certificate in use, and when to look next."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, select, update
+
+from certwright.domain.looks import Looks
+from certwright.domain.managed import ManagedCertificate
+from certwright.store import rows
+from certwright.store.schema import looks, managed
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLooks:
+    """What was seen, by managed certificate; it goes with that."""
+
+    connection: Connection
+
+    def get(self, managed_id: str) -> Looks:
+        """What was seen last; nothing at first."""
+        return self.connection.scalar(select(looks.c.body).where(looks.c.managed_id == managed_id)) or Looks()
+
+    def save(self, managed_id: str, seen: Looks) -> None:
+        """Keep what was seen, in place of what was."""
+        rows.put(self.connection, looks, {"managed_id": managed_id, "body": seen})
+
+    def next(self, managed_id: str) -> datetime | None:
+        """When it is looked at next; None: never."""
+        return self.connection.scalar(select(managed.c.next_look_at).where(managed.c.id == managed_id))
+
+    def schedule(self, managed_id: str, when: datetime | None) -> None:
+        """Look at it then; None: never."""
+        self.connection.execute(update(managed).where(managed.c.id == managed_id).values(next_look_at=when))
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether there is anything to look at."""
+        return self.connection.scalar(due_query(now, 1)) is not None
+
+    def take(self, now: datetime, limit: int, until: datetime) -> list[ManagedCertificate]:
+        """Those whose look has come, longest overdue first, for whoever asks alone: it comes again at `until`.
+
+        So a look is lost with nobody who dies before its result is kept.
+        """
+        found = list(self.connection.scalars(due_query(now, limit)))
+        taken = managed.c.id.in_([each.id for each in found])
+        self.connection.execute(update(managed).where(taken).values(next_look_at=until))
+        return found
+
+
+def due_query(now: datetime, limit: int) -> Select[ManagedCertificate]:
+    """What `take` asks; the partial index on the schedule answers it."""
+    due = managed.c.next_look_at.is_not(None) & (managed.c.next_look_at <= now)
+    return select(managed.c.body).where(due).order_by(managed.c.next_look_at).limit(limit)

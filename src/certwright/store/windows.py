@@ -1,0 +1,63 @@
+"""Maintenance windows, by name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, select
+
+from certwright.domain.errors import ConfigurationError, NotFound
+from certwright.domain.windows import MaintenanceWindow
+from certwright.store import rows
+from certwright.store.schema import managed, window_uses, windows
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The maintenance windows."""
+
+    connection: Connection
+
+    def put(self, window: MaintenanceWindow) -> None:
+        """Keep a window, in place of the one of that name."""
+        rows.put(self.connection, windows, {"name": window.name, "body": window})
+
+    def get(self, name: str) -> MaintenanceWindow:
+        """The window of this name.
+
+        Raises:
+            NotFound: with the names that there are.
+        """
+        found = self.connection.scalar(select(windows.c.body).where(windows.c.name == name))
+        if found is None:
+            known = ", ".join(self.connection.scalars(select(windows.c.name).order_by(windows.c.name)))
+            hint = f"Windows: {known}." if known else "Add it first: certwright window add"
+            raise NotFound(f"There is no maintenance window {name!r}.", hint=hint)
+        return found
+
+    def list(self) -> list[MaintenanceWindow]:
+        """All, by name."""
+        return list(self.connection.scalars(select(windows.c.body).order_by(windows.c.name)))
+
+    def users(self, name: str) -> Sequence[str]:
+        """The titles of the managed certificates that refer to it."""
+        both = managed.join(window_uses, window_uses.c.managed_id == managed.c.id)
+        mine = select(managed.c.title).select_from(both).where(window_uses.c.window == name)
+        return self.connection.scalars(mine.order_by(managed.c.title)).all()
+
+    def remove(self, name: str) -> None:
+        """Forget a window.
+
+        Raises:
+            NotFound: if there is none of that name.
+            ConfigurationError: if something refers to it; the first of these are named.
+        """
+        self.get(name)
+        if users := self.users(name):
+            more = f", and {len(users) - _SHOWN} more" if len(users) > _SHOWN else ""
+            raise ConfigurationError(
+                f"The maintenance window {name!r} is used by {', '.join(map(repr, users[:_SHOWN]))}{more}.",
+                hint="Give them another one, or none, first: certwright certificate window",
+            )
+        self.connection.execute(delete(windows).where(windows.c.name == name))

@@ -1,0 +1,1 @@
+"""Where tasks write and run things."""

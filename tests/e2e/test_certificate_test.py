@@ -1,0 +1,181 @@
+"""`certwright certificate test` with real name servers: obstacles are found before the authority is asked."""
+
+import json
+from contextlib import AbstractContextManager
+
+import pytest
+
+from certwright.acme_server import Endpoint
+from certwright.cli.show import report_lines
+from certwright.domain.errors import SolverError
+from certwright.domain.managed import ManagedCertificate
+from certwright.domain.readiness import Check, Readiness, Report
+from certwright.domain.runs import Outcome, RunKind
+from certwright.domain.validation import Validation
+from certwright.engine.test import test as attempt
+from certwright.engine.validations import put_validation
+from peers.ports import free_port
+from world.proofs import Proofs
+
+pytestmark = pytest.mark.e2e
+
+
+def report_of(one: Proofs, managed: ManagedCertificate) -> Report:
+    """The report; nothing may have been asked of the authority, and nothing may be left."""
+    with one.site.engine() as engine:
+        report = attempt(engine, managed.id)
+        with engine.store.read() as unit:
+            run = unit.runs.list(managed.id)[0]
+            assert (run.kind, run.outcome) == (RunKind.TEST, Outcome.DONE)
+    assert one.ca.server.requests[Endpoint.NEW_ORDER] == 0
+    assert one.standing("_acme-challenge.contoso.com") == []
+    return report
+
+
+def caa(one: Proofs, *records: str) -> AbstractContextManager[None]:
+    """These CAA records, on both servers."""
+    return one.world.holding("contoso.com", "contoso.com", "CAA", *records)
+
+
+def the(report: Report, check: str, subject: str) -> Check:
+    (found,) = [c for c in report.checks if c.check == check and c.subject == subject]
+    return found
+
+
+def test_all_is_well(one: Proofs) -> None:
+    report = report_of(one, one.describe("contoso.com", "*.contoso.com"))
+    assert report.is_ready
+    assert {c.check for c in report.checks} == {"capabilities", "account", "limits", "caa", "zone", "sign-in", "proof"}
+    assert {c.verdict for c in report.checks} == {Readiness.OK}
+
+
+def test_a_request_that_caa_forbids_is_not_made(one: Proofs) -> None:
+    managed = one.describe("contoso.com", "*.contoso.com")
+    with caa(one, '0 issue "other.example"'), pytest.raises(SolverError) as raised:
+        one.request(managed)
+    assert raised.value.hint == 'Add the CAA record 0 issue "ca.contoso.com" at contoso.com.'
+    assert one.ca.server.requests[Endpoint.NEW_ORDER] == 0
+    one.request(managed)
+
+
+def test_an_issuer_that_caa_would_not_let_stand_in_is_warned_of(one: Proofs) -> None:
+    managed = one.describe("contoso.com")
+    with one.site.engine() as engine, engine.store.write() as unit:
+        issuer = unit.issuers.get(managed.issuer)
+        other = issuer.capabilities.model_copy(update={"caa_identities": ("other.example",)})
+        second = issuer.model_copy(update={"name": "second", "kind": "absent", "capabilities": other})
+        unit.issuers.add(second, b"")
+        unit.managed.update(managed.model_copy(update={"fallback_issuers": ("second",)}))
+    with caa(one, '0 issue "ca.contoso.com"'):
+        report = report_of(one, managed)
+    assert report.is_ready
+    (warned,) = [c for c in report.checks if c.check == "caa" and c.verdict is Readiness.WARNING]
+    assert warned.evidence.startswith("second could not stand in. ")
+
+
+def test_what_nobody_looked_at_is_not_called_seen(one: Proofs) -> None:
+    managed = one.describe("contoso.com")
+    port = {"address": "127.0.0.1", "port": free_port(), "precheck": False}
+    with one.site.engine() as engine:
+        way = Validation(challenge="http-01", solver="http_listener", params=port)
+        put_validation(engine, managed.id, way)
+    report = report_of(one, managed)
+    (proof,) = [c for c in report.checks if c.check == "proof"]
+    assert proof.verdict is Readiness.NOT_LOOKED_AT
+    assert "looked at by nobody, as was chosen" in proof.evidence
+    passed = report.model_copy(update={"checks": tuple(c for c in report.checks if c.verdict is not Readiness.FAILED)})
+    assert "Nothing that was looked at keeps a request from succeeding." in report_lines(passed)[-1]
+
+
+@pytest.mark.parametrize(
+    ("records", "failing"),
+    [
+        (['0 issue "other.example"'], ["contoso.com", "*.contoso.com"]),
+        (['0 issue "ca.contoso.com"', '0 issuewild ";"'], ["*.contoso.com"]),
+        (['0 issue "ca.contoso.com; validationmethods=http-01"'], ["contoso.com", "*.contoso.com"]),
+        (['0 issue "ca.contoso.com; accounturi=https://ca.contoso.com/9"'], ["contoso.com", "*.contoso.com"]),
+        (['0 issue "ca.contoso.com; validationmethods=dns-01"'], []),
+    ],
+)
+def test_caa_is_judged_for_this_authority_account_and_challenge(
+    one: Proofs, records: list[str], failing: list[str]
+) -> None:
+    managed = one.describe("contoso.com", "*.contoso.com")
+    with caa(one, *records):
+        report = report_of(one, managed)
+    wrong = [c for c in report.checks if c.verdict is Readiness.FAILED]
+    assert [(c.check, c.subject) for c in wrong] == [("caa", name) for name in failing]
+    assert all(c.fix for c in wrong)
+
+
+def test_a_name_that_leads_nowhere(one: Proofs) -> None:
+    managed = one.describe("web.contoso.com", "gone.contoso.com")
+    with one.site.engine() as engine:
+        put_validation(engine, managed.id, one.ca.validation)
+    report = report_of(one, managed)
+    assert the(report, "resolves", "web.contoso.com").verdict is Readiness.OK
+    gone = the(report, "resolves", "gone.contoso.com")
+    assert gone.verdict is Readiness.FAILED
+    assert "NXDOMAIN" in gone.evidence
+    assert gone.fix
+
+
+def test_a_lame_server_is_a_warning_and_a_dead_delegation_is_not(one: Proofs) -> None:
+    """Resolvers go on to the next server, but not for ever."""
+    world = one.world
+    world.zone("lame.com", servers={"ns1.lame.com": [world.primary], "ns2.lame.com": [world.parent]})
+    report = report_of(one, one.describe("lame.com", timeout=1))
+    assert the(report, "dns-lame-server", "lame.com").verdict is Readiness.WARNING
+    world.delegate("dead.com", {"ns1.dead.com": ["127.255.255.253"]})
+    report = report_of(one, one.describe("dead.com", timeout=1))
+    assert [c.check for c in report.checks if c.subject == "dead.com" and c.verdict is Readiness.FAILED]
+
+
+def test_the_resolvers_of_the_settings_are_asked_for_the_names(one: Proofs) -> None:
+    """What only they know is looked at by http-01, too."""
+    managed = one.describe("web.contoso.com")
+    way = one.ca.validation.model_copy(update={"params": {"address": "127.0.0.1", "port": one.ca.http_port}})
+    with one.site.engine() as engine:
+        put_validation(engine, managed.id, way)
+    (proof,) = [c for c in report_of(one, managed).checks if c.check == "proof"]
+    assert "127.0.0.1" in proof.evidence  # nobody answers at its port 80, but it was found
+
+
+def test_a_key_that_was_changed_at_the_server(one: Proofs) -> None:
+    managed = one.describe("contoso.com")
+    with one.site.engine() as engine, engine.store.write() as unit:
+        kind, values = unit.credentials.typed("dns", "primary")
+        unit.credentials.add_typed(
+            "dns", kind, "primary", {k: v for k, v in values.items() if k != "key"}, {"key": "b3RoZXI="}
+        )
+    report = report_of(one, managed)
+    refused = the(report, "sign-in", "dns-01 by dns")
+    assert refused.verdict is Readiness.FAILED
+    assert "'primary'" in refused.fix
+    assert not [c for c in report.checks if c.check == "proof"]
+
+
+def test_an_authority_that_is_away_hides_no_other_problem(one: Proofs) -> None:
+    managed = one.describe("contoso.com", timeout=1)
+    with one.site.engine() as engine, engine.store.write() as unit:
+        issuer = unit.issuers.get(managed.issuer)
+        unit.issuers.update(
+            issuer.model_copy(update={"params": {**issuer.params, "directory": "https://127.0.0.1:1/d"}})
+        )
+    one.world.secondary_server.stop()
+    try:
+        report = report_of(one, managed)
+    finally:
+        one.world.secondary_server.start()
+    assert the(report, "account", managed.issuer).verdict is Readiness.FAILED
+
+
+def test_from_the_command_line(one: Proofs) -> None:
+    managed = one.describe("contoso.com")
+    with caa(one, '0 issue ";"'):
+        told = one.site.cli("certificate", "test", managed.id, code=1)
+        data = json.loads(one.site.cli("certificate", "test", managed.id, "--json", code=1).out)
+    assert told.out.startswith("failed")
+    assert data["ready"] is False
+    assert [c["check"] for c in data["checks"] if c["verdict"] == "failed"] == ["caa"]
+    one.site.cli("certificate", "test", managed.id, code=0)

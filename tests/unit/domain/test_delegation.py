@@ -1,0 +1,65 @@
+"""Explicit rules that say where challenge records are written."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certwright.domain.delegation import Delegation
+from certwright.domain.errors import InvalidIdentifier
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "target"),
+    [
+        (
+            "*.contoso.com:*.acme.fabrikam.net",
+            "_acme-challenge.mail.contoso.com",
+            "_acme-challenge.mail.acme.fabrikam.net",
+        ),
+        ("*.contoso.com:*.fabrikam.net", "_acme-challenge.contoso.com", "_acme-challenge.fabrikam.net"),
+        ("*.contoso.com:proof.fabrikam.net", "_acme-challenge.a.b.contoso.com", "proof.fabrikam.net"),
+        ("_acme-challenge.contoso.com:p.fabrikam.net", "_acme-challenge.contoso.com", "p.fabrikam.net"),
+        ("_acme-challenge.contoso.com:p.fabrikam.net", "_acme-challenge.a.contoso.com", None),
+        ("*.contoso.com:p.fabrikam.net", "_acme-challenge.notcontoso.com", None),
+        ("*.Contoso.COM.:P.fabrikam.net.", "_acme-challenge.contoso.com", "p.fabrikam.net"),
+        ("*.Bücher.com:*.bücher.net", "_acme-challenge.a.xn--bcher-kva.com", "_acme-challenge.a.xn--bcher-kva.net"),
+    ],
+)
+def test_where_a_record_is_written(rule: str, name: str, target: str | None) -> None:
+    assert Delegation.parse(rule).target(name) == target
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a",
+        "a:",
+        ":b",
+        "*.a.com",
+        "a.com:*.b.com",
+        "*:b.com",
+        "a..com:b.com",
+        "a b.com:c.com",
+        "*.*.a.com:b.com",
+        "ü\u0301\u200d.com:b.com",
+    ],
+)
+def test_what_is_no_delegation_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no delegation|nothing on the left"):
+        Delegation.parse(text)
+
+
+def test_a_name_that_grows_too_long_is_refused() -> None:
+    rule = Delegation.parse(f"*.a.com:*.{'.'.join(['x' * 60] * 4)}")
+    with pytest.raises(InvalidIdentifier, match="too long a name"):
+        rule.target("_acme-challenge.mail.a.com")
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        rule = Delegation.parse(text)
+    except ValueError:
+        return
+    assert Delegation.parse(str(rule)) == rule
