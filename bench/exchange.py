@@ -96,7 +96,7 @@ def deploy(places: list[Place], ca_file: Path, old: Material, new: Material) -> 
     }
     context = TaskContext(
         certificate_title="bench",
-        material=new,
+        version=new,
         predecessors=(old,),
         credentials=lambda name: Credential(name, USERNAME, PASSWORD),
         memory=MemoryInMemory(),

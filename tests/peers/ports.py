@@ -1,20 +1,25 @@
 """Loopback ports for peers."""
 
+import os
 import random
 import socket
 import time
 
 _choose = random.SystemRandom()  # pytest-randomly seeds `random` alike in every worker
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_given: set[int] = set()
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port free for TCP and UDP on ``host``.
+    """A port free for TCP and UDP on ``host``, that nobody was given before, here or in another worker of xdist.
 
     From below the ephemeral range, so that no outgoing connection takes it before the peer binds it.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for _ in range(200):
-        port = _choose.randrange(20_000, 32_000)
+    while ours := [port for port in range(16_000 + _WORKER, 32_000, _WORKERS) if port not in _given]:
+        port = _choose.choice(ours)
+        _given.add(port)
         with (
             socket.socket(family, socket.SOCK_STREAM) as tcp,
             socket.socket(family, socket.SOCK_DGRAM) as udp,
@@ -25,7 +30,8 @@ def free_port(host: str = "127.0.0.1") -> int:
             except OSError:
                 continue
             return port
-    raise RuntimeError(f"no free port on {host}")
+    _given.clear()
+    return free_port(host)
 
 
 def wait_for_port(host: str, port: int, timeout: float = 10) -> None:

@@ -1,6 +1,7 @@
 """An HTTP proxy of our own: opens tunnels, wants a credential, or opens TLS to look inside."""
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
@@ -83,8 +84,7 @@ class Tunnel:
             client.sendall(b"HTTP/1.1 200 Connection established\r\nVia: tunnel\r\n\r\n")
             if self.inspects:
                 client, server = self._opened(client, server, name, self.inspects)
-            self._start(_copy, server, client)
-            _copy(client, server)
+            _carry(client, server)
 
     def _opened(
         self, client: socket.socket, server: socket.socket, name: str, authority: trustme.CA
@@ -109,11 +109,23 @@ def _head(client: socket.socket) -> str:
     return data.decode("latin-1")
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
+def _carry(client: socket.socket, server: socket.socket) -> None:
+    """Both directions in one thread: before Python 3.13 two threads may not use one TLS connection at once."""
+    others = {client: server, server: client}
     with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    for end in (source, target):
+        while ready := select.select(others, [], [], _SECONDS)[0]:
+            for source in ready:
+                source.settimeout(0)
+                try:
+                    data = source.recv(65536)
+                except (ssl.SSLWantReadError, BlockingIOError):  # a record of TLS itself
+                    continue
+                finally:
+                    source.settimeout(_SECONDS)
+                if not data:
+                    raise OSError("one of them has left")
+                others[source].sendall(data)
+    for end in others:
         with contextlib.suppress(OSError):
             end.shutdown(socket.SHUT_RDWR)
 
