@@ -99,6 +99,12 @@ def test_an_alias_has_the_records_of_its_target_and_not_of_the_targets_parents(w
         (['128 iodef "mailto:admin@contoso.test"', '128 ISSUE "CA.contoso.test"'], True, True),
         (['0 tbs "unknown"'], True, True),
         (['128 tbs "unknown"', '0 issue "ca.contoso.test"'], False, False),
+        (['1 tbs "unknown"', '0 issue "ca.contoso.test"'], False, False),
+        (['2 tbs "unknown"', '0 issue "ca.contoso.test"'], True, True),
+        (['128 issuevmc "other.test"', '0 issue "ca.contoso.test"'], False, False),
+        (['128 contactemail "admin@contoso.test"'], False, False),
+        (['0 contactemail "admin@contoso.test"'], True, True),
+        (['129 issuemail ";"', '1 issue "ca.contoso.test"', '1 iodef "mailto:admin@contoso.test"'], True, True),
     ],
 )
 def test_properties(world: World, values: list[str], plain: bool, wild: bool) -> None:

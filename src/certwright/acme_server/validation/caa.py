@@ -12,9 +12,11 @@ from certwright.acme_server.problem import ErrorType, Problem
 from certwright.acme_server.validation import issue_value
 from certwright.acme_server.validation.network import Network
 
-_CRITICAL = 0x80
+_CRITICAL = (
+    0x80 | 0x01
+)  # the second by mistake, but so widely that Let's Encrypt takes both for it (Boulder, va/caa.go)
 _ISSUE, _ISSUE_WILD = "issue", "issuewild"
-_KNOWN = frozenset({_ISSUE, _ISSUE_WILD, "issuemail", "issuevmc", "iodef", "contactemail", "contactphone"})
+_KNOWN = frozenset({_ISSUE, _ISSUE_WILD, "iodef", "issuemail"})
 _METHODS = re.compile(r"(?:[A-Za-z0-9-]+(?:,[A-Za-z0-9-]+)*)?")
 
 

@@ -4,6 +4,7 @@ The reading climbs from the name to the top level and takes the first record set
 knows the parameters `accounturi` and `validationmethods` of RFC 8657.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,11 +17,16 @@ from certwright.probe.dns.resolver import Resolver
 from certwright.probe.dns.zones import ancestors
 from certwright.probe.wire import harmless
 
-_CRITICAL = 128
+_CRITICAL, _MISTAKEN_FOR_CRITICAL = 128, 1
 _MAX_SHOWN = 8
 _MAX_VALUE = 200
-# IANA's registry of CAA properties; those that concern no TLS certificate restrict none.
-_KNOWN_TAGS = frozenset({"issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"})
+_TAGS = frozenset({"issue", "issuewild", "iodef", "issuemail"})
+_TAGS_OF_SOME = frozenset(
+    {"issuevmc", "contactemail", "contactphone"}
+)  # registered, but not every authority knows them
+_METHOD = re.compile(r"[A-Za-z0-9-]+")
+# How Boulder reads them: https://github.com/letsencrypt/boulder/blob/main/va/caa.go
+_STRICT, _STRICT_IDENTITY = "Let's Encrypt", "letsencrypt.org"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +38,14 @@ class CaaRecord:
     value: str
 
     @property
-    def is_critical(self) -> bool:
-        """Whether an authority that does not know the tag must not issue."""
-        return bool(self.flags & _CRITICAL)
+    def forbids(self) -> bool:
+        """Whether no authority may issue, as none knows the tag, which is critical (RFC 8659 section 4.1)."""
+        return bool(self.flags & _CRITICAL) and self.tag not in _TAGS | _TAGS_OF_SOME
+
+    @property
+    def may_forbid(self) -> bool:
+        """Whether an authority may not know the tag, or take its flags for the critical one, and so not issue."""
+        return bool(self.flags & (_CRITICAL | _MISTAKEN_FOR_CRITICAL)) and self.tag not in _TAGS
 
     def __str__(self) -> str:
         return f'{self.flags} {harmless(self.tag)} "{harmless(self.value, _MAX_VALUE)}"'
@@ -109,19 +120,35 @@ def judge(found: CaaSet, applicant: Applicant, *, wildcard: bool) -> Judgement:
             f"{found.failure}.",
             f"Let the name servers of {found.at} answer questions for CAA: with records, or that there are none.",
         )
-    unknown = [record for record in found.records if record.is_critical and record.tag not in _KNOWN_TAGS]
-    if unknown:
-        return Judgement(
-            Verdict.FORBIDDEN,
-            f"The CAA records at {found.at} have one that is critical and that no authority may ignore: {unknown[0]}.",
-            f"Remove that record at {found.at}, or set its flags to 0.",
+    mend = f"Remove that record at {found.at}, or set its flags to 0."
+    if critical := [record for record in found.records if record.forbids]:
+        told = (
+            f"The CAA records at {found.at} have one that is critical and that no authority may ignore: {critical[0]}."
         )
+        return Judgement(Verdict.FORBIDDEN, told, mend)
+    judged = _judge_known(found, applicant, wildcard=wildcard)
+    doubtful = [record for record in found.records if record.may_forbid]
+    if judged.verdict is Verdict.ALLOWED and doubtful:
+        told = (
+            f"The CAA records at {found.at} have one that {_STRICT}, and maybe others, takes as critical and unknown, "
+            f"so that it must not issue: {doubtful[0]}."
+        )
+        return Judgement(_strict(applicant), told, mend)
+    return judged
+
+
+def _strict(applicant: Applicant) -> Verdict:
+    """What it means that Let's Encrypt would not issue."""
+    return Verdict.FORBIDDEN if _STRICT_IDENTITY in applicant.identities else Verdict.UNKNOWN
+
+
+def _judge_known(found: CaaSet, applicant: Applicant, *, wildcard: bool) -> Judgement:
     tag = "issuewild" if wildcard and any(r.tag == "issuewild" for r in found.records) else "issue"
-    values = [_read(record.value) for record in found.records if record.tag == tag]
-    if not values:
+    records = [record for record in found.records if record.tag == tag]
+    if not records:
         where = f"The CAA records at {found.at} restrict nobody" if found.at else f"{found.name} has no CAA records"
         return Judgement(Verdict.ALLOWED, f"{where}, so any authority may issue.")
-    return _judge_values(found, applicant, tag, values)
+    return _judge_issue(found, applicant, records)
 
 
 def _read(value: str) -> IssueValue:
@@ -132,7 +159,7 @@ def _read(value: str) -> IssueValue:
         return IssueValue("")
 
 
-def _judge_values(found: CaaSet, applicant: Applicant, tag: str, values: Sequence[IssueValue]) -> Judgement:
+def _judge_issue(found: CaaSet, applicant: Applicant, records: Sequence[CaaRecord]) -> Judgement:
     shown = "; ".join(str(record) for record in found.records[:_MAX_SHOWN])
     ours = {identity.lower() for identity in applicant.identities}
     if not ours:
@@ -142,19 +169,29 @@ def _judge_values(found: CaaSet, applicant: Applicant, tag: str, values: Sequenc
             "name it goes.",
             "Compare the records with what the authority's documentation says of CAA.",
         )
-    named = [value for value in values if value.issuer in ours]
+    named = [(record, value) for record in records if (value := _read(record.value)).issuer in ours]
     identity = applicant.identities[0]
     if not named:
         return Judgement(
             Verdict.FORBIDDEN,
             f"The CAA records at {found.at} do not let {identity} issue for {found.name}: {shown}.",
-            f'Add the CAA record 0 {tag} "{identity}" at {found.at}.',
+            f'Add the CAA record 0 {records[0].tag} "{identity}" at {found.at}.',
         )
-    obstacles = [_obstacle(value, applicant) for value in named]
+    obstacles = [_spelling(record, applicant) or _obstacle(value, applicant) for record, value in named]
     if None in obstacles:
         return Judgement(Verdict.ALLOWED, f"The CAA records at {found.at} let {identity} issue: {shown}.")
-    verdict, why, fix = next(obstacle for obstacle in obstacles if obstacle)
+    # One that does not forbid for certain lets the authority issue, whatever the others say.
+    verdict, why, fix = min((o for o in obstacles if o), key=lambda obstacle: obstacle[0] is Verdict.FORBIDDEN)
     return Judgement(verdict, f"The CAA records at {found.at} let {identity} issue, but {why}: {shown}.", fix)
+
+
+def _spelling(record: CaaRecord, applicant: Applicant) -> tuple[Verdict, str, str] | None:
+    """As `_obstacle`, what Let's Encrypt minds in the authority's name: it compares letter by letter."""
+    spelled = record.value.partition(";")[0].strip(" \t")
+    if spelled in applicant.identities or _STRICT_IDENTITY not in applicant.identities:
+        return None
+    why = f"{_STRICT} does not know itself by {spelled}, as it tells capitals from small letters"
+    return Verdict.FORBIDDEN, why, f"Write {spelled.lower()} in small letters."
 
 
 def _obstacle(value: IssueValue, applicant: Applicant) -> tuple[Verdict, str, str] | None:
@@ -169,6 +206,12 @@ def _obstacle(value: IssueValue, applicant: Applicant) -> tuple[Verdict, str, st
                 Verdict.FORBIDDEN,
                 f"only by {', '.join(allowed)}, not by {applicant.challenge} (validationmethods)",
                 f"Add {applicant.challenge} to validationmethods, or prove control of the name in one of these ways.",
+            )
+        if not all(_METHOD.fullmatch(method) for method in allowed):
+            return (
+                Verdict.UNKNOWN,
+                "validationmethods is not a list as RFC 8657 has it, by which authorities may let nobody issue",
+                "Write the methods with a comma between them and nothing else: http-01,dns-01.",
             )
     if not accounts or accounts[0] == applicant.account_uri:
         return None
