@@ -75,6 +75,7 @@ class Rfc2136(DnsProvider[Params]):
     """Sends updates over TCP, one for all records of a zone."""
 
     Params = Params
+    in_one = True
     per_second: ClassVar[float] = 50  # one's own server
     wait = 120
 

@@ -56,7 +56,7 @@ class WrittenRecords:
         self._engine = engine
         self._owner = run.leases[0].name
         self._run = run
-        self._refused: set[tuple[str, str]] = set()
+        self._never: set[_Written] = set()
 
     def add(self, credential: str, zones: Mapping[str, Sequence[TxtRecord]]) -> None:
         """Remember the records of all `zones`, and have the DNS provider write them, all zones at the same time.
@@ -70,12 +70,14 @@ class WrittenRecords:
         provider = dns.provider(self._engine, credential, self._run.journal)
 
         def write(zone: str) -> CertwrightError | None:
+            here = {w for w in new if w.zone == zone}
+            self._never -= here
             try:
                 with places.taken(f"dns:{credential}"):
                     provider.add(zone, zones[zone])
             except CertwrightError as error:
-                if not error.retryable:
-                    self._refused.add((credential, zone))
+                if not error.retryable and (provider.in_one or len(here) == 1):  # of several, the first may stand
+                    self._never |= here
                 return error
             return None
 
@@ -146,18 +148,18 @@ class WrittenRecords:
         else:
             log.debug("a record could not be removed", exc_info=error)
             told, lasting = f"It was stopped by {type(error).__name__}.", False
-        if lasting and written[0].place in self._refused:
-            return written  # the service took nothing of it
+        never = [w for w in written if lasting and w in self._never]
+        left = [w for w in written if w not in never]
         oldest = self._engine.now() - REMEMBERED
-        over = [w for w in written if last or datetime.fromisoformat(w.at) < oldest]
-        if later := list(dict.fromkeys(w.name for w in written if w not in over)):
+        over = [w for w in left if last or datetime.fromisoformat(w.at) < oldest]
+        if later := list(dict.fromkeys(w.name for w in left if w not in over)):
             self._run.journal.note(f"Not removed yet, the next run tries again: {', '.join(later)}. {told}")
         for w in over:
             self._run.journal.note(
                 f'Not removed, and not tried again; remove it by hand: {w.name} TXT "{w.value}" in the zone {w.zone}. '
                 f"{told}"
             )
-        return over
+        return [*never, *over]
 
     def _known(self) -> list[_Written]:
         with self._engine.store.read() as unit:

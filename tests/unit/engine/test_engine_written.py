@@ -22,6 +22,13 @@ echo end >> "$(dirname "$0")/at-work"
 [ "$3" != zone3.test ] && echo "$CERTWRIGHT_ACTION $1" >> "$(dirname "$0")/done"
 """
 
+FULL = """#!/bin/sh
+here=$(dirname "$0")
+[ "$CERTWRIGHT_ACTION" = create ] && [ "$2" = too-many ] && exit 1
+[ "$CERTWRIGHT_ACTION" = delete ] && [ -e "$here/out-of-order" ] && exit 1
+echo "$CERTWRIGHT_ACTION $1" >> "$here/done"
+"""
+
 
 @pytest.fixture
 def heard() -> list[Entry]:
@@ -71,3 +78,31 @@ def test_what_one_zone_keeps_is_tried_again_and_the_others_are_not(
     done = (tmp_path / "scripts" / "done").read_text().splitlines()
     assert len([line for line in done if line.startswith("delete")]) == len(ZONES) - 1
     assert len([e for e in heard if "the next run tries again: _acme-challenge.zone3.test" in e.title]) == 2
+
+
+def test_what_was_written_before_a_refusal_is_not_forgotten(engine: Engine, tmp_path: Path, heard: list[Entry]) -> None:
+    scripts = tmp_path / "scripts"
+    (scripts / "records.sh").write_text(FULL)
+    (scripts / "out-of-order").touch()
+    zones = {"zone.test": [TxtRecord("_acme-challenge.zone.test", v) for v in ("written", "too-many")]}
+    with engine.store.lease("credential:own") as lease:
+        records = WrittenRecords(engine, ActiveRun.unrecorded(engine, lease))
+        with pytest.raises(SolverError, match="did not create"):
+            records.add("own", zones)
+        records.remove("own", zones)
+        assert [e for e in heard if "the next run tries again: _acme-challenge.zone.test" in e.title]
+        (scripts / "out-of-order").unlink()
+        clear_left_over(engine, ActiveRun.unrecorded(engine, lease))
+    assert "delete _acme-challenge.zone.test" in (scripts / "done").read_text().splitlines()
+
+
+def test_what_was_refused_alone_is_forgotten(engine: Engine, heard: list[Entry]) -> None:
+    zones = {"zone3.test": ZONES["zone3.test"]}
+    with engine.store.lease("credential:own") as lease:
+        records = WrittenRecords(engine, ActiveRun.unrecorded(engine, lease))
+        with pytest.raises(SolverError):
+            records.add("own", zones)
+        heard.clear()
+        records.remove("own", zones)
+        clear_left_over(engine, ActiveRun.unrecorded(engine, lease))
+    assert not [e for e in heard if "tries again" in e.title]
