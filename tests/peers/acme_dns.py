@@ -40,7 +40,7 @@ class Account:
 
 
 class AcmeDnsServer(Vendor):
-    """The API; `publish` makes the values of a name known to the DNS."""
+    """The API; `publish` makes the values of a name known to the DNS, `odd` goes into the accounts given out."""
 
     tells_zones = False
     writes_anywhere = False
@@ -50,6 +50,7 @@ class AcmeDnsServer(Vendor):
         self.domain = domain
         self.accounts: dict[str, Account] = {}
         self.registration = True
+        self.odd: dict[str, object] = {}
         self.now: Callable[[], float] = time.time
         self._publish = publish
 
@@ -84,6 +85,7 @@ class AcmeDnsServer(Vendor):
                 "password": made.password,
                 "subdomain": made.subdomain,
                 "username": made.username,
+                **self.odd,
             },
         )
 

@@ -13,7 +13,7 @@ which knows no way to remove them; they prove nothing any more, and the next two
 import re
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, field_validator
@@ -29,7 +29,8 @@ _SERVICE = "acme-dns"
 _VALUES = 2
 _MOST_WRITES = 8
 _OF_NOBODY = (401, "forbidden")  # how every version answers an update that names no account
-_DOMAIN = re.compile(r"([a-z0-9_-]{1,63}\.)+[a-z0-9-]{1,63}")
+_DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9_-]{1,63}\.)+[a-z0-9-]{1,63}")
+_Word = Annotated[str, Field(pattern=r"^[!-~]{1,255}$")]  # the header fields of RFC 9110 take it as it is
 
 
 class Params(PluginParams):
@@ -48,8 +49,13 @@ class Params(PluginParams):
     @field_validator("server")
     @classmethod
     def _is_address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("https", "http") or not parts.hostname or parts.username is not None:
+        try:
+            parts = urlsplit(value)
+            port = parts.port
+        except ValueError:
+            raise ValueError("that is no address: write https://HOST, with :PORT from 1 to 65535 if need be") from None
+        has_host = bool(parts.hostname) and not re.search(r"\s", parts.netloc)
+        if parts.scheme not in ("https", "http") or not has_host or port == 0 or parts.username is not None:
             raise ValueError("the address of the API must be https://HOST, without a user name or password")
         return value.rstrip("/")
 
@@ -66,9 +72,9 @@ class _Account(BaseModel):
     """What acme-dns gives out when a name is registered."""
 
     fulldomain: str
-    subdomain: str
-    username: str
-    password: str = Field(repr=False)
+    subdomain: _Word
+    username: _Word
+    password: _Word = Field(repr=False)
 
 
 class AcmeDns(DnsProvider[Params]):

@@ -188,10 +188,39 @@ def test_nonsense_is_no_account(server: AcmeDnsServer, memory: KeptInMemory) -> 
     assert memory.held == {}
 
 
+@pytest.mark.parametrize("name", ["subdomain", "username", "password"])
+@pytest.mark.parametrize(
+    "odd", ["canary\n", "\nX-Canary: 1", "canary\u00e9\u20ac", "", "canary" * 50, None, ["canary"]]
+)
+def test_an_account_that_could_not_be_used_is_not_kept(
+    server: AcmeDnsServer, memory: KeptInMemory, name: str, odd: object
+) -> None:
+    server.odd = {name: odd}
+    with pytest.raises(Unreachable, match="not as documented") as raised:
+        provider(server, memory).delegate(NAME)
+    told = "\n".join(raised.value.explain())
+    assert name in told
+    assert "anary" not in told
+    assert memory.held == {}
+
+
+def test_a_name_that_is_too_long_for_the_dns_is_not_kept(server: AcmeDnsServer, memory: KeptInMemory) -> None:
+    server.odd = {"fulldomain": "auth." * 50 + "test"}
+    with pytest.raises(Unreachable, match="a name that is none"):
+        provider(server, memory).delegate(NAME)
+    assert memory.held == {}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"server": "auth.contoso.com"},
+        {"server": "https://auth.contoso.com:99999"},
+        {"server": "https://auth.contoso.com:0x"},
+        {"server": "https://auth.contoso.com:0"},
+        {"server": "https:// /"},
+        {"server": "https:// :8443"},
+        {"server": "https://auth contoso.com"},
         {"server": "https://me:secret-canary@auth.contoso.com"},
         {"server": "https://[auth"},
         {"allowfrom": ["192.0.2.0/33"]},
