@@ -1,7 +1,9 @@
-"""Which program of this machine holds a port (Linux, proc(5)); other systems are asked by hand."""
+"""Which program of this machine holds a port, and where (Linux, proc(5)); other systems are asked by hand."""
 
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 _LISTEN = "0A"
@@ -10,7 +12,7 @@ _LOCAL, _STATE, _INODE = 1, 3, 9
 
 def holder_of(port: int, proc: Path = Path("/proc")) -> str:
     """The program that listens on `port`, with its process id; empty if this user cannot see it."""
-    sockets = {f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _listening(proc / "net" / table, port)}
+    sockets = {f"socket:[{inode}]" for _, inode in _listening(port, proc)}
     if sockets:
         for process in sorted(proc.glob("[0-9]*"), key=lambda path: int(path.name)):
             with suppress(OSError):  # another user's, or gone
@@ -19,10 +21,23 @@ def holder_of(port: int, proc: Path = Path("/proc")) -> str:
     return ""
 
 
-def _listening(table: Path, port: int) -> Iterator[str]:
-    """The inodes of the sockets that listen on `port`."""
-    with suppress(OSError):
-        for line in table.read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[_STATE] == _LISTEN and int(fields[_LOCAL].rpartition(":")[2], 16) == port:
-                yield fields[_INODE]
+def held_addresses(port: int, proc: Path = Path("/proc")) -> list[str]:
+    """The addresses of this machine on which a program listens on `port`; none if the system does not tell."""
+    return sorted({_address(text) for text, _ in _listening(port, proc)})
+
+
+def _listening(port: int, proc: Path) -> Iterator[tuple[str, str]]:
+    """Address and inode of the sockets that listen on `port`."""
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in (proc / "net" / table).read_text().splitlines()[1:]:
+                fields = line.split()
+                address, _, number = fields[_LOCAL].rpartition(":")
+                if fields[_STATE] == _LISTEN and int(number, 16) == port:
+                    yield address, fields[_INODE]
+
+
+def _address(text: str) -> str:
+    """An address that is written as the machine's own 32-bit numbers, in hexadecimal."""
+    words = [int(text[start : start + 8], 16) for start in range(0, len(text), 8)]
+    return str(ip_address(struct.pack(f"={len(words)}I", *words)))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from certwright.domain.errors import SolverError
 from certwright.listener import server, shared_port
-from certwright.listener.holder import holder_of
+from certwright.listener.holder import held_addresses, holder_of
 from certwright.listener.shared_port import Place
 from certwright.probe.observation import Endpoint, FailureKind
 from certwright.probe.precheck import WrongAnswer
@@ -20,6 +20,7 @@ _RETRY_SECONDS = 0.01  # the longest that nobody listens when one process succee
 _HANDOVER_SECONDS = 2.0
 _GONE = (FailureKind.REFUSED, FailureKind.CLOSED)
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1"}  # noqa: S104 - compared with, not bound
+_EVERY = {"", "0.0.0.0", "::"}  # noqa: S104 - as above
 
 Look = Callable[[Endpoint], Sequence[WrongAnswer]]
 """What is wrong with the answers that are served at an endpoint of this machine; nothing if they are ours."""
@@ -116,10 +117,23 @@ class Stand:
         port = self._place.port
         holder = ", ".join(filter(None, (found.server, holder_of(port))))
         look = f"'Get-NetTCPConnection -LocalPort {port}'" if os.name == "nt" else f"'ss -ltnp sport = :{port}'"
+        steps = [] if holder else [f"See with {look} which one."]
+        held = held_addresses(port)
+        refuses = found.kind is FailureKind.REFUSED
+        elsewhere = self._place.address in _EVERY and (refuses or (held and _EVERY.isdisjoint(held)))
+        if elsewhere:
+            steps.append(
+                "If the names lead to other addresses of this machine, listen there alone: "
+                f"{self._set} --address ADDRESS (several with commas between them)."
+            )
+        at = f" of {', '.join(held)}" if elsewhere and held else ""
+        silent = (
+            "listens at another address, and so not all are free" if elsewhere else "has the port without listening"
+        )
         return SolverError(
-            f"Port {port} is held by another program{f': {holder}' if holder else ''}.",
-            causes=[found.sentence],
-            hint=self._instead if holder else f"See with {look} which one. {self._instead}",
+            f"Port {port}{at} is held by another program{f': {holder}' if holder else ''}.",
+            causes=[f"Nothing answers at {self._nearest}: it {silent}." if refuses else found.sentence],
+            hint=" ".join([*steps, self._instead]),
         )
 
 

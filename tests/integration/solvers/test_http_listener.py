@@ -432,6 +432,45 @@ def test_a_listener_with_another_store_is_another_program() -> None:
             pytest.fail("the port was taken")
 
 
+@pytest.mark.parametrize("other", ["127.0.0.2", "::1"])
+def test_a_port_that_is_held_at_another_address_is_told_with_the_way_round(
+    other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("certwright.listener.stand._HANDOVER_SECONDS", 0.1)
+    port = free_port()
+    family = socket.AF_INET6 if ":" in other else socket.AF_INET
+    with socket.create_server((other, port), family=family):
+        with pytest.raises(SolverError) as caught, presented(solver(port, address="")):
+            pytest.fail("the port was taken")
+        with presented(solver(port)):
+            assert ask(port)[0] == 200
+    assert caught.value.message.startswith(f"Port {port} of {other} is held by another program: ")
+    told = "\n".join(caught.value.explain())
+    assert "no program listens" not in told
+    assert "certwright validation set CERT http_listener --address ADDRESS" in told
+    assert "certwright validation set CERT webroot --path FOLDER" in told
+
+
+def test_a_web_server_at_this_address_alone_is_told_with_the_way_round() -> None:
+    page = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+    with nonsense(says(page)) as port, pytest.raises(SolverError) as caught, presented(solver(port, address="")):
+        pytest.fail("the port was taken")
+    assert f"Port {port} of {HOST} is held" in caught.value.message
+    assert "answers 404" in str(caught.value.causes[0])
+    assert "--address ADDRESS" in caught.value.hint
+
+
+def test_a_port_that_somebody_has_without_listening_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("certwright.listener.stand._HANDOVER_SECONDS", 0.1)
+    port = free_port()
+    with socket.socket() as bound:
+        bound.bind((HOST, port))
+        with pytest.raises(SolverError, match=f"Port {port} is held") as caught, presented(solver(port)):
+            pytest.fail("the port was taken")
+    assert "without listening" in str(caught.value.causes[0])
+    assert "--address" not in caught.value.hint
+
+
 def test_something_that_does_not_speak_http_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     with nonsense(says(b"SSH-2.0-x\r\n")) as port, pytest.raises(SolverError) as caught, presented(solver(port)):
         pytest.fail("the port was taken")

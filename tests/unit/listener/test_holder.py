@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from certwright.listener.holder import holder_of
+from certwright.listener.holder import held_addresses, holder_of
 from peers.ports import free_port
 
 pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux tells")
@@ -14,13 +14,18 @@ pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only
 def test_the_program_that_holds_a_port_is_named(host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as server:
-        name = holder_of(server.getsockname()[1])
+        port = server.getsockname()[1]
+        name, held = holder_of(port), held_addresses(port)
+    assert held == [host]
     assert name == f"{Path('/proc/self/comm').read_text().strip()} (process {os.getpid()})"
 
 
 def test_of_a_free_port_nobody_is_named() -> None:
-    assert holder_of(free_port()) == ""
+    port = free_port()
+    assert holder_of(port) == ""
+    assert held_addresses(port) == []
 
 
 def test_where_the_system_tells_nothing_nobody_is_named(tmp_path: Path) -> None:
     assert holder_of(80, tmp_path) == ""
+    assert held_addresses(80, tmp_path) == []
