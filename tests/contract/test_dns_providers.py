@@ -4,7 +4,8 @@ import fnmatch
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,8 @@ from certwright.sdk.dns import DnsProvider, TxtRecord
 from certwright.sdk.params import Params, read_params, secret_names
 from peers.dns_peer import OTHER_ZONE, ZONE, DnsPeer, Fault, peers
 from peers.record_sets import SetVendor
-from world.dns_accounts import CREDENTIAL, provider, reached
+from peers.vendor import Front
+from world.dns_accounts import CREDENTIAL, Alone, provider, reached
 
 PROVIDERS = sorted(
     f"{name}:{member}" if member else name
@@ -36,6 +38,8 @@ NAME = f"_acme-challenge.www.{ZONE}"
 ONE = TxtRecord(NAME, "a" * 42 + "1")
 TWO = TxtRecord(NAME, "-" + "b" * 41 + "2")
 THREE = TxtRecord(f"_acme-challenge.{ZONE}", "_" + "c" * 41 + "3")
+Change = Callable[[str, Sequence[TxtRecord]], None]
+SECONDS = 30
 PASSING = [Fault.RATE_LIMITED, Fault.UNAVAILABLE, Fault.BROKEN, Fault.ANSWER_LOST]
 
 
@@ -51,6 +55,14 @@ class Case:
         journal = RunJournal(lambda entry: entry, lambda entry: self.told.append(repr(entry)))
         given = self.peer.params if params is None else params
         return provider(self.name, given, journal, self.peer.script_folders)
+
+    def runs(self) -> tuple[DnsProvider[Any], DnsProvider[Any], Alone]:
+        """The provider as two runs have it at the same time."""
+        alone = Alone()
+        one, two = (
+            provider(self.name, self.peer.params, script_folders=self.peer.script_folders, alone=alone) for _ in "12"
+        )
+        return one, two, alone
 
     def zones_in(self, told: str) -> bool:
         """Whether the zones are named, where the service lets one know them."""
@@ -237,6 +249,40 @@ def test_what_somebody_else_does_between_reading_and_writing_is_not_undone(case:
     peer.meanwhile = lambda: peer.erase(ZONE, NAME)
     ours.add(ZONE, [ONE])
     assert peer.read(NAME) == [ONE.value]
+
+
+@pytest.mark.parametrize("requests_before", range(6))
+def test_two_runs_at_one_name_lose_nothing(case: Case, requests_before: int) -> None:
+    """The second run comes between any two requests of the first, so between its reading and writing, too."""
+    peer, (one, two, alone) = case.peer, case.runs()
+    case.must_write()
+    if not isinstance(peer, Front):
+        pytest.skip(f"the peer of {case.name} lets nobody come in between")
+    peer.put(NAME, "somebody else's")
+    for mine, theirs, left in (
+        (one.add, two.add, [ONE.value, TWO.value]),
+        (one.remove, two.add, [TWO.value]),
+        (one.add, two.remove, [ONE.value]),
+        (one.remove, two.remove, []),
+    ):
+        with ThreadPoolExecutor(1) as pool:
+            begun: list[Future[None]] = []
+
+            def meanwhile(
+                theirs: Change = theirs, pool: ThreadPoolExecutor = pool, begun: list[Future[None]] = begun
+            ) -> None:
+                alone.waits.clear()
+                begun.append(pool.submit(theirs, ZONE, [TWO]))
+                begun[0].add_done_callback(lambda _: alone.waits.set())
+                assert alone.waits.wait(SECONDS)
+
+            peer.interrupt(meanwhile, after=requests_before)
+            mine(ZONE, [ONE])
+            if begun:
+                begun[0].result(SECONDS)
+            else:  # the first run was through with fewer requests
+                theirs(ZONE, [TWO])
+        assert peer.read(NAME) == sorted([*left, "somebody else's"])
 
 
 @pytest.mark.parametrize("name", [ZONE, f"a.b.c.d.e.f.g.h.{ZONE}", f"xn--bcher-kva.{ZONE}"])

@@ -10,7 +10,7 @@ import socket
 import threading
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -61,6 +61,7 @@ class Front(DnsPeer):
         self.url = ""
         self.lock = threading.RLock()
         self._faults: deque[Fault | None] = deque()
+        self._interruption: tuple[int, Callable[[], None]] | None = None
 
     @abstractmethod
     def answer(self, request: Request) -> Reply:
@@ -74,12 +75,25 @@ class Front(DnsPeer):
         """Queue it."""
         self._faults = deque([None] * after + [fault] * times)
 
+    def interrupt(self, act: Callable[[], None], *, after: int) -> None:
+        """Do `act` once, before the request that comes after `after` others: others may ask meanwhile."""
+        with self.lock:
+            self._interruption = (len(self.requests) + after, act)
+
+    def _interrupted(self) -> None:
+        with self.lock:
+            if not self._interruption or len(self.requests) < self._interruption[0]:
+                return
+            (_, act), self._interruption = self._interruption, None
+        act()
+
     def complain(self, about: str) -> None:
         """Write down what a right client never does."""
         self.complaints.append(about)
 
     def handle(self, request: Request) -> Reply | None:
         """The reply; None if the connection breaks instead."""
+        self._interrupted()
         with self.lock:
             self.requests.append(request)
             fault = self._faults.popleft() if self._faults else None

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import Event, Lock
 from typing import Any
 
 import pytest
@@ -19,6 +20,26 @@ from certwright.wiring import utc_now
 from peers.dns_peer import DnsPeer
 
 CREDENTIAL = "the-dns-account"
+_SECONDS = 30
+
+
+class Alone:
+    """As the engine has it; `waits` is set once somebody has to wait."""
+
+    def __init__(self) -> None:
+        self.waits = Event()
+        self._locks: dict[str, Lock] = {}
+
+    @contextmanager
+    def __call__(self, what: str) -> Iterator[None]:
+        lock = self._locks.setdefault(what, Lock())
+        if not lock.acquire(blocking=False):
+            self.waits.set()
+            assert lock.acquire(timeout=_SECONDS)
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 class Memory:
@@ -40,11 +61,13 @@ def provider(
     journal: Journal | None = None,
     script_folders: tuple[Path, ...] = (),
     proxy: Proxy | None = None,
+    alone: Callable[[str], AbstractContextManager[None]] = lambda _what: nullcontext(),
 ) -> DnsProvider[Any]:
     """The DNS provider `name`, as if `params` were stored as the credential `CREDENTIAL`."""
     plugin = catalog.plugin("dns", name)
     read = read_params(plugin.params, dict(params), "the provider")
-    context = DnsContext(CREDENTIAL, journal or SilentJournal(), Memory(), utc_now, script_folders, nullcontext, proxy)
+    told = journal or SilentJournal()
+    context = DnsContext(CREDENTIAL, told, Memory(), utc_now, script_folders, alone, proxy)
     made: DnsProvider[Any] = plugin.cls(read, context)
     return made
 

@@ -125,7 +125,7 @@ class AcmeDns(DnsProvider[Params]):
     def _registered(self, name: str) -> str:
         """Register `name`, unless another run has done it in the meantime."""
         memory = self.context.memory
-        with self.context.alone():
+        with self.context.alone("registration"):
             if known := self._known(name):
                 return known
             account = self._register(name)

@@ -81,11 +81,13 @@ class Lexicon(DnsProvider[Params]):
 
     def add(self, zone: str, records: Sequence[TxtRecord]) -> None:
         """Add those that are not there; a service that gave up another value for one is of no use."""
-        self._do("add", zone, records)
+        with self.context.alone(zone):  # some services know whole sets of records only, which the library reads before
+            self._do("add", zone, records)
 
     def remove(self, zone: str, records: Sequence[TxtRecord]) -> None:
         """Delete by content, and put back what went along."""
-        self._do("remove", zone, records)
+        with self.context.alone(zone):  # as above
+            self._do("remove", zone, records)
 
     def _do(self, action: Literal["check", "add", "remove"], zone: str, records: Sequence[TxtRecord]) -> None:
         """Have it done, again where the service was busy or could not be reached."""

@@ -111,11 +111,14 @@ class PowerDns(DnsProvider[Params]):
         )
 
     def _change(self, zone: str, records: Sequence[TxtRecord], *, wanted: bool) -> None:
-        """Write until nothing is left to do: somebody else may write the same names at the same time."""
+        """Write until nothing is left to do: somebody else may write the same names at the same time.
+
+        Whoever writes between our reading and our writing is undone without a trace; so our runs do it one by one.
+        """
         by_name: dict[str, list[str]] = {}
         for record in records:
             by_name.setdefault(record.name, []).append(f'"{record.value}"')
-        with self._api() as api:
+        with self.context.alone(zone), self._api() as api:
             for _ in range(_ATTEMPTS):
                 changes = [
                     change

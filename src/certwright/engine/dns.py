@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from certwright.domain.errors import ConfigurationError, LeaseHeld
+from certwright.domain.errors import ConfigurationError, LeaseHeld, SolverError
 from certwright.engine import catalog
 from certwright.engine.context import Engine
 from certwright.engine.outbound import proxy_for
@@ -41,27 +41,32 @@ def context(engine: Engine, name: str, journal: Journal) -> DnsContext:
         memory,
         engine.now,
         engine.script_folders,
-        lambda: _alone(engine, name),
+        lambda what: _alone(engine, name, what),
         proxy_for(engine),
     )
 
 
 @contextmanager
-def _alone(engine: Engine, name: str) -> Iterator[None]:
+def _alone(engine: Engine, name: str, what: str) -> Iterator[None]:
     """What only one run at a time may do with the credential `name`; the others wait for it.
 
     Raises:
-        LeaseHeld: if that takes too long.
+        SolverError: if that takes too long.
     """
     end = time.monotonic() + _SECONDS
     with ExitStack() as stack:
         while True:
             try:
-                stack.enter_context(engine.store.lease(f"registration:{name}"))
+                stack.enter_context(engine.store.lease(f"dns:{name}:{what}"))
                 break
-            except LeaseHeld:
+            except LeaseHeld as held:
                 if time.monotonic() > end:
-                    raise
+                    raise SolverError(
+                        f"Another run has worked with the credential {name!r} at {what} for {_SECONDS} s.",
+                        causes=[held],
+                        hint="Try again when it has finished; if that process hangs, end it.",
+                        retryable=True,
+                    ) from held
                 time.sleep(_PAUSE)
         yield
 

@@ -45,8 +45,8 @@ class DnsContext:
 
     `credential` is the name under which its parameters are stored, for sentences that say what to mend. `memory` keeps
     small JSON values for it, encrypted, such as accounts that it registered. Programs may be run from `script_folders`
-    alone, and from none if there are none. In the block of `alone`, no other run does what that holds off. `proxy` is
-    the way to services outside.
+    alone, and from none if there are none. In the block of `alone`, no other run does the same with the credential: the
+    argument names what, such as a zone. `proxy` is the way to services outside.
     """
 
     credential: str
@@ -54,7 +54,7 @@ class DnsContext:
     memory: Memory
     now: Callable[[], datetime]
     script_folders: tuple[Path, ...] = ()
-    alone: Callable[[], AbstractContextManager[None]] = nullcontext
+    alone: Callable[[str], AbstractContextManager[None]] = lambda _what: nullcontext()
     proxy: Proxy | None = None
 
 

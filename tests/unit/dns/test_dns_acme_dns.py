@@ -79,6 +79,20 @@ def test_runs_that_meet_register_a_name_once(server: AcmeDnsServer, tmp_path: Pa
     assert len(targets) == len(server.accounts) == 1
 
 
+def test_a_run_does_not_wait_for_another_for_ever(
+    server: AcmeDnsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("certwright.engine.dns._SECONDS", 0)
+    with Site(tmp_path).initialise().engine() as engine:
+        store_credential(engine, "acme_dns", "proofs", {"server": server.url}, checked=False)
+        ours = made(engine, "proofs", SilentJournal())
+        with ours.context.alone("registration"), pytest.raises(SolverError, match="Another run") as raised:
+            ours.delegate(NAME)
+    assert "'proofs'" in raised.value.message
+    assert raised.value.retryable
+    assert server.accounts == {}
+
+
 def test_a_name_and_its_wildcard_stand_together_in_each_renewal(server: AcmeDnsServer, memory: KeptInMemory) -> None:
     one = provider(server, memory)
     target = one.delegate(NAME)
