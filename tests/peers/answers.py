@@ -53,9 +53,25 @@ class NoRecords:
         _none(credential)
 
 
-def solver_context(answers: MemoryAnswers | None = None, journal: Journal | None = None) -> SolverContext:
+class OutstandingInMemory:
+    """What stands, for the length of a test."""
+
+    def __init__(self) -> None:
+        self.held: list[Challenge] = []
+
+    def remember(self, challenges: Sequence[Challenge]) -> None:
+        self.held += challenges
+
+    def forget(self, challenges: Sequence[Challenge]) -> None:
+        self.held = [challenge for challenge in self.held if challenge not in challenges]
+
+
+def solver_context(
+    answers: MemoryAnswers | None = None, journal: Journal | None = None, outstanding: OutstandingInMemory | None = None
+) -> SolverContext:
     """For solvers that need no DNS provider."""
-    return SolverContext(answers or MemoryAnswers(), journal or SilentJournal(), _none, NoRecords())
+    kept = answers or MemoryAnswers()
+    return SolverContext(kept, journal or SilentJournal(), _none, NoRecords(), outstanding or OutstandingInMemory())
 
 
 def _none(name: str) -> DnsProvider[Any]:

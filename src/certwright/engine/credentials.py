@@ -11,8 +11,9 @@ from certwright.domain.identifiers import Identifier, IdentifierType
 from certwright.domain.validation import Validation
 from certwright.engine import catalog, dns
 from certwright.engine.context import ActiveRun, Engine
+from certwright.engine.left_over import cleared
 from certwright.engine.solving import answered, solver
-from certwright.engine.written import clear_credential, cleared
+from certwright.engine.written import clear_credential
 from certwright.sdk.params import read_params, secrets_of, without_secrets
 from certwright.sdk.solver import Challenge
 from certwright.store import Lease

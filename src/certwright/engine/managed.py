@@ -24,11 +24,11 @@ from certwright.domain.runs import DeploymentState, Stage
 from certwright.domain.validation import Validation
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.issuers import look_again
+from certwright.engine.left_over import clear_left_over
 from certwright.engine.material import version_facts
 from certwright.engine.schedule import decide, health, reschedule, states
 from certwright.engine.validations import check_credentials, readable
 from certwright.engine.windows import Held, held
-from certwright.engine.written import clear_left_over
 from certwright.store import UnitOfWork
 
 

@@ -19,11 +19,11 @@ from certwright.engine.context import ActiveRun, Engine, running
 from certwright.engine.deploy import prepare
 from certwright.engine.failover import in_turn, issuers_in_turn
 from certwright.engine.issuers import issuer_plugin
+from certwright.engine.left_over import cleared
 from certwright.engine.material import version_facts
 from certwright.engine.schedule import decide, note_failure, note_success, reschedule
 from certwright.engine.slots import places
 from certwright.engine.solving import solving
-from certwright.engine.written import cleared
 from certwright.sdk.issuer import IssueRequest
 from certwright.store import OrderInFlight
 

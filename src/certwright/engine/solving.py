@@ -11,6 +11,7 @@ from certwright.domain.validation import Validation, choose
 from certwright.engine import catalog, dns
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.explain import explained
+from certwright.engine.outstanding import OutstandingAnswers
 from certwright.engine.written import WrittenRecords
 from certwright.sdk.context import SolverContext
 from certwright.sdk.issuer import Solve
@@ -69,6 +70,7 @@ def solver(engine: Engine, validation: Validation, run: ActiveRun, *, again: str
         journal=run.journal,
         dns=lambda name: dns.provider(engine, name, run.journal),
         records=WrittenRecords(engine, run),
+        outstanding=OutstandingAnswers(engine, run, validation),
         resolvers=engine.resolvers,
         guard=run.guard,
         again=again,

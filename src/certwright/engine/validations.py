@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 
 from certwright.domain.errors import ConfigurationError
+from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import ManagedCertificate, check_issuer
-from certwright.domain.validation import Validation
+from certwright.domain.validation import Validation, check_rules, choose
 from certwright.engine import catalog
 from certwright.engine.context import Engine
 from certwright.engine.dns import is_known
 from certwright.engine.schedule import reschedule
-from certwright.sdk.params import credential_names, read_params
+from certwright.sdk.params import credential_names, names_given, read_params
 from certwright.store import UnitOfWork
 
 
@@ -46,12 +47,14 @@ def put_validation(engine: Engine, reference: str, validation: Validation) -> Ma
     """Add a validation, in place of the one with the same rules; it counts from the next request on.
 
     Raises:
-        ConfigurationError: if a parameter, a rule or a credential is wrong, or a name would have no validation or two.
+        ConfigurationError: if a parameter, a rule or a credential is wrong, a name would have no validation or two, or
+            a parameter is for a name that is proved otherwise.
     """
     new = readable(validation)
 
     def put(managed: ManagedCertificate) -> tuple[Validation, ...]:
         others = [v for v in managed.validations if set(v.names) != set(new.names)]
+        _check_names(new, (*others, new), managed.identifiers)
         return (*others, new)
 
     return _change(engine, reference, put)
@@ -76,6 +79,22 @@ def remove_validation(engine: Engine, reference: str, names: Sequence[str]) -> M
         return left
 
     return _change(engine, reference, remove)
+
+
+def _check_names(new: Validation, validations: Sequence[Validation], identifiers: Sequence[Identifier]) -> None:
+    """Refuse a parameter of `new` that is for a name which it does not prove: it would be without effect."""
+    given = names_given(catalog.plugin("solvers", new.solver).params, new.params)
+    if not any(given.values()):
+        return
+    check_rules(validations, identifiers)
+    proved = [identifier.value for identifier in identifiers if choose(validations, identifier) is new]
+    idle = [f"{parameter}: {name}" for parameter, names in given.items() for name in names if name not in proved]
+    if idle:
+        raise ConfigurationError(
+            "Some parameters are for names that this validation does not prove.",
+            causes=idle,
+            hint=f"Correct them or leave them out; it proves {', '.join(proved) or 'none of the names'}.",
+        )
 
 
 def _change(

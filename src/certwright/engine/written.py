@@ -4,9 +4,8 @@ They belong to an *owner*, the first lease under which a run works: ``certificat
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -101,7 +100,7 @@ class WrittenRecords:
         self._remove([w for w in self._known() if w.credential == credential and (w.zone, w.record) in wanted])
 
     def clear(self, *, last: bool) -> None:
-        """As `clear_left_over`."""
+        """As `certwright.engine.left_over.clear_left_over`, the records."""
         with self._engine.store.read() as unit:
             order = unit.orders.get(self._owner.partition(":")[2])
         unwanted = [w for w in self._known() if self._is_left_over(w, goes_on=order is not None and not last)]
@@ -171,35 +170,6 @@ class WrittenRecords:
             unit.deployments.memory_clear(self._owner)
             if kept:
                 unit.deployments.memory_put(self._owner, _KEY, [asdict(w) for w in kept])
-
-
-def clear_left_over(engine: Engine, run: ActiveRun, *, last: bool = False) -> None:
-    """Remove what earlier runs of the same owner have left, whatever wrote it; what cannot be removed is noted.
-
-    What a person made by hand stays while an order goes on with it.
-
-    Args:
-        engine: what to work with.
-        run: it removes, and tells in its journal.
-        last: whether none comes after it, so that nothing is remembered any more.
-
-    Raises:
-        StoreError: if the store cannot be used, or another run has taken over.
-    """
-    WrittenRecords(engine, run).clear(last=last)
-
-
-@contextmanager
-def cleared(engine: Engine, run: ActiveRun) -> Iterator[None]:
-    """Clear what is left over once the block ends, also if it fails: a resumed order still finds its records."""
-    try:
-        yield
-    except StoreError:
-        raise
-    except CertwrightError:
-        clear_left_over(engine, run)
-        raise
-    clear_left_over(engine, run)
 
 
 def clear_credential(engine: Engine, credential: str, run: ActiveRun) -> None:

@@ -16,6 +16,7 @@ from certwright.sdk.journal import Journal
 
 if TYPE_CHECKING:
     from certwright.sdk.dns import DnsProvider, TxtRecord
+    from certwright.sdk.solver import Challenge
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +99,37 @@ class Records(Protocol):
         ...
 
 
+class Outstanding(Protocol):
+    """Answers that stand outside of the store, such as files: what is not forgotten, a later run has cleaned up."""
+
+    def remember(self, challenges: "Sequence[Challenge]") -> None:
+        """Say so before they are answered: `Solver.clean_up` is called for them, if need be by a later run."""
+        ...
+
+    def forget(self, challenges: "Sequence[Challenge]") -> None:
+        """Say so once their answers are gone.
+
+        Raises:
+            LeaseLost: if another run has taken over.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SolverContext:
     """What a solver works with.
 
-    `dns` makes the DNS provider of a stored credential, and `records` writes by it. `resolvers` are asked as outsiders
-    would ask; none means those of the system. `guard` raises LeaseLost when another run has taken over; a solver calls
-    it while it waits. `again` is the command that goes on with the run.
+    `dns` makes the DNS provider of a stored credential, and `records` writes by it. `outstanding` keeps in mind what a
+    solver leaves elsewhere. `resolvers` are asked as outsiders would ask; none means those of the system. `guard`
+    raises LeaseLost when another run has taken over; a solver calls it while it waits. `again` is the command that goes
+    on with the run.
     """
 
     answers: Answers
     journal: Journal
     dns: "Callable[[str], DnsProvider[Any]]"
     records: Records
+    outstanding: Outstanding
     resolvers: tuple[str, ...] = ()
     guard: Callable[[], None] = lambda: None
     again: str = ""

@@ -64,6 +64,21 @@ ZoneName = Annotated[str, AfterValidator(_zone)]
 """The name of a zone, in lower case and ASCII without the final dot."""
 
 
+def host(text: str) -> str:
+    """The name or address of a host as certificates have it.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        name = Identifier.parse(text)
+    except InvalidIdentifier as error:
+        raise ValueError(error.message) from None
+    if name.is_wildcard:
+        raise ValueError(f"{text} is a wildcard, and no host")
+    return name.value
+
+
 def credential_field(kind: str, description: str, default: Any = None) -> Any:
     """A parameter that holds the name of a stored credential of this kind, never the secret itself."""
     return Field(default=default, description=description, json_schema_extra={"credential": kind})
@@ -72,6 +87,21 @@ def credential_field(kind: str, description: str, default: Any = None) -> Any:
 def names_field(description: str) -> Any:
     """A list of names that may hold commas: on the command line each option gives one."""
     return Field(default=(), description=description, json_schema_extra={"whole": True})
+
+
+def by_name_field(description: str) -> Any:
+    """What differs between the names of a certificate: a mapping from `host`; other names than its own are refused."""
+    return Field(default_factory=dict, description=description, json_schema_extra={"by_name": True})
+
+
+def names_given(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, list[str]]:
+    """For each parameter that differs between names, those for which `values` have something."""
+    extras = {name: field.json_schema_extra for name, field in model.model_fields.items()}
+    return {
+        name: list(values.get(name, ()))
+        for name, extra in extras.items()
+        if isinstance(extra, dict) and "by_name" in extra
+    }
 
 
 def credential_names(model: type[BaseModel], values: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """Answers http-01 by files in the folder of a web server that is there already.
 
-For each challenge a file is written to `.well-known/acme-challenge` in the site's root folder, and removed afterwards.
+For each challenge a file is written to `.well-known/acme-challenge` in the site's root folder, and removed afterwards;
+one that a killed run has left is removed by the certificate's next run, or with the certificate.
 The web server must serve that folder on port 80 as it is, files without an extension included; a redirect to https is
 fine. Choose it where a web server holds port 80 of the machine.
 
@@ -24,6 +25,7 @@ from certwright.probe import iis
 from certwright.probe.dns.resolver import as_outsider
 from certwright.probe.http01 import CHALLENGE_PATH, look
 from certwright.probe.precheck import Precheck
+from certwright.sdk.params import by_name_field, host
 from certwright.sdk.solver import Challenge, Solver
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
@@ -37,9 +39,7 @@ class Params(Precheck):
     """Which folder to write to."""
 
     path: Path = Field(description="Root folder of the web site, as an absolute path.")
-    paths: dict[str, Path] = Field(
-        default_factory=dict, description="Root folders of names that have a site of their own, by name."
-    )
+    paths: dict[str, Path] = by_name_field("Root folders of names that have a site of their own, by name.")
 
     @field_validator("path", "paths")
     @classmethod
@@ -48,6 +48,14 @@ class Params(Precheck):
             if not path.is_absolute():
                 raise ValueError(f"{path} is not an absolute path")
         return value
+
+    @field_validator("paths")
+    @classmethod
+    def _are_hosts(cls, value: dict[str, Path]) -> dict[str, Path]:
+        read = {host(name): path for name, path in value.items()}
+        if len(read) < len(value):
+            raise ValueError("two folders are for the same name")
+        return read
 
 
 class Webroot(Solver[Params]):
@@ -64,6 +72,7 @@ class Webroot(Solver[Params]):
 
     def present(self, challenges: Sequence[Challenge]) -> None:
         """Write a file for each challenge."""
+        self.context.outstanding.remember(challenges)
         causes: list[str] = []
         for challenge in challenges:
             try:
@@ -85,17 +94,37 @@ class Webroot(Solver[Params]):
 
     def clean_up(self, challenges: Sequence[Challenge]) -> None:
         """Remove the answers, whichever run wrote them, and the folders that this one made if they are empty."""
+        self.context.guard()
+        stuck: dict[Challenge, str] = {}
         for challenge in challenges:
-            with suppress(OSError, ValueError):  # gone, or not what we wrote
-                file = self._root(challenge).joinpath(*_FOLDERS, challenge.token)
-                if _TOKEN.fullmatch(challenge.token) and file.read_text("ascii") == challenge.key_authorization:
-                    file.unlink()
+            try:
+                self._remove(challenge)
+            except OSError as error:
+                stuck[challenge] = f"{self._file(challenge)}: {error.strerror or error}."
         for root in {self._root(challenge) for challenge in challenges}:
-            with suppress(OSError, ValueError):  # as above
+            with suppress(OSError, ValueError):  # gone, or not ours
                 _remove_web_config(root.joinpath(*_FOLDERS))
         for folder in reversed(self._made):
             with suppress(OSError):  # it is not empty, or gone
                 folder.rmdir()
+        self.context.outstanding.forget([challenge for challenge in challenges if challenge not in stuck])
+        if stuck:
+            raise SolverError(
+                f"{len(stuck)} of {len(challenges)} answers could not be removed from the web server's folder.",
+                causes=[*stuck.values()],
+                hint="Make the folder writable for this user, or remove them by hand.",
+            )
+
+    def _remove(self, challenge: Challenge) -> None:
+        """Remove one if it is there and is what we wrote."""
+        if _TOKEN.fullmatch(challenge.token):
+            file = self._file(challenge)
+            with suppress(FileNotFoundError, NotADirectoryError, UnicodeDecodeError):  # gone, or not what we wrote
+                if file.read_text("ascii") == challenge.key_authorization:
+                    file.unlink()
+
+    def _file(self, challenge: Challenge) -> Path:
+        return self._root(challenge).joinpath(*_FOLDERS, challenge.token)
 
     def _root(self, challenge: Challenge) -> Path:
         return self.params.paths.get(challenge.identifier.value, self.params.path)

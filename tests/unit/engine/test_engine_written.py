@@ -9,8 +9,9 @@ from certwright.domain.errors import SolverError
 from certwright.domain.runs import Entry
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.credentials import store_credential
+from certwright.engine.left_over import clear_left_over
 from certwright.engine.slots import MOST
-from certwright.engine.written import WrittenRecords, clear_left_over
+from certwright.engine.written import WrittenRecords
 from certwright.sdk.dns import TxtRecord
 from world.site import Site
 

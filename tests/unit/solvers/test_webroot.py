@@ -14,7 +14,7 @@ from certwright.domain.identifiers import Identifier
 from certwright.probe import iis
 from certwright.sdk.solver import Challenge
 from certwright.solvers.webroot import Params, Webroot
-from peers.answers import http01, solver_context
+from peers.answers import OutstandingInMemory, http01, solver_context
 
 CHALLENGE = http01("mail.contoso.test")
 
@@ -85,6 +85,39 @@ def test_a_crashed_run_is_cleaned_up_by_the_next(tmp_path: Path) -> None:
     assert not answer(tmp_path).exists()
 
 
+def test_what_stands_is_remembered_until_it_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outstanding = OutstandingInMemory()
+    webroot = Webroot(Params(path=tmp_path), solver_context(outstanding=outstanding))
+    other = http01("www.contoso.test", "other")
+    webroot.present([CHALLENGE, other])
+    assert outstanding.held == [CHALLENGE, other]
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == answer(tmp_path):
+            raise PermissionError(13, "Permission denied", str(path))
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        with pytest.raises(SolverError, match="1 of 2 answers") as caught:
+            webroot.clean_up([CHALLENGE, other])
+    assert str(answer(tmp_path)) in str(caught.value.causes[0])
+    assert outstanding.held == [CHALLENGE]
+    webroot.clean_up([CHALLENGE])
+    assert outstanding.held == []
+
+
+def test_what_could_not_be_written_is_remembered_as_well(tmp_path: Path) -> None:
+    outstanding = OutstandingInMemory()
+    webroot = Webroot(Params(path=tmp_path / "missing"), solver_context(outstanding=outstanding))
+    with pytest.raises(SolverError):
+        webroot.present([CHALLENGE])
+    assert outstanding.held == [CHALLENGE]
+    webroot.clean_up([CHALLENGE])
+    assert outstanding.held == []
+
+
 @pytest.mark.parametrize("content", [b"somebody else's", b"\xff\xfe"])
 def test_a_file_that_is_not_ours_is_left(content: bytes, tmp_path: Path) -> None:
     answer(tmp_path).parent.mkdir(parents=True)
@@ -103,6 +136,14 @@ def test_names_may_have_sites_of_their_own(tmp_path: Path) -> None:
     assert answer(tmp_path / "www", "other").exists()
     webroot.clean_up(challenges)
     assert everything(tmp_path) == {"www", "mail"}
+
+
+@pytest.mark.parametrize("typed", ["Mail.Contoso.Test", "mail.contoso.test.", " mail.contoso.test"])
+def test_a_name_with_a_site_of_its_own_is_known_however_it_is_typed(typed: str, tmp_path: Path) -> None:
+    params = Params(path=tmp_path / "www", paths={typed: tmp_path})
+    Webroot(params, solver_context()).present([CHALLENGE])
+    assert answer(tmp_path).exists()
+    assert params.model_dump(mode="json")["paths"] == {"mail.contoso.test": str(tmp_path)}
 
 
 @pytest.mark.parametrize("link", [".well-known", ".well-known/acme-challenge"])
@@ -258,7 +299,16 @@ def test_runs_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "values", [{}, {"path": "relative"}, {"path": "/srv", "paths": {"x": "relative"}}, {"path": "/", "x": 1}]
+    "values",
+    [
+        {},
+        {"path": "relative"},
+        {"path": "/srv", "paths": {"x": "relative"}},
+        {"path": "/", "x": 1},
+        {"path": "/", "paths": {"no name": "/srv"}},
+        {"path": "/", "paths": {"*.contoso.test": "/srv"}},
+        {"path": "/", "paths": {"mail.contoso.test": "/a", "Mail.contoso.test.": "/b"}},
+    ],
 )
 def test_parameters_that_cannot_work_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

@@ -3,8 +3,8 @@
 from certwright.domain.readiness import Check, Readiness, Report
 from certwright.domain.runs import RunKind
 from certwright.engine.context import Engine, running
+from certwright.engine.left_over import cleared
 from certwright.engine.test import authority, names, proofs, targets
-from certwright.engine.written import cleared
 
 
 def test(engine: Engine, reference: str) -> Report:
