@@ -7,7 +7,9 @@ web server with a certificate before it (`ca_file` if that is of your own CA), w
 let through GET and PATCH on `/api/v1/servers/localhost/zones/contoso.com.`, and GET on
 `/api/v1/servers/localhost/zones`.
 
-Zones that the server transfers from another one (Slave, Secondary) have to be changed there.
+Zones that the server transfers from another one (Slave, Secondary) have to be changed there. The API changes all values
+of a name at once: runs with the same credential wait for each other, but what another program writes at the name in the
+same moment can be lost.
 
 Source: https://doc.powerdns.com/authoritative/http-api/zone.html
 """
