@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import typer
+from fastapi.routing import APIRoute
 
+from certwright.api import PREFIX, RESOURCES
+from certwright.api.access import Needs
 from certwright.cli.app import EPILOG, app
 from certwright.engine import catalog
 from certwright.server.metrics import METRICS
@@ -29,6 +32,7 @@ def pages() -> Iterator[tuple[Path, str]]:
             yield HERE / kind / f"{name}.md", page
     yield HERE / "guide" / "commands.md", commands_page()
     yield HERE / "guide" / "metrics.md", metrics_page()
+    yield HERE / "guide" / "api-operations.md", operations_page()
 
 
 def plugin_page(kind: catalog.Kind, plugin: catalog.Plugin) -> str:
@@ -117,6 +121,18 @@ def _command(command: Any, context: Any, path: str) -> Iterator[str]:
         records = [p.get_help_record(inner) for p in child.params if p.name not in ("data", "as_json")]
         rows = "".join(f"- `{record[0]}` {record[1]}\n" for record in records if record)
         yield f"\n## {full}\n\n`{usage}`\n\n{(child.help or '').strip()}\n" + (f"\n{rows}" if rows else "")
+
+
+def operations_page() -> str:
+    """Every operation of the API with the permission that it takes."""
+    rows = []
+    for route in (route for resource in RESOURCES for route in resource.router.routes if isinstance(route, APIRoute)):
+        (guard,) = [one.call for one in route.dependant.dependencies if isinstance(one.call, Needs)]
+        summary = (inspect.getdoc(route.endpoint) or "").partition("\n")[0]
+        (method,) = route.methods or {""}
+        rows.append(f"| `{method} {PREFIX}{route.path}` | {guard.permission} | {summary} |\n")
+    head = f"{MARK}\n# Operations of the API\n\nMore about them: [the API](api.md).\n\n"
+    return head + "| Operation | Permission | |\n|---|---|---|\n" + "".join(rows)
 
 
 def metrics_page() -> str:

@@ -24,6 +24,7 @@ from certwright.cli import (
     serve,
     status,
     task,
+    token,
     validation,
     watch,
     window,
@@ -50,6 +51,7 @@ app.add_typer(certificate.app, name="certificate")
 app.add_typer(validation.app, name="validation")
 app.add_typer(task.app, name="task")
 app.add_typer(window.app, name="window")
+app.add_typer(token.app, name="token")
 app.add_typer(notification.app, name="notification")
 deploy.register(app)
 serve.register(app)

@@ -34,7 +34,7 @@ def serve(
         typer.Option(
             metavar="ADDRESS:PORT",
             envvar="CERTWRIGHT_LISTEN",
-            help="Tell health and metrics over HTTP there, on loopback [default: nowhere].",
+            help="Offer health, metrics and the API over HTTP there, on loopback [default: nowhere].",
         ),
     ] = None,
     log_format: Annotated[

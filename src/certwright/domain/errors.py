@@ -16,9 +16,12 @@ CertwrightError
 │   └── NeedsPerson         it could not be undone now; it goes on when the target is back
 ├── WindowClosed            the maintenance window is closed; nothing was done
 ├── NotificationError       a message did not get through its channel
+├── NotSignedIn             who asks has not shown who it is
+├── Forbidden               who asks may not
 ├── Unreachable             a peer did not answer, or not in its protocol
 │   └── AuthorityAway       that peer is the authority
 └── StoreError              the store refused or cannot be used
+    ├── Changed             it was changed by somebody else meanwhile
     ├── LeaseHeld           another run works on the same thing
     └── LeaseLost           this run was overtaken: it must write nothing more
 ```
@@ -171,6 +174,14 @@ class NotificationError(CertwrightError):
     """A message did not get through its channel."""
 
 
+class NotSignedIn(CertwrightError):
+    """Who asks has not shown who it is."""
+
+
+class Forbidden(CertwrightError):
+    """Who asks may not."""
+
+
 class Unreachable(CertwrightError):
     """A peer did not answer, or not in its protocol."""
 
@@ -183,6 +194,10 @@ class AuthorityAway(Unreachable):
 
 class StoreError(CertwrightError):
     """The store refused, or cannot be used."""
+
+
+class Changed(StoreError):
+    """It was changed by somebody else meanwhile; nothing was done."""
 
 
 class LeaseHeld(StoreError):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from certwright.domain.errors import CertwrightError, LeaseLost, NeedsPerson
+from certwright.domain.errors import CertwrightError, Changed, LeaseLost, NeedsPerson
 from certwright.domain.events import Event, EventKind
 from certwright.domain.managed import ManagedCertificate, new_id
 from certwright.domain.proxy import DIRECT, ProxyChoice
@@ -32,11 +32,23 @@ class Engine:
     proxy: ProxyChoice = DIRECT
 
     @contextmanager
-    def changing(self, reference: str) -> Iterator[tuple[UnitOfWork, ManagedCertificate]]:
-        """A managed certificate as it is now, to be changed in this transaction: no run works on it until it ends."""
+    def changing(self, reference: str, revision: int | None = None) -> Iterator[tuple[UnitOfWork, ManagedCertificate]]:
+        """A managed certificate as it is now, to be changed in this transaction: no run works on it until it ends.
+
+        Args:
+            reference: its id, title or name.
+            revision: that at which it was looked at before it is changed, if somebody did.
+
+        Raises:
+            Changed: if it is at another revision meanwhile.
+        """
         with self.store.read() as unit:
             found = unit.managed.get(reference)
         with self.certificate_lease(found) as lease, self.store.write(lease) as unit:
+            if revision not in (None, unit.managed.revision(found.id)):
+                raise Changed(
+                    f"{found.title!r} was changed by somebody else meanwhile.", hint="Look at it again first."
+                )
             yield unit, unit.managed.get(found.id)
 
     @contextmanager

@@ -28,9 +28,13 @@ def release(engine: Engine, reference: str) -> Decision:
     return _change(engine, reference, lambda state: state.model_copy(update={"hold": None, "failure": None}))
 
 
-def set_policy(engine: Engine, reference: str, policy: RenewalPolicy) -> Decision:
-    """Choose when it is renewed."""
-    with engine.changing(reference) as (unit, managed):
+def set_policy(engine: Engine, reference: str, policy: RenewalPolicy, revision: int | None = None) -> Decision:
+    """Choose when it is renewed.
+
+    Raises:
+        Changed: if it is not at this revision any more.
+    """
+    with engine.changing(reference, revision) as (unit, managed):
         changed = managed.model_copy(update={"renewal": policy})
         unit.managed.update(changed)
         reschedule(engine, unit, changed)

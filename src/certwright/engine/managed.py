@@ -141,9 +141,10 @@ def set_issuers(engine: Engine, reference: str, names: Sequence[str]) -> Managed
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """All that there is to know about one managed certificate."""
+    """All that there is to know about one managed certificate. `revision` counts its changes."""
 
     managed: ManagedCertificate
+    revision: int
     decision: Decision
     health: Verdict
     facts: CertificateFacts | None
@@ -227,6 +228,7 @@ def _details(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> D
     current = unit.managed.current(managed.id)
     return Details(
         managed=managed,
+        revision=unit.managed.revision(managed.id),
         decision=decide(engine, unit, managed),
         health=health(engine, unit, managed),
         facts=version_facts(current) if current else None,

@@ -23,13 +23,14 @@ def put_window(engine: Engine, window: MaintenanceWindow) -> None:
         unit.managed.hurry(window.name, engine.now())
 
 
-def set_window(engine: Engine, reference: str, name: str | None) -> ManagedCertificate:
+def set_window(engine: Engine, reference: str, name: str | None, revision: int | None = None) -> ManagedCertificate:
     """Have a managed certificate deployed in the window of this name; at any time without one.
 
     Raises:
         NotFound: if there is no such window.
+        Changed: if it is not at this revision any more.
     """
-    with engine.changing(reference) as (unit, managed):
+    with engine.changing(reference, revision) as (unit, managed):
         changed = managed.model_copy(update={"window": name})
         unit.managed.update(changed)
         reschedule(engine, unit, changed)

@@ -2,37 +2,36 @@
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from certwright.domain.errors import ConfigurationError
 from certwright.probe import Endpoint
 
 _OPTION = "--listen (or CERTWRIGHT_LISTEN)"
-_MOST_CONNECTIONS = 64
+_MOST_CONNECTIONS = 1000
+"""Each browser keeps a stream open."""
+_MOST_BYTES = 1024 * 1024
 _END_SECONDS = 5
 
 
 @contextmanager
-def listening(at: Endpoint, routes: Sequence[BaseRoute]) -> Iterator[None]:
-    """Serve `routes` on an address of loopback until the block ends.
+def listening(at: Endpoint, app: ASGIApp) -> Iterator[None]:
+    """Serve the application on an address of loopback until the block ends.
 
     Raises:
         ConfigurationError: if it is another address, or is taken.
     """
     # A page of a stranger that a browser here shows could ask under a name of its own that leads here.
-    names = Middleware(
-        TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", at.host, f"[{at.host}]"]
-    )
+    known = ["localhost", "127.0.0.1", "[::1]", at.host, f"[{at.host}]"]
     config = uvicorn.Config(
-        Starlette(routes=list(routes), middleware=[names]),
+        TrustedHostMiddleware(RequestBodyLimitMiddleware(app, max_body_size=_MOST_BYTES), allowed_hosts=known),
         loop="asyncio",
         http="h11",
         ws="none",

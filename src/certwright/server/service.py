@@ -37,7 +37,7 @@ def serve(engine: Engine, threads: int, backups: Path, listen: Endpoint | None) 
         engine: what to work with.
         threads: how many certificates are worked on at the same time.
         backups: the folder for the daily backup.
-        listen: where health and metrics are asked for, on loopback; None for nowhere.
+        listen: where health, metrics and the API are asked for, on loopback; None for nowhere.
 
     Raises:
         ConfigurationError: if another service works on this store, and it is not one for several; or if
@@ -74,12 +74,15 @@ def _observed(
     if listen is None:
         yield
         return
-    from certwright.server import endpoints, http, metrics  # noqa: PLC0415 - only who is asked pays for a web server
+    from certwright import api  # noqa: PLC0415 - only who is asked pays for a web server
+    from certwright.server import endpoints, http, metrics  # noqa: PLC0415 - as above
 
     readiness = Readiness(engine.store, worker.tally)
     exposition = metrics.Exposition(engine, worker.tally, duties, readiness)
-    with http.listening(listen, endpoints.routes(readiness, exposition)), _beside(readiness.run, stop):
-        log.info("Health and metrics are told at http://%s/", listen)
+    app = api.application(engine)
+    app.router.routes.extend(endpoints.routes(readiness, exposition))
+    with http.listening(listen, app), _beside(readiness.run, stop):
+        log.info("Health, metrics and the API are at http://%s/", listen)
         yield
 
 

@@ -8,7 +8,7 @@ from string import hexdigits
 
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
-from certwright.domain.errors import ConfigurationError, InvalidIdentifier, NotFound, StoreError
+from certwright.domain.errors import ConfigurationError, InvalidIdentifier, NotFound
 from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import CertificateVersion, ManagedCertificate
 from certwright.store import orders, schema, versions
@@ -64,7 +64,7 @@ class Managed:
         return list(self.connection.scalars(select(managed.c.body).order_by(managed.c.title)))
 
     def revision(self, managed_id: str) -> int:
-        """How often it was changed; for `update`.
+        """How often it was changed.
 
         Raises:
             NotFound: if it was removed.
@@ -74,19 +74,14 @@ class Managed:
             raise NotFound(f"There is no managed certificate {managed_id!r}.")
         return revision
 
-    def update(self, certificate: ManagedCertificate, expected_revision: int | None = None) -> int:
+    def update(self, certificate: ManagedCertificate) -> int:
         """Replace the one with this id, and forget the deployments of tasks that it no longer has; its new revision.
 
         Raises:
             NotFound: if it was removed, or its issuer or its window is not in the store.
             ConfigurationError: if another one has its title.
-            StoreError: if its revision is not the expected one.
         """
         revision = self.revision(certificate.id)
-        if expected_revision not in (None, revision):
-            raise StoreError(
-                f"{certificate.title!r} was changed by someone else meanwhile.", hint="Look at it again and repeat."
-            )
         self._check(certificate)
         self._forget_tasks(certificate.id, keep={task.id for task in certificate.tasks})
         values = {"title": certificate.title, "issuer": certificate.issuer, "body": certificate}

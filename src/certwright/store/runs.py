@@ -1,10 +1,10 @@
 """Runs and their journal, whose sequence number over all runs lets views tail it whoever writes it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from certwright.domain.errors import NotFound
 from certwright.domain.runs import Entry, Outcome, Run
@@ -39,6 +39,15 @@ class Runs:
         """The lines after this sequence number, oldest first: of one run, or of all."""
         later = select(*_ENTRY).where(entries.c.sequence > sequence).limit(limit)
         return self._entries(later if run_id is None else later.where(entries.c.run_id == run_id))
+
+    def newest_entry(self) -> int:
+        """The sequence number of the last line of all journals; 0 if there is none."""
+        return self.connection.scalar(select(func.max(entries.c.sequence))) or 0
+
+    def ended(self, run_ids: Collection[str]) -> Sequence[str]:
+        """Those of these runs that have ended, or are not known any more."""
+        going = select(runs.c.id).where(runs.c.id.in_(run_ids), runs.c.ended_at.is_(None))
+        return sorted(set(run_ids) - set(self.connection.scalars(going)))
 
     def finish(self, run_id: str, outcome: Outcome, message: str, at: datetime) -> None:
         """Keep how a run ended, in one sentence."""
@@ -77,11 +86,20 @@ class Runs:
             raise NotFound(f"There is no run {run_id!r}.")
         return Run.model_validate(row)
 
-    def list(self, managed_id: str | None = None, limit: int = 50) -> list[Run]:
-        """The runs of a managed certificate, or all; newest first."""
+    def list(self, managed_id: str | None = None, limit: int = 50, before: str | None = None) -> list[Run]:
+        """The runs of a managed certificate, or all; newest first, and those before the one of this id if it is given.
+
+        Raises:
+            NotFound: if there is no such run.
+        """
         newest = select(*_RUN).order_by(runs.c.sequence.desc()).limit(limit)
         if managed_id is not None:
             newest = newest.where(runs.c.managed_id == managed_id)
+        if before is not None:
+            self.get(before)
+            newest = newest.where(
+                runs.c.sequence < select(runs.c.sequence).where(runs.c.id == before).scalar_subquery()
+            )
         return [Run.model_validate(row) for row in self.connection.execute(newest).mappings()]
 
     def _entries(self, query: Select[*tuple[object, ...]]) -> Sequence[Entry]:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary, MetaData, String, Table, TypedColumns, text
 
+from certwright.domain.access import ApiToken
 from certwright.domain.health import Verdict
 from certwright.domain.looks import Looks
 from certwright.domain.managed import Issuer, ManagedCertificate
@@ -20,7 +21,7 @@ from certwright.domain.watching import Watched
 from certwright.domain.windows import MaintenanceWindow
 from certwright.store.columns import NUMBER, Moment, Stored
 
-REVISION = "0009"
+REVISION = "0010"
 """The newest migration; revisions are numbered so that a later one is greater."""
 
 metadata = MetaData(
@@ -203,6 +204,13 @@ class _WindowUse(TypedColumns):
     managed_id = Column(String, ForeignKey("managed.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
+class _Token(TypedColumns):
+    id = Column(String, primary_key=True)
+    name = Column(String, nullable=False, unique=True)
+    digest = Column(LargeBinary, nullable=False)
+    body: Column[ApiToken] = Column(Stored(ApiToken), nullable=False)
+
+
 class _Rule(TypedColumns):
     name = Column(String, primary_key=True)
     body: Column[Rule] = Column(Stored(Rule), nullable=False)
@@ -254,6 +262,7 @@ buckets = Table("buckets", metadata, _Bucket)
 watches = Table("watches", metadata, _Watch)
 windows = Table("windows", metadata, _Window)
 window_uses = Table("window_uses", metadata, _WindowUse)
+tokens = Table("tokens", metadata, _Token)
 rules = Table("rules", metadata, _Rule)
 cases = Table("cases", metadata, _Case)
 outbox = Table("outbox", metadata, _Posting)

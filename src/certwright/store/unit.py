@@ -21,6 +21,7 @@ from certwright.store.issuers import Issuers
 from certwright.store.keys import Keys
 from certwright.store.leases import Lease
 from certwright.store.ledger import Ledger
+from certwright.store.listing import Listing
 from certwright.store.looks import SeenLooks
 from certwright.store.managed import Managed
 from certwright.store.notices import Notices
@@ -31,6 +32,7 @@ from certwright.store.records import Records
 from certwright.store.renewals import Renewals
 from certwright.store.runs import Runs
 from certwright.store.secrets import Secrets
+from certwright.store.tokens import Tokens
 from certwright.store.versions import Versions
 from certwright.store.watches import Watches
 from certwright.store.windows import Windows
@@ -43,6 +45,7 @@ class UnitOfWork:
         self.secrets = Secrets(connection, keys)
         self.issuers = Issuers(connection, self.secrets)
         self.managed = Managed(connection, self.secrets)
+        self.listing = Listing(connection)
         self.renewals = Renewals(connection)
         self.looks = SeenLooks(connection)
         self.healths = Healths(connection)
@@ -57,6 +60,7 @@ class UnitOfWork:
         self.ledger = Ledger(connection)
         self.watches = Watches(connection)
         self.windows = Windows(connection)
+        self.tokens = Tokens(connection)
         self.notices = Notices(connection)
         self.outbox = Outbox(connection)
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from starlette.applications import Starlette
 
 from certwright.domain.errors import ConfigurationError
 from certwright.engine.context import Engine
@@ -33,7 +34,7 @@ def exposition(engine: Engine, readiness: Readiness) -> Exposition:
 @pytest.fixture
 def at(readiness: Readiness, exposition: Exposition) -> Iterator[Endpoint]:
     at = Endpoint("127.0.0.1", free_port())
-    with listening(at, routes(readiness, exposition)):
+    with listening(at, Starlette(routes=routes(readiness, exposition))):
         yield at
 
 
@@ -94,7 +95,7 @@ def test_what_is_no_http_ends_its_own_connection_only(at: Endpoint) -> None:
 
 def test_who_says_nothing_does_not_hold_up_the_end(readiness: Readiness, exposition: Exposition) -> None:
     at = Endpoint("127.0.0.1", free_port())
-    with listening(at, routes(readiness, exposition)):
+    with listening(at, Starlette(routes=routes(readiness, exposition))):
         silent = socket.create_connection((at.host, at.port), timeout=60)
         silent.sendall(b"GET /healthz HTTP/1.1\r\n")
         assert get(at, "/healthz")[0] == 200
@@ -105,7 +106,7 @@ def test_who_says_nothing_does_not_hold_up_the_end(readiness: Readiness, exposit
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "certs.contoso.com", "::"])
 def test_addresses_that_others_reach_are_refused(host: str) -> None:
-    with pytest.raises(ConfigurationError) as refused, listening(Endpoint(host, 8480), []):
+    with pytest.raises(ConfigurationError) as refused, listening(Endpoint(host, 8480), Starlette()):
         pass
     assert "is not on this machine's loopback address" in refused.value.message
     assert "--listen" in refused.value.hint
@@ -114,7 +115,7 @@ def test_addresses_that_others_reach_are_refused(host: str) -> None:
 def test_a_port_that_is_taken_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         at = Endpoint("127.0.0.1", taken.getsockname()[1])
-        with pytest.raises(ConfigurationError) as refused, listening(at, []):
+        with pytest.raises(ConfigurationError) as refused, listening(at, Starlette()):
             pass
     assert str(at) in refused.value.message
     assert "Address already in use" in refused.value.message

@@ -161,18 +161,6 @@ class TestManaged:
                 with pytest.raises(NotFound):
                     unit.managed.get(gone)
 
-    def test_of_two_who_change_the_same_the_second_is_refused(self, store: Store) -> None:
-        mail = managed()
-        add(store, mail)
-        with store.read() as unit:
-            seen = unit.managed.revision(mail.id)
-        with store.write() as unit:
-            assert unit.managed.update(mail.model_copy(update={"profile": "one"}), seen) == seen + 1
-        with store.write() as unit, pytest.raises(StoreError, match="changed by someone else"):
-            unit.managed.update(mail.model_copy(update={"profile": "two"}), seen)
-        with store.read() as unit:
-            assert unit.managed.get(mail.id).profile == "one"
-
     def test_what_was_removed_cannot_be_updated(self, store: Store) -> None:
         with store.write() as unit:
             for act in (

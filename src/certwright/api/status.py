@@ -1,0 +1,47 @@
+"""`/status`: how all is, and what needs a person."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from certwright.api.access import READS, UsesEngine
+from certwright.api.problems import answers
+from certwright.domain.health import Verdict
+from certwright.domain.health_rules import Health
+from certwright.engine.status import status as count
+
+router = APIRouter(tags=["status"])
+_SHOWN = 50
+
+
+class NeedsPerson(BaseModel):
+    """A managed certificate that needs a person."""
+
+    id: str
+    title: str
+    health: Verdict
+
+
+class Status(BaseModel):
+    """How all is.
+
+    `certificates` and `watched` count by health. `needs_person` are the worst, and at most 50; `more` are left out.
+    """
+
+    overall: Health
+    certificates: dict[Health, int]
+    watched: dict[Health, int]
+    needs_person: list[NeedsPerson]
+    more: int
+
+
+@router.get("/status", dependencies=[READS], responses=answers())
+def status(engine: UsesEngine) -> Status:
+    """How all is, and what needs a person."""
+    found = count(engine)
+    return Status(
+        overall=found.overall,
+        certificates=dict(found.certificates),
+        watched=dict(found.watched),
+        needs_person=[NeedsPerson(id=e.id, title=e.title, health=e.verdict) for e in found.judged[:_SHOWN]],
+        more=max(0, len(found.judged) - _SHOWN),
+    )

@@ -1,0 +1,129 @@
+"""Managed certificates over the API."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from certwright.domain.windows import MaintenanceWindow, Span
+from world.api import Service
+
+
+def pages(service: Service, query: str = "") -> Iterator[list[str]]:
+    """The titles of page after page."""
+    client, after = service.client("read"), ""
+    while True:
+        page = client.get(f"/certificates?limit=2{query}&after={after}")
+        yield [item["title"] for item in page["items"]]
+        after = page["next"]
+        if after is None:
+            return
+
+
+def test_a_list_goes_on_where_it_ended_whatever_is_added_meanwhile(service: Service) -> None:
+    for title in "bdfh":
+        service.managed(f"{title}.contoso.com", title=title)
+    reading = pages(service)
+    assert next(reading) == ["b", "d"]
+    for title in "ag":
+        service.managed(f"{title}.contoso.com", title=title)
+    assert list(reading) == [["f", "g"], ["h"]]
+
+
+def test_a_list_is_filtered_by_name_issuer_and_health(service: Service) -> None:
+    mail = service.managed("mail.contoso.com", "autodiscover.contoso.com", title="mail")
+    service.managed("web.contoso.com", title="web")
+    client = service.client("read")
+    (found,) = client.get("/certificates?name=Autodiscover.Contoso.com")["items"]
+    assert (found["id"], found["names"]) == (mail.id, ["mail.contoso.com", "autodiscover.contoso.com"])
+    health = found["health"]["health"]
+    assert len(client.get(f"/certificates?health={health}")["items"]) == 2
+    others = "&".join(f"health={h}" for h in ("critical", "failing", "ok") if h != health)
+    assert client.get(f"/certificates?{others}")["items"] == []
+    assert len(client.get("/certificates?issuer=le")["items"]) == 2
+    assert client.get("/certificates?issuer=other")["items"] == []
+
+
+@pytest.mark.parametrize("query", ["name=..", "health=fine", "limit=0", "limit=201", "limit=x"])
+def test_a_filter_that_cannot_be_is_told(service: Service, query: str) -> None:
+    problem = service.client("read").get(f"/certificates?{query}", 422)
+    assert problem["title"] == "Unprocessable Entity"
+    assert problem["detail"]
+
+
+def test_one_certificate_tells_what_is_wanted_and_how_it_is(service: Service) -> None:
+    mail = service.managed("mail.contoso.com")
+    found = service.client("read").get(f"/certificates/{mail.id}")
+    assert found["wanted"] == mail.model_dump(mode="json")
+    assert (found["renewal"]["due"], found["renewal"]["reason"]) == (True, "never-issued")
+    assert (found["not_after"], found["versions"], found["deployments"]) == (None, [], [])
+
+
+def test_what_is_not_there_is_told_with_the_next_step(service: Service) -> None:
+    answer = service.client("read").ask("GET", "/certificates/0123456789ab")
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
+    assert answer.data["type"] == "urn:certwright:problem:not-found"
+    assert answer.data["hint"] == "Make one with: certwright certificate new"
+    chain = service.client("read").get(f"/certificates/{service.managed('mail.contoso.com').id}/chain", 404)
+    assert chain["detail"] == "'mail.contoso.com' was not issued yet."
+
+
+def changed(service: Service, path: str, data: Any, tag: str = "", status: int = 200) -> Any:
+    headers = {"If_Match": tag} if tag else {}
+    answer = service.client("edit").ask("PUT", path, data, **headers)
+    assert answer.status == status, answer.body
+    return answer.data
+
+
+def test_of_two_who_change_the_same_the_second_is_refused(service: Service) -> None:
+    mail = service.managed("mail.contoso.com")
+    with service.engine.store.write() as unit:
+        unit.windows.put(MaintenanceWindow(name="nights", zone="UTC", spans=(Span.parse("Mon-Sun 22:00-04:00"),)))
+    tag = service.client("read").ask("GET", f"/certificates/{mail.id}").headers["ETag"]
+    first = changed(service, f"/certificates/{mail.id}/renewal", {"days_before": 20}, tag)
+    assert first["wanted"]["renewal"]["days_before"] == 20
+    late = changed(service, f"/certificates/{mail.id}/window", {"window": "nights"}, tag, 412)
+    assert late["type"] == "urn:certwright:problem:changed"
+    again = service.client("read").ask("GET", f"/certificates/{mail.id}")
+    assert again.data["wanted"]["window"] is None
+    second = changed(service, f"/certificates/{mail.id}/window", {"window": "nights"}, again.headers["ETag"])
+    assert (second["wanted"]["window"], second["wanted"]["renewal"]["days_before"]) == ("nights", 20)
+
+
+@pytest.mark.parametrize(("tag", "status"), [("", 428), ("*", 422), ('W/"1"', 422), ('"x"', 422), ('"99"', 412)])
+def test_a_change_takes_what_was_seen_before(service: Service, tag: str, status: int) -> None:
+    mail = service.managed("mail.contoso.com")
+    changed(service, f"/certificates/{mail.id}/window", {"window": None}, tag, status)
+    changed(service, f"/certificates/{mail.id}/renewal", {"days_before": 1}, tag, status)
+
+
+def test_a_window_that_is_not_there_changes_nothing(service: Service) -> None:
+    mail = service.managed("mail.contoso.com")
+    problem = changed(service, f"/certificates/{mail.id}/window", {"window": "none"}, '"1"', 404)
+    assert problem["hint"] == "Add it first: certwright window add"
+    assert service.client("read").ask("GET", f"/certificates/{mail.id}").headers["ETag"] == '"1"'
+
+
+def test_a_renewal_is_held_and_released(service: Service) -> None:
+    mail = service.managed("mail.contoso.com")
+    until = (service.clock.now + timedelta(days=2)).isoformat()
+    held = changed(service, f"/certificates/{mail.id}/hold", {"reason": "the server moves", "until": until})
+    assert (held["renewal"]["due"], held["renewal"]["reason"]) == (False, "held")
+    assert "the server moves" in held["renewal"]["message"]
+    answer = service.client("edit").ask("DELETE", f"/certificates/{mail.id}/hold")
+    assert answer.data["renewal"]["reason"] == "never-issued"
+
+
+@pytest.mark.parametrize("data", [{}, {"reason": ""}, {"reason": "x", "until": "2020-01-01T00:00:00Z"}, [], "x", 7])
+def test_a_hold_without_sense_holds_nothing(service: Service, data: Any) -> None:
+    mail = service.managed("mail.contoso.com")
+    changed(service, f"/certificates/{mail.id}/hold", data, status=422)
+    assert service.client("read").get(f"/certificates/{mail.id}")["renewal"]["due"]
+
+
+def test_somebody_at_work_on_it_is_told_and_nothing_waits(service: Service) -> None:
+    mail = service.managed("mail.contoso.com")
+    with service.engine.certificate_lease(mail):
+        problem = changed(service, f"/certificates/{mail.id}/hold", {"reason": "x"}, status=409)
+    assert problem["retryable"]

@@ -1,0 +1,88 @@
+"""What goes wrong is a problem detail, and what is sent in bad faith breaks nothing."""
+
+import socket
+
+import pytest
+
+from certwright.domain.errors import StoreError
+from world.api import Service
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("POST", "/status", 405)])
+def test_what_is_not_there_is_a_problem_too(service: Service, method: str, path: str, status: int) -> None:
+    answer = service.client("read").ask(method, path)
+    assert (answer.status, answer.data["status"], answer.data["type"]) == (status, status, "about:blank")
+
+
+def test_a_store_that_is_away_is_told(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = service.client("read")
+    client.get("/status")
+
+    def away() -> None:
+        raise StoreError("The database does not answer.", hint="Start it.", retryable=True)
+
+    monkeypatch.setattr(service.engine.store, "read", away)
+    problem = client.get("/status", 503)
+    assert (problem["detail"], problem["hint"], problem["retryable"]) == (
+        "The database does not answer.",
+        "Start it.",
+        True,
+    )
+
+
+def test_an_unexpected_error_tells_nothing_of_itself(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = service.client("read")
+
+    def broken() -> None:
+        raise ZeroDivisionError("c4n@ry")
+
+    monkeypatch.setattr(service.engine.store, "read", broken)
+    answer = client.ask("GET", "/status")
+    assert answer.status == 500
+    assert b"c4n@ry" not in answer.body
+    assert "a fault in Certwright" in answer.data["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 422),
+        (b"[" * 100_000, 400),
+        (b'{"reason": "\\ud800"}', 422),
+        (b"\xff", 400),
+        (b"x" * (1 << 20) + b"x", 413),
+    ],
+)
+def test_bodies_without_sense_are_refused(service: Service, body: bytes, status: int) -> None:
+    mail = service.managed("mail.contoso.com")
+    head = (
+        f"PUT /api/v1/certificates/{mail.id}/hold HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        f"Authorization: Bearer {service.client('edit').token}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode()
+    assert sent(service, head + body).startswith(f"HTTP/1.1 {status}".encode())
+    assert service.client("read").get(f"/certificates/{mail.id}")["renewal"]["due"]
+
+
+def test_a_body_that_does_not_say_how_long_it_is_is_read_no_further_than_another(service: Service) -> None:
+    mail = service.managed("mail.contoso.com")
+    head = (
+        f"PUT /api/v1/certificates/{mail.id}/hold HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        f"Authorization: Bearer {service.client('edit').token}\r\nContent-Type: application/json\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n"
+    ).encode()
+    assert sent(service, head + (b"8000\r\n" + b"x" * 0x8000 + b"\r\n") * 33).startswith(b"HTTP/1.1 413")
+
+
+def sent(service: Service, data: bytes) -> bytes:
+    with socket.create_connection((service.at.host, service.at.port), timeout=60) as connection:
+        connection.sendall(data)
+        return connection.recv(200)
+
+
+def test_what_is_typed_in_the_wrong_place_is_not_repeated(service: Service) -> None:
+    mail = service.managed("mail.contoso.com")
+    answer = service.client("edit").ask("PUT", f"/certificates/{mail.id}/hold", {"reason": ["c4n@ry"]})
+    assert answer.status == 422
+    assert b"c4n@ry" not in answer.body
+    assert answer.data["causes"] == ["body.reason: Input should be a valid string"]
