@@ -83,7 +83,7 @@ class Watch:
         with self.engine.store.read() as unit:
             (kept,) = unit.healths.list(tuple(Health))
         shown = details(self.engine, self.house.managed_id).health
-        assert kept.verdict == shown
+        assert kept.condition == shown
         return shown.health, shown.rule
 
 

@@ -85,7 +85,7 @@ def _status_lines(found: "Status") -> list[str]:
     if found.watched:
         lines.append(f"Watched: {_counted(found.watched)}.")
     for each in found.judged[:_SHOWN]:
-        lines += _lines(each.id, each.title, each.verdict)
+        lines += _lines(each.id, each.title, each.condition)
     for watched, health in found.seen[:_SHOWN]:
         problem = f": {watched.problem}" if watched.problem else ""
         lines.append(f"{health}: {watched.title}, which is watched: {_ends(watched)}{problem}")
@@ -102,9 +102,9 @@ def _counted(counts: "Mapping[Health, int]") -> str:
     return ", ".join(f"{count} {health}" for health, count in counts.items()) or "none"
 
 
-def _lines(managed_id: str, title: str, verdict: Any) -> list[str]:
-    lines = [f"{verdict.health}: {title} ({managed_id}): {verdict.message} [{verdict.rule}]"]
-    return [*lines, *(f"   {line}" for line in verdict.hint.splitlines())]
+def _lines(managed_id: str, title: str, condition: Any) -> list[str]:
+    lines = [f"{condition.health}: {title} ({managed_id}): {condition.message} [{condition.rule}]"]
+    return [*lines, *(f"   {line}" for line in condition.hint.splitlines())]
 
 
 def _status_data(found: "Status") -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _status_data(found: "Status") -> dict[str, Any]:
         "certificates": dict(found.certificates),
         "watched": dict(found.watched),
         "told": [
-            *({"id": e.id, "title": e.title, "watched": False, **_verdict(e.verdict)} for e in found.judged),
+            *({"id": e.id, "title": e.title, "watched": False, **_condition(e.condition)} for e in found.judged),
             *(
                 {"id": w.id, "title": w.title, "watched": True, "health": health, "message": w.problem or _ends(w)}
                 for w, health in found.seen
@@ -122,15 +122,15 @@ def _status_data(found: "Status") -> dict[str, Any]:
     }
 
 
-def _verdict(verdict: Any) -> dict[str, Any]:
-    return dict(verdict.model_dump(mode="json"))
+def _condition(condition: Any) -> dict[str, Any]:
+    return dict(condition.model_dump(mode="json"))
 
 
 def _look_data(each: "Looked") -> dict[str, Any]:
     return {
         "id": each.managed.id,
         "title": each.managed.title,
-        **_verdict(each.health),
+        **_condition(each.health),
         "told": [{"event": kind, "message": message, "hint": hint} for kind, message, hint in each.told],
         "tasks": {task: seen.model_dump(mode="json") for task, seen in each.looks.tasks.items()},
         "proof": each.looks.proof.model_dump(mode="json") if each.looks.proof else None,

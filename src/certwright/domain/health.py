@@ -27,7 +27,7 @@ _TURNS = 20
 """So many moments ahead an answer is followed at most: a hold without an end is looked at day after day."""
 
 
-class Verdict(Value):
+class Condition(Value):
     """How a certificate is: the `rule` that decided, what it says, and the next step where a person has one.
 
     By the clock alone that holds until the moment `until`; for ever if that is None.
@@ -40,10 +40,12 @@ class Verdict(Value):
     until: AwareDatetime | None = None
 
 
-def judge(given: HealthInput) -> Verdict:
+def judge(given: HealthInput) -> Condition:
     """How the certificate is, and until when that holds by the clock alone."""
     rule, said = _first(given)
-    return Verdict(health=rule.health, rule=rule.name, message=said[0], hint=said[1], until=_holds(given, (rule, said)))
+    return Condition(
+        health=rule.health, rule=rule.name, message=said[0], hint=said[1], until=_holds(given, (rule, said))
+    )
 
 
 def worst(found: Iterable[Health]) -> Health:

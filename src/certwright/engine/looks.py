@@ -16,7 +16,7 @@ from typing import TypeVar
 from certwright.domain.deployment import Inspection
 from certwright.domain.errors import CertwrightError, NotFound
 from certwright.domain.events import Event
-from certwright.domain.health import Verdict
+from certwright.domain.health import Condition
 from certwright.domain.looks import SOON, Looks, ProofLook, TaskLook, Told, looked, next_look, proof_looked
 from certwright.domain.managed import CertificateVersion, ManagedCertificate, TaskSettings
 from certwright.domain.runs import DeploymentState, Entry, Outcome, Phase, Run, RunKind, Stage
@@ -42,7 +42,7 @@ class Looked:
     """What is known of a managed certificate after a look: how it is, what was seen, and what was told of it."""
 
     managed: ManagedCertificate
-    health: Verdict
+    health: Condition
     looks: Looks
     told: tuple[Told, ...]
 
@@ -170,9 +170,9 @@ def _keep(engine: Engine, unit: UnitOfWork, managed_id: str, found: _Found) -> L
     if not overtaken:  # who was faster has said when to look again
         draw = random.random()  # noqa: S311 - spreads work, protects nothing
         unit.looks.schedule(managed.id, next_look(looks, now, draw) if looks != Looks() else None)
-    verdict = health(engine, unit, managed)
-    unit.healths.put(managed.id, verdict)
-    return Looked(managed, verdict, looks, tuple(told))
+    condition = health(engine, unit, managed)
+    unit.healths.put(managed.id, condition)
+    return Looked(managed, condition, looks, tuple(told))
 
 
 def _proved(

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certwright.domain import certificates, keys
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.errors import ConfigurationError
-from certwright.domain.health import Verdict
+from certwright.domain.health import Condition
 from certwright.domain.identifiers import parse_all
 from certwright.domain.keys import KeySource, KeyType, PrivateKey
 from certwright.domain.managed import (
@@ -146,7 +146,7 @@ class Details:
     managed: ManagedCertificate
     revision: int
     decision: Decision
-    health: Verdict
+    health: Condition
     facts: CertificateFacts | None
     versions: tuple[CertificateVersion, ...]
     states: tuple[DeploymentState, ...]

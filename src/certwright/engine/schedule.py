@@ -6,7 +6,7 @@ from datetime import datetime
 
 from certwright.domain import renewal, retry, triggers
 from certwright.domain.errors import CertwrightError
-from certwright.domain.health import Verdict, judge
+from certwright.domain.health import Condition, judge
 from certwright.domain.health_rules import HealthInput, TaskFacts
 from certwright.domain.managed import ManagedCertificate, TaskSettings
 from certwright.domain.renewal import Failure
@@ -38,7 +38,7 @@ def renewal_input(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate)
     return renewal.RenewalInput(managed, current, facts, engine.now(), state, revision)
 
 
-def health(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> Verdict:
+def health(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> Condition:
     """How it is now."""
     given = renewal_input(engine, unit, managed)
     seen = unit.looks.get(managed.id)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, func, select, update
 
-from certwright.domain.health import Verdict
+from certwright.domain.health import Condition
 from certwright.domain.health_rules import Health
 from certwright.domain.managed import ManagedCertificate
 from certwright.store.schema import managed
@@ -18,22 +18,22 @@ class Judged:
 
     id: str
     title: str
-    verdict: Verdict
+    condition: Condition
 
 
 @dataclass(frozen=True, slots=True)
 class Healths:
-    """The verdicts, by managed certificate."""
+    """The conditions, by managed certificate."""
 
     connection: Connection
 
-    def put(self, managed_id: str, verdict: Verdict) -> None:
+    def put(self, managed_id: str, condition: Condition) -> None:
         """Keep how it is."""
-        values = {"health": verdict.health, "health_until": verdict.until, "verdict": verdict}
+        values = {"health": condition.health, "health_until": condition.until, "condition": condition}
         self.connection.execute(update(managed).where(managed.c.id == managed_id).values(values))
 
     def stale(self, now: datetime, limit: int) -> Sequence[ManagedCertificate]:
-        """Those whose verdict held until before `now`, or that have none yet."""
+        """Those whose condition held until before `now`, or that have none yet."""
         return self.connection.scalars(stale_query(now, limit)).all()
 
     def counts(self) -> dict[Health, int]:
@@ -45,14 +45,14 @@ class Healths:
     def list(self, wanted: Collection[Health]) -> list[Judged]:
         """Those that are so, the worst first, then by title."""
         rows = self.connection.execute(list_query(wanted))
-        found = [Judged(row.id, row.title, row.verdict) for row in rows if row.verdict]
+        found = [Judged(row.id, row.title, row.condition) for row in rows if row.condition]
         order = list(Health)
-        return sorted(found, key=lambda judged: order.index(judged.verdict.health))
+        return sorted(found, key=lambda judged: order.index(judged.condition.health))
 
 
-def list_query(wanted: Collection[Health]) -> Select[str, str, Verdict | None]:
+def list_query(wanted: Collection[Health]) -> Select[str, str, Condition | None]:
     """What `list` asks; an index answers it."""
-    columns = (managed.c.id, managed.c.title, managed.c.verdict)
+    columns = (managed.c.id, managed.c.title, managed.c.condition)
     return select(*columns).where(managed.c.health.in_(wanted)).order_by(managed.c.title)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary, MetaData, String, Table, TypedColumns, text
 
 from certwright.domain.access import ApiToken
-from certwright.domain.health import Verdict
+from certwright.domain.health import Condition
 from certwright.domain.looks import Looks
 from certwright.domain.managed import Issuer, ManagedCertificate
 from certwright.domain.messages import Message
@@ -76,7 +76,7 @@ class _Managed(TypedColumns):
     next_look_at: Column[datetime | None] = Column(Moment)
     health: Column[str | None] = Column(String)
     health_until: Column[datetime | None] = Column(Moment, server_default=text("'1970-01-01 00:00:00'"))
-    verdict: Column[Verdict | None] = Column(Stored(Verdict))
+    condition: Column[Condition | None] = Column(Stored(Condition))
     body: Column[ManagedCertificate] = Column(Stored(ManagedCertificate), nullable=False)
 
 

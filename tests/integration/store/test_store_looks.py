@@ -1,13 +1,12 @@
-"""Looks are taken by one each, verdicts are kept, and both are found without reading what is not asked for."""
+"""Looks are taken by one each, conditions are kept, and both are found without reading what is not asked for."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, update
 
-from certwright.domain.deployment import Finding, ServedRow, Severity
-from certwright.domain.deployment import Verdict as PortVerdict
-from certwright.domain.health import Verdict
+from certwright.domain.deployment import Finding, ServedRow, Severity, Verdict
+from certwright.domain.health import Condition
 from certwright.domain.health_rules import Health
 from certwright.domain.looks import Looks, ProofLook, TaskLook
 from certwright.domain.managed import Issuer, ManagedCertificate
@@ -27,15 +26,13 @@ def add(store: Store, *titles: str) -> list[ManagedCertificate]:
     return made
 
 
-def verdict(health: Health, until: datetime | None = None, rule: str = "well") -> Verdict:
-    return Verdict(health=health, rule=rule, message="It is so.", until=until)
+def condition(health: Health, until: datetime | None = None, rule: str = "well") -> Condition:
+    return Condition(health=health, rule=rule, message="It is so.", until=until)
 
 
 def test_what_was_seen_is_read_back_as_it_was_and_goes_with_the_certificate(store: Store, issuer: Issuer) -> None:
     (mail,) = add(store, "mail")
-    row = ServedRow(
-        server="ex01", service="IIS", address="192.0.2.1", port=443, protocol="TLSv1.3", verdict=PortVerdict.OK
-    )
+    row = ServedRow(server="ex01", service="IIS", address="192.0.2.1", port=443, protocol="TLSv1.3", verdict=Verdict.OK)
     finding = Finding(check="drift-port", severity=Severity.STOP, subject="ex01", message="It differs.")
     look = TaskLook(version_id="v", not_after=NOW, seen_at=NOW, rows=(row,), differences=(finding,), told=("drift",))
     seen = Looks(tasks={"task": look}, proof=ProofLook(ends=NOW, name="_validation-persist.contoso.test"))
@@ -64,26 +61,26 @@ def test_what_is_due_is_taken_once_the_longest_overdue_first_and_comes_again(sto
         assert {each.id for each in unit.looks.take(NOW + HOUR, 5, NOW + 2 * HOUR)} == {first.id, second.id, third.id}
 
 
-def test_verdicts_are_counted_and_listed_the_worst_first(store: Store, issuer: Issuer) -> None:
+def test_conditions_are_counted_and_listed_the_worst_first(store: Store, issuer: Issuer) -> None:
     made = add(store, "b", "a", "d", "c")
     found = [Health.FAILING, Health.FAILING, Health.CRITICAL, Health.OK]
     with store.write() as unit:
         for each, health in zip(made, found, strict=True):
-            unit.healths.put(each.id, verdict(health))
+            unit.healths.put(each.id, condition(health))
     with store.read() as unit:
         counts = unit.healths.counts()
         listed = unit.healths.list([Health.FAILING, Health.CRITICAL])
     assert list(counts.items()) == [(Health.CRITICAL, 1), (Health.FAILING, 2), (Health.OK, 1)]
     assert [each.title for each in listed] == ["d", "a", "b"]
-    assert listed[0].verdict == verdict(Health.CRITICAL)
+    assert listed[0].condition == condition(Health.CRITICAL)
 
 
 def test_what_was_never_judged_and_what_held_until_now_is_stale(store: Store, issuer: Issuer) -> None:
     new, over, holds, forever = add(store, "new", "over", "holds", "forever")
     with store.write() as unit:
-        unit.healths.put(over.id, verdict(Health.OK, NOW))
-        unit.healths.put(holds.id, verdict(Health.OK, NOW + HOUR))
-        unit.healths.put(forever.id, verdict(Health.OK))
+        unit.healths.put(over.id, condition(Health.OK, NOW))
+        unit.healths.put(holds.id, condition(Health.OK, NOW + HOUR))
+        unit.healths.put(forever.id, condition(Health.OK))
         assert unit.healths.counts() == {Health.OK: 3}
         assert unit.healths.stale(NOW, 9) == [new, over]
         assert unit.healths.stale(NOW, 1) == [new]

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certwright.domain.deployment import Finding, ServedRow, Severity
-from certwright.domain.deployment import Verdict as PortVerdict
+from certwright.domain.deployment import Finding, ServedRow, Severity, Verdict
 from certwright.domain.health import NEEDS_PERSON, judge, of_watched, worst
 from certwright.domain.health_rules import NEGLECTED, RULES, UNKNOWN_FOR, Health, HealthInput, TaskFacts
 from certwright.domain.looks import ProofLook, TaskLook
@@ -39,7 +38,7 @@ STRANGER = ServedRow(
     protocol="TLSv1.3",
     now="abcd else",
     valid=False,
-    verdict=PortVerdict.STALE,
+    verdict=Verdict.STALE,
 )
 Change = Callable[[HealthInput], HealthInput]
 
@@ -161,10 +160,10 @@ CASES: list[tuple[str, Change]] = [
 
 @pytest.mark.parametrize(("rule", "change"), CASES)
 def test_each_rule(rule: str, change: Change) -> None:
-    verdict = judge(change(well()))
-    assert verdict.rule == rule
-    assert verdict.message
-    assert bool(verdict.hint) is (verdict.health in NEEDS_PERSON)
+    condition = judge(change(well()))
+    assert condition.rule == rule
+    assert condition.message
+    assert bool(condition.hint) is (condition.health in NEEDS_PERSON)
 
 
 def test_every_rule_is_reached_and_every_health() -> None:
@@ -197,12 +196,12 @@ def test_an_answer_holds_by_the_clock_until_the_moment_that_it_names(
     given = at(day)(well())
     for change in changes:
         given = change(given)
-    verdict = judge(given)
-    until = verdict.until or given.now + 1000 * DAY
+    condition = judge(given)
+    until = condition.until or given.now + 1000 * DAY
     assert until > given.now
     between = min(given.now + (until - given.now) * part, until - timedelta.resolution)
     later = judge(renewal(now=between)(given))
-    assert (later.health, later.rule, later.message) == (verdict.health, verdict.rule, verdict.message)
+    assert (later.health, later.rule, later.message) == (condition.health, condition.rule, condition.message)
 
 
 @given(st.lists(st.sampled_from(CHANGES), max_size=4), st.floats(0, 200))
@@ -233,9 +232,9 @@ def test_urgent_is_the_last_part_of_a_short_life(lifetime: timedelta, urgent: fl
 
 
 def test_the_answer_names_the_cause_and_the_command() -> None:
-    verdict = judge(failed(4)(well()))
-    assert verdict.message == "The renewal failed 4 times since 2026-11-10 00:00 UTC: The authority does not answer."
-    assert verdict.hint == f"certwright certificate test {MANAGED.id}"
+    condition = judge(failed(4)(well()))
+    assert condition.message == "The renewal failed 4 times since 2026-11-10 00:00 UTC: The authority does not answer."
+    assert condition.hint == f"certwright certificate test {MANAGED.id}"
     drift = judge(look(differences=(REBOUND, CHOSEN))(well()))
     assert (drift.hint, "Somebody bound it." in drift.message) == ("Plan it.", True)
 

@@ -27,7 +27,7 @@ def upgrade() -> None:
     op.add_column("managed", sa.Column("health", sa.String))
     long_ago = sa.text("'1970-01-01 00:00:00'")
     op.add_column("managed", sa.Column("health_until", sa.DateTime(timezone=True), server_default=long_ago))
-    op.add_column("managed", sa.Column("verdict", sa.String))
+    op.add_column("managed", sa.Column("condition", sa.String))
     op.create_index("ix_managed_health", "managed", ["health", "title"])
     looked_at, changing = sa.text("next_look_at IS NOT NULL"), sa.text("health_until IS NOT NULL")
     op.create_index("ix_managed_look", "managed", ["next_look_at"], sqlite_where=looked_at, postgresql_where=looked_at)
