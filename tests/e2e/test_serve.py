@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,20 @@ def test_what_is_due_is_done_and_a_second_service_is_refused(tmp_path: Path) -> 
         with site.engine() as engine:
             assert request(engine, late.id).version is None
         assert list((site.settings.data_folder / "backups").iterdir())
+
+
+def test_systemd_is_told_of_the_begin_each_tick_and_the_end(tmp_path: Path) -> None:
+    site = Site(tmp_path).initialise()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(60)
+        service = site.begin("serve", NOTIFY_SOCKET=str(tmp_path / "notify"))
+        assert [systemd.recv(100) for _ in range(2)] == [b"READY=1", b"WATCHDOG=1"]
+        os.kill(service.pid, signal.SIGTERM)
+        while (told := systemd.recv(100)) == b"WATCHDOG=1":
+            pass
+        assert told == b"STOPPING=1"
+        assert service.wait().code == 0
 
 
 def test_a_killed_service_is_succeeded_and_nothing_is_issued_twice(tmp_path: Path) -> None:

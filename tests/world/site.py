@@ -144,10 +144,11 @@ class Site:
         finally:
             engine.store.close()
 
-    def begin(self, *arguments: str, given: str | bytes = b"") -> Running:
-        """Start a command in a process of its own."""
+    def begin(self, *arguments: str, given: str | bytes = b"", **variables: str) -> Running:
+        """Start a command in a process of its own, with these `variables` in its environment too."""
         data = given.encode() if isinstance(given, str) else given
-        return processes.start(command_line, *arguments, folder=self.folder, environment=self.environment, given=data)
+        environment = {**self.environment, **variables}
+        return processes.start(command_line, *arguments, folder=self.folder, environment=environment, given=data)
 
     def cli(self, *arguments: str, given: str | bytes = b"", code: int | None = None) -> Ended:
         """Run a command in a process of its own, to its end; ``code`` is the exit code that it must have."""

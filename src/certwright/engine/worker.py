@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -28,13 +29,15 @@ class Worker:
     Args:
         engine: what to work with.
         threads: how many certificates are worked on at the same time.
+        ticked: called after each look at the schedule, also where the store cannot be read.
 
     Attributes:
         tally: what was done, and what is under way.
     """
 
-    def __init__(self, engine: Engine, threads: int = 4) -> None:
+    def __init__(self, engine: Engine, threads: int = 4, ticked: Callable[[], None] = lambda: None) -> None:
         self.tally = Tally()
+        self._ticked = ticked
         self._engine = engine
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="worker")
@@ -53,6 +56,7 @@ class Worker:
                     log.warning("The store cannot be used now: %s", error.message)
                     pause = LONGEST
                 self.tally.ticked()
+                self._ticked()
                 self._changed.wait(pause.total_seconds())
                 self._changed.clear()
 

@@ -23,6 +23,7 @@ from certwright.engine.status import judge_stale
 from certwright.engine.watch import look_at_all
 from certwright.engine.worker import Worker
 from certwright.probe import Endpoint
+from certwright.server import systemd
 from certwright.server.duties import Duties, Duty
 from certwright.server.readiness import Readiness
 
@@ -44,7 +45,7 @@ def serve(engine: Engine, threads: int, backups: Path, listen: Endpoint | None) 
             nothing can listen there.
         StoreError: if the store is damaged.
     """
-    stop, worker = threading.Event(), Worker(engine, threads)
+    stop, worker = threading.Event(), Worker(engine, threads, lambda: systemd.tell(systemd.State.WATCHDOG))
     duties = Duties(
         engine,
         (
@@ -62,6 +63,7 @@ def serve(engine: Engine, threads: int, backups: Path, listen: Endpoint | None) 
         require_whole(engine)
         with _beside(duties.run, stop), _beside(looking.run, stop):
             log.info("The service has begun, with %s threads.", threads)
+            systemd.tell(systemd.State.READY)
             worker.run(stop)
     log.info("The service has ended.")
 
@@ -118,6 +120,7 @@ def _alone(engine: Engine) -> Iterator[None]:
 def _until_signal(stop: threading.Event, worker: Worker) -> Iterator[None]:
     def end(number: int, _frame: object) -> None:
         log.info("Ending, because of signal %s.", signal.Signals(number).name)
+        systemd.tell(systemd.State.STOPPING)
         stop.set()
         worker.wake()
 
