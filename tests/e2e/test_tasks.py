@@ -533,6 +533,17 @@ def test_from_the_command_line_tasks_are_added_listed_moved_switched_run_and_rem
     assert told("remove", place.managed_id, "alarm")["removed"] == alarm["id"]
 
 
+def test_deploying_with_tasks_for_failures_alone_is_told_to_have_no_deployment_task(place: Place) -> None:
+    place.add("alarm", trigger=Trigger.ON_FAILURE)
+    place.add("off", enabled=False)
+    place.site.cli("certificate", "request", place.managed_id, code=0)
+    told = place.site.cli("deploy", place.managed_id, code=2).err
+    assert "has no deployment task that runs when a version is issued" in told
+    assert "alarm: on-failure" in told
+    assert "off: disabled" in told
+    assert f"certwright task add {place.managed_id}" in told
+
+
 def test_a_deployment_that_is_taken_back_has_its_alarm_and_what_it_stops_waits(tmp_path: Path) -> None:
     scripts = Scripts.written(tmp_path)
     with house(tmp_path, few=True) as one:

@@ -10,7 +10,7 @@ from certwright.domain.deployment import Plan
 from certwright.domain.errors import CertwrightError, ConfigurationError, DeploymentError, LeaseLost, WindowClosed
 from certwright.domain.managed import ManagedCertificate
 from certwright.domain.runs import RunKind, Stage
-from certwright.domain.tasks import Role, Trigger
+from certwright.domain.tasks import Role
 from certwright.domain.triggers import Turn
 from certwright.engine.action import act
 from certwright.engine.context import ActiveRun, Engine, running
@@ -147,10 +147,10 @@ def _next(
 def _run(engine: Engine, managed: ManagedCertificate, turn: Turn, lease: Lease, how: How) -> TaskResult:
     """One task; a failure is its result."""
     try:
+        told = entered(engine, managed, turn, anytime=how.anytime)
         with engine.store.read() as unit:
             version = unit.managed.current(managed.id)
         if is_action(turn.task):
-            told = entered(engine, managed, turn, anytime=how.anytime)
             with running(engine, managed, RunKind.TASK, lease) as run:
                 if told:
                     run.journal.note(told)
@@ -163,12 +163,13 @@ def _run(engine: Engine, managed: ManagedCertificate, turn: Turn, lease: Lease, 
     except CertwrightError as error:
         stage = Stage.NEW if isinstance(error, WindowClosed) else Stage.FAILED
         return TaskResult(turn.task, stage, (), None, error)
-    return deployment.carry_out()
+    return deployment.carry_out(told)
 
 
 def _refuse_without_tasks(managed: ManagedCertificate) -> None:
-    if not any(t.enabled and t.role is Role.DEPLOYMENT and t.trigger is not Trigger.MANUAL for t in managed.tasks):
+    if not managed.deploying:
         raise ConfigurationError(
-            f"{managed.title!r} has no deployment task.",
+            f"{managed.title!r} has no deployment task that runs when a version is issued.",
+            causes=[f"{t.title}: {t.when if t.enabled else 'disabled'}" for t in managed.tasks],
             hint=f"Add one: certwright task add {managed.id} exchange ...",
         )

@@ -15,7 +15,6 @@ from certwright.engine.context import ActiveRun, Engine, running
 from certwright.engine.journal import RunJournal
 from certwright.engine.standing import Standing, fault, said
 from certwright.engine.task import make_task
-from certwright.engine.windows import entered
 from certwright.sdk.task import Task
 from certwright.store import Lease
 
@@ -88,14 +87,16 @@ class Deployment:
         self._unidentified: CertwrightError | None = None
         self._plan: Plan | None = None
 
-    def carry_out(self) -> TaskResult:
+    def carry_out(self, told: str) -> TaskResult:
         """Deploy, while nobody else changes the same targets; a failure is the result.
+
+        `told` is what the journal is to say of the maintenance window; empty if there is nothing.
 
         Raises:
             LeaseLost: if another run has taken over.
         """
         try:
-            self._run()
+            self._run(told)
         except LeaseLost:
             raise
         except CertwrightError as error:
@@ -108,8 +109,7 @@ class Deployment:
         stage = state.stage if reached and (error is None or state.stage is not Stage.DEPLOYED) else Stage.NEW
         return TaskResult(self._settings, stage, state.served if reached else (), self._plan, error)
 
-    def _run(self) -> None:
-        told = entered(self._engine, self._managed, self._standing.turn, anytime=self._how.anytime)
+    def _run(self, told: str) -> None:
         self._organisations = self._identified()
         with self._engine.organisation_leases(self._organisations) as leases:
             self._standing.leases += leases
