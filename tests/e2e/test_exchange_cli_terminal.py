@@ -124,6 +124,18 @@ def site_version(site: Site) -> str:
         return version_facts(version).sha256
 
 
+def test_the_window_is_known_before_anybody_is_asked(place: tuple[Contoso, Site]) -> None:
+    organisation, site = place
+    options = (*organisation.reach_options, "--window", "night")
+    assert "There is no maintenance window 'night'" in set_up(organisation, site, {}, *options, code=2)
+    site.cli("window", "add", "night", "--open", "daily 01:00-04:00", "--zone", "UTC", code=0)
+    answers = {"E-mail address": "postmaster@contoso.test", "Set this up?": "y"}
+    said = set_up(organisation, site, answers, *options)
+    assert said.index("Window:  night") < said.index("Set this up?")
+    with site.engine() as engine, engine.store.read() as unit:
+        assert unit.managed.get(PUBLIC).window == "night"
+
+
 def test_a_question_that_is_broken_off_leaves_nothing_behind(place: tuple[Contoso, Site]) -> None:
     organisation, site = place
     stopped = set_up(organisation, site, {"E-mail address": CTRL_C}, *organisation.reach_options, code=2)

@@ -33,7 +33,7 @@ from world.dying import Boundary, Death
 from world.exchange import attach, exchange
 from world.house import House, house, told
 from world.hurry import hurried
-from world.site import Authority, Site, authority, describe, register
+from world.site import ISSUER, Authority, Site, authority, describe, register
 from world.year import Clock
 
 pytestmark = pytest.mark.e2e
@@ -374,6 +374,18 @@ def test_windows_on_the_command_line(tmp_path: Path) -> None:
         assert "weekend" in site.cli("certificate", "show", managed.id, code=0).out
         site.cli("certificate", "window", managed.id, "--anytime", code=0)
         site.cli("window", "remove", "weekend", code=0)
+
+
+def test_a_certificate_is_described_with_its_window(tmp_path: Path) -> None:
+    with authority() as ca:
+        site = Site(tmp_path).initialise()
+        register(site, ca)
+    new = ("certificate", "new", "mail.contoso.test", "--issuer", ISSUER, "--window", "night")
+    assert "no maintenance window 'night'" in site.cli(*new, code=2).err
+    assert json.loads(site.cli("certificate", "list", "--json", code=0).out) == []
+    site.cli("window", "add", "night", "--open", "daily 01:00-04:00", "--zone", "UTC", code=0)
+    assert json.loads(site.cli(*new, "--json", code=0).out)["window"] == "night"
+    assert json.loads(site.cli("window", "show", "night", "--json", code=0).out)["used_by"] == ["mail.contoso.test"]
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,10 @@ def new(
         str | None, typer.Option(metavar="CN", help="Choose the chain with this issuer.")
     ] = None,
     pfx_password_credential: Annotated[str | None, typer.Option(help="Credential for exported PFX files.")] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The maintenance window in which it is deployed [default: any time]."),
+    ] = None,
 ) -> None:
     """Describe a certificate that is to be kept valid; nothing is requested yet."""
     from certwright.engine import managed  # noqa: PLC0415 - loads the store
@@ -96,6 +100,7 @@ def new(
         profile=profile,
         preferred_chain=preferred_chain,
         pfx_password_credential=pfx_password_credential,
+        window=window,
     )
     made = managed.create(session.engine, wish)
     shown = ", ".join(i.unicode for i in made.identifiers)

@@ -48,6 +48,7 @@ class Wish:
     profile: str | None = None
     preferred_chain: str | None = None
     pfx_password_credential: str | None = None
+    window: str | None = None
 
 
 def create(engine: Engine, wish: Wish) -> ManagedCertificate:
@@ -55,6 +56,7 @@ def create(engine: Engine, wish: Wish) -> ManagedCertificate:
 
     Raises:
         ConfigurationError: with all that is wrong with it.
+        NotFound: if an issuer, a credential or a maintenance window that it names is not in the store.
     """
     identifiers = parse_all(wish.names)
     managed_id = new_id()
@@ -70,6 +72,7 @@ def create(engine: Engine, wish: Wish) -> ManagedCertificate:
         profile=wish.profile,
         preferred_chain=wish.preferred_chain,
         pfx_password_credential=wish.pfx_password_credential,
+        window=wish.window,
     )
     _know_profile(engine, managed)
     with engine.store.write() as unit:

@@ -64,14 +64,19 @@ def setup(
         str | None,
         typer.Option(metavar="CREDENTIAL", help="Prove the names by DNS records, with this credential; or: manual."),
     ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The maintenance window in which it is deployed [default: any time]."),
+    ] = None,
     yes: Yes = False,
     **values: Any,
 ) -> None:
     """Describe the certificate and its deployment. Names and servers are found out; Exchange is not changed."""
     from certwright.engine.exchange import setup as setting  # noqa: PLC0415 - loads the store
 
+    public = directory_ca_file is None
     proposal = setting.propose(
-        session.engine, given(Settings, values), tuple(name or ()), title, public=directory_ca_file is None
+        session.engine, given(Settings, values), tuple(name or ()), title, public=public, window=window
     )
     account = setting.Account(issuer, email, directory or setting.LETS_ENCRYPT, directory_ca_file)
     ask = not yes and session.can_ask
@@ -102,6 +107,8 @@ def setup(
 def _show_proposal(console: "Console", proposal: "Proposal") -> None:
     console.print(f"Servers: {', '.join(proposal.settings.servers)}")
     console.print(f"Names:   {', '.join(proposal.names)}")
+    if proposal.window:
+        console.print(f"Window:  {proposal.window}")
     for line in name_lines(proposal.verdicts, proposal.names):
         console.print(line)
 
@@ -110,6 +117,7 @@ def _proposal_data(proposal: "Proposal") -> dict[str, Any]:
     return {
         "servers": list(proposal.settings.servers),
         "names": list(proposal.names),
+        "window": proposal.window,
         "verdicts": list(map(name_data, proposal.verdicts)),
     }
 

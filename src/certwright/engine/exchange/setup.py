@@ -43,7 +43,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What would be set up. `names` go on the certificate.
+    """What would be set up. `names` go on the certificate, which is deployed in the maintenance `window`.
 
     `verdicts` are about every name the organisation needs, by the certificate that is in use now, if that is known.
     """
@@ -52,6 +52,7 @@ class Proposal:
     snapshot: Snapshot
     verdicts: tuple[NameVerdict, ...]
     names: tuple[str, ...]
+    window: str | None
 
 
 def propose(
@@ -61,6 +62,7 @@ def propose(
     title: str | None = None,
     *,
     public: bool = True,
+    window: str | None = None,
 ) -> Proposal:
     """Read the organisation and work out the certificate and the task; nothing is stored but what was seen.
 
@@ -70,10 +72,15 @@ def propose(
         chosen: the names to put on the certificate; none stands for those that are found.
         title: what the certificate is to be called; None stands for its first name.
         public: whether a public authority is to sign it, which must be able to look the names up.
+        window: the maintenance window in which it is to be deployed; None is any time.
 
     Raises:
         ConfigurationError: if a parameter is wrong, no public name is found, or there is a certificate of this title.
+        NotFound: if there is no such window.
     """
+    if window is not None:
+        with engine.store.read() as unit:
+            unit.windows.get(window)
     settings = read_params(Settings, described(engine, given), "the deployment to Exchange")
     snapshot = discover(engine, settings, complete=True).snapshot
     resolve = cache(resolves)
@@ -88,7 +95,7 @@ def propose(
     _check_title(engine, title or names[0])
     if not isinstance(settings.endpoint, dict):
         settings = settings.model_copy(update={"servers": tuple(map(_asked_as, snapshot.servers))})
-    return Proposal(settings, snapshot, verdicts, names)
+    return Proposal(settings, snapshot, verdicts, names, window)
 
 
 def _check_title(engine: Engine, title: str) -> None:
@@ -124,6 +131,7 @@ def set_up(
         issuer=issuer,
         validation=validation,
         title=title,
+        window=proposal.window,
         profile=_PROFILE if _PROFILE in profiles else None,
     )
     made = create(engine, wish)
