@@ -140,8 +140,9 @@ def list_kinds(session: Session) -> None:
 @command(app, "list")
 def list_credentials(session: Session) -> None:
     """List the credentials and who uses them."""
-    with session.engine.store.read() as unit:
-        found = unit.credentials.list()
+    from certwright.engine.credentials import credentials  # noqa: PLC0415 - loads the store
+
+    found = credentials(session.engine)
     rows = [{"name": c.name, "kind": c.kind, **c.shown, "used_by": list(c.used_by)} for c in found]
     session.emit(
         rows,

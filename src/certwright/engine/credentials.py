@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from certwright.domain.errors import ConfigurationError
@@ -16,7 +16,9 @@ from certwright.engine.solving import answered, solver
 from certwright.engine.written import clear_credential
 from certwright.sdk.params import read_params, secrets_of, without_secrets
 from certwright.sdk.solver import Challenge
-from certwright.store import Lease
+from certwright.store import CredentialInfo, Lease
+
+_OWN_PROXY = "the installation's proxy (CERTWRIGHT_PROXY_CREDENTIAL)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,14 @@ def _try(engine: Engine, name: str, identifier: Identifier | None, run: ActiveRu
     return f"{seen} A record for {identifier.unicode} was written, seen on every server of its zone, and removed."
 
 
+def credentials(engine: Engine) -> list[CredentialInfo]:
+    """All, by name, with what uses each: what is stored, and the installation's own proxy."""
+    with engine.store.read() as unit:
+        found = unit.credentials.list()
+    own = engine.proxy.credential
+    return [replace(one, used_by=(*one.used_by, _OWN_PROXY)) if one.name == own else one for one in found]
+
+
 def remove_credential(engine: Engine, name: str) -> None:
     """Forget a credential that nothing uses; the records that were written with it and are left are removed first.
 
@@ -124,6 +134,11 @@ def remove_credential(engine: Engine, name: str) -> None:
     """
     with engine.store.read() as unit:
         unit.credentials.check_unused(name)
+    if name == engine.proxy.credential:
+        raise ConfigurationError(
+            f"The credential {name!r} is used by {_OWN_PROXY}.",
+            hint="Name another one there, or none, first; a new password needs no removal.",
+        )
     with _lease(engine, name) as lease:
         clear_credential(engine, name, ActiveRun.unrecorded(engine, lease))
         with engine.store.write(lease) as unit:

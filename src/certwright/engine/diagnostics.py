@@ -21,6 +21,7 @@ from certwright.domain.runs import DeploymentState, Entry, Run
 from certwright.domain.watching import Watched
 from certwright.engine import catalog
 from certwright.engine.context import Engine
+from certwright.engine.credentials import credentials
 from certwright.engine.exchange.discovery import last_seen
 from certwright.engine.exchange.reach import organisations
 from certwright.engine.managed import Details, summaries
@@ -173,9 +174,9 @@ def _history(engine: Engine) -> dict[str, Any]:
         runs = [_run(unit, run) for run in unit.runs.list(limit=RUNS)]
         events = [event.model_dump(mode="json") for event in unit.events.last(EVENTS)]
         issuers = [issuer.model_dump(mode="json") for issuer in unit.issuers.list()]
-        credentials = [{"name": c.name, "kind": c.kind, "used_by": list(c.used_by)} for c in unit.credentials.list()]
         watches = [watched.model_dump(mode="json") for watched in unit.watches.list()]
-    return {"runs": runs, "events": events, "watches": watches, "issuers": issuers, "credentials": credentials}
+    shown = [{"name": c.name, "kind": c.kind, "used_by": list(c.used_by)} for c in credentials(engine)]
+    return {"runs": runs, "events": events, "watches": watches, "issuers": issuers, "credentials": shown}
 
 
 def _run(unit: UnitOfWork, run: Run) -> dict[str, Any]:
