@@ -92,6 +92,24 @@ def test_an_issuer_has_a_proxy_of_its_own_and_shows_its_password_nowhere(
     assert PASSWORD not in added.told + listed.told
 
 
+def test_an_issuer_s_own_proxy_is_changed_if_it_leads_to_the_authority(tmp_path: Path, authority: Authority) -> None:
+    site = ProxiedSite(tmp_path, variables={"CERTWRIGHT_PROXY": "none"})
+    site.cli("init", code=0)
+    store_credential(site)
+    with squid({NAME: "127.0.0.1"}) as gone:
+        site.cli(*authority.issuer("--proxy", gone.address, "--proxy-credential", "corporate"), code=0)
+    (before,) = json.loads(site.cli("issuer", "list", "--json", code=0).out)
+    change = ("issuer", "change", "acme", "pebble")
+    site.cli(*change, "--proxy", "none", "--unset", "proxy-credential", code=1)
+    assert "belong to a proxy" in site.cli(*change, "--unset", "proxy", code=2).err
+    assert "No such option" in site.cli(*change, "--email", "pki@contoso.com", code=2).err
+    assert json.loads(site.cli("issuer", "list", "--json", code=0).out) == [before]
+    with squid({NAME: "127.0.0.1"}) as other:
+        site.cli(*change, "--proxy", other.address, code=0)
+    (changed,) = json.loads(site.cli("issuer", "list", "--json", code=0).out)
+    assert changed == {**before, "params": {**before["params"], "proxy": other.address}}
+
+
 def test_the_machine_s_own_proxy_is_taken_unless_something_else_is_said(
     tmp_path: Path, authority: Authority, proxy: Squid
 ) -> None:

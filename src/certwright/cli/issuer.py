@@ -50,12 +50,42 @@ def _build(group: typer.Typer, plugin: Plugin) -> None:
         session.say(f"The issuer {name!r} is ready.", **_data(issuer))
 
 
+def _build_change(group: typer.Typer, plugin: Plugin) -> None:
+    signature = [one for one in options(plugin.params) if one.name not in plugin.cls.account_params]
+
+    @command(group, plugin.name, signature=signature, help=f"Change an issuer of the kind {plugin.name}.")
+    def change(
+        session: Session,
+        name: Annotated[str, typer.Argument(help="The issuer.")],
+        unset: Annotated[
+            list[str] | None, typer.Option(metavar="PARAMETER", help="Back to its default; may be given several times.")
+        ] = None,
+        **values: Any,
+    ) -> None:
+        from certwright.engine.issuers import change_issuer  # noqa: PLC0415 - loads the store
+
+        names = [one.lstrip("-").replace("-", "_") for one in unset or ()]
+        changed = change_issuer(session.engine, plugin.name, name, given(plugin.params, values), names)
+        session.say(
+            f"The issuer {name!r} is changed, and its authority answers.\n"
+            "What failed before is tried again by itself; at once by: certwright certificate release CERT",
+            **_data(changed),
+        )
+
+
 class _AddGroup(PluginGroup):
     kind = "issuers"
     build = staticmethod(_build)
 
 
+class _ChangeGroup(PluginGroup):
+    kind = "issuers"
+    build = staticmethod(_build_change)
+
+
 app.add_typer(typer.Typer(cls=_AddGroup, help="Register an account.", no_args_is_help=True), name="add")
+_CHANGE = "Change parameters of an issuer; the others stay, and so does its account."
+app.add_typer(typer.Typer(cls=_ChangeGroup, help=_CHANGE, no_args_is_help=True), name="change")
 
 
 @command(app, "authorities")

@@ -1,5 +1,6 @@
 """Accounts at authorities: made, listed, used."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from certwright.domain.errors import CertwrightError, ConfigurationError
@@ -10,16 +11,19 @@ from certwright.engine.ledger import reserve_account
 from certwright.engine.outbound import proxy_for
 from certwright.sdk.issuer import IssuerPlugin
 from certwright.sdk.journal import Journal, SilentJournal
-from certwright.sdk.params import read_params
+from certwright.sdk.params import change_params, read_params
 
 
 def issuer_plugin(engine: Engine, name: str, journal: Journal) -> IssuerPlugin[Any]:
     """The issuer of this name, ready to be asked."""
     with engine.store.read() as unit:
-        issuer = unit.issuers.get(name)
-        account_key = unit.issuers.account_key(name)
+        issuer, account_key = unit.issuers.get(name), unit.issuers.account_key(name)
+    return _plugin(engine, issuer, account_key, journal)
+
+
+def _plugin(engine: Engine, issuer: Issuer, account_key: bytes, journal: Journal) -> IssuerPlugin[Any]:
     found = catalog.plugin("issuers", issuer.kind)
-    params = read_params(found.params, issuer.params, f"the issuer {name!r}")
+    params = read_params(found.params, issuer.params, f"the issuer {issuer.name!r}")
     plugin: IssuerPlugin[Any] = found.cls(params, account_key, issuer.account, journal, proxy_for(engine, params))
     return plugin
 
@@ -59,6 +63,45 @@ def add_issuer(
     with engine.store.write() as unit:
         unit.issuers.update(ready)
     return ready
+
+
+def change_issuer(
+    engine: Engine, kind: str, name: str, values: Mapping[str, Any], unset: Collection[str] = ()
+) -> Issuer:
+    """Change parameters of an issuer; its account stays. Nothing is stored if the authority is not reached with them.
+
+    Args:
+        engine: what to work with.
+        kind: its kind.
+        name: the issuer.
+        values: the parameters that change.
+        unset: the parameters that go back to their defaults.
+
+    Raises:
+        NotFound: if there is no such issuer, or a credential is missing.
+        ConfigurationError: if it is of another kind, or a parameter is wrong, not known, or one of the account.
+        IssuanceError, Unreachable: if the authority refuses or does not answer.
+    """
+    with engine.store.read() as unit:
+        issuer, account_key = unit.issuers.get(name), unit.issuers.account_key(name)
+    if issuer.kind != kind:
+        raise ConfigurationError(
+            f"The issuer {name!r} is of the kind {issuer.kind}, and not {kind}.",
+            hint=f"Change it with: certwright issuer change {issuer.kind} {name}",
+        )
+    found = catalog.plugin("issuers", kind)
+    if fixed := sorted(found.cls.account_params & {*values, *unset}):
+        raise ConfigurationError(
+            f"The account of the issuer {name!r} was registered with its {', '.join(fixed)}.",
+            hint="Add another issuer, and give it to the certificates: certwright certificate issuers",
+        )
+    params = change_params(found.params, issuer.params, values, unset, f"the issuer {name!r}")
+    changed = {"params": params.model_dump(mode="json")}
+    _plugin(engine, issuer.model_copy(update=changed), account_key, SilentJournal()).find_account()
+    with engine.store.write() as unit:
+        issuer = unit.issuers.get(name).model_copy(update=changed)
+        unit.issuers.update(issuer)
+    return issuer
 
 
 def look_again(engine: Engine, name: str, journal: Journal | None = None) -> Issuer:

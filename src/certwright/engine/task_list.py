@@ -14,7 +14,7 @@ from certwright.engine import catalog
 from certwright.engine.context import Engine
 from certwright.engine.schedule import reschedule
 from certwright.engine.task import is_action
-from certwright.sdk.params import credential_names, read_params
+from certwright.sdk.params import change_params, credential_names, read_params
 from certwright.store import UnitOfWork
 
 Tasks = tuple[TaskSettings, ...]
@@ -71,12 +71,8 @@ def change_task(
     with engine.store.read() as unit:
         wanted = unit.managed.get(reference).task(task)
     model = catalog.plugin("tasks", wanted.kind).params
-    if strangers := [name for name in unset if name not in model.model_fields]:
-        raise ConfigurationError(
-            f"The task has no parameter {strangers[0][:80]!r}.", hint=f"It has {', '.join(sorted(model.model_fields))}."
-        )
-    given = {**{n: v for n, v in wanted.params.items() if n not in unset}, **values}
-    params = read_params(model, given, f"the task {wanted.title!r}").model_dump(mode="json", exclude_unset=True)
+    given = change_params(model, wanted.params, values, unset, f"the task {wanted.title!r}")
+    params = given.model_dump(mode="json", exclude_unset=True)
     changed = wanted.model_copy(update={**settings, "params": params})
 
     def change(unit: UnitOfWork, managed: ManagedCertificate) -> Tasks:

@@ -139,6 +139,7 @@ class AcmeIssuer(IssuerPlugin[Params]):
     """An account at an ACME authority."""
 
     Params: ClassVar[type[ProxiedParams]] = Params
+    account_params = frozenset({"authority", "directory", "email", "agree_tos"})
 
     @classmethod
     def new_account_key(cls) -> bytes:

@@ -55,6 +55,9 @@ class IssuerPlugin(ABC, Generic[P]):
         self.journal = journal
         self.proxy = proxy
 
+    account_params: ClassVar[frozenset[str]] = frozenset()
+    """The parameters that an account is registered with: with other ones it is another account."""
+
     @classmethod
     @abstractmethod
     def new_account_key(cls) -> bytes:

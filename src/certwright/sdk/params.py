@@ -164,6 +164,22 @@ def read_params(model: type[P], values: dict[str, Any], what: str) -> P:
     raise ConfigurationError(f"{len(causes)} {plural} wrong for {what}.", causes=causes)
 
 
+def change_params(
+    model: type[P], before: Mapping[str, Any], values: Mapping[str, Any], unset: Iterable[str], what: str
+) -> P:
+    """What was given `before`, with other `values`, and with the defaults of what is `unset`.
+
+    Raises:
+        ConfigurationError: if a parameter is wrong, or there is none of a name to unset.
+    """
+    known = sorted(model.model_fields)
+    if strangers := [name for name in unset if name not in known]:
+        raise ConfigurationError(
+            f"There is no parameter {strangers[0][:80]!r} of {what}.", hint=f"It has {', '.join(known)}."
+        )
+    return read_params(model, {**{n: v for n, v in before.items() if n not in set(unset)}, **values}, what)
+
+
 def _sentence(item: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in item["loc"]) or "all together"
     match item["type"]:

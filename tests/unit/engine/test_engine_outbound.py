@@ -10,8 +10,11 @@ import trustme
 
 from certwright import store as stores
 from certwright.domain.errors import ConfigurationError, NotFound
+from certwright.domain.managed import Issuer
 from certwright.domain.proxy import DIRECT, SYSTEM, ProxyChoice
 from certwright.engine.context import Engine
+from certwright.engine.credentials import credentials, remove_credential
+from certwright.engine.issuers import change_issuer
 from certwright.engine.outbound import proxy_for
 from certwright.sdk.context import Credential
 from certwright.sdk.params import read_params
@@ -124,9 +127,41 @@ def test_settings_say_the_installation_s(tmp_path: Path) -> None:
         Settings.locate(None, {**home, "CERTWRIGHT_PROXY": "proxy.contoso.com"})
 
 
-def test_a_credential_that_an_issuer_or_a_channel_names_is_in_use(engine: Engine) -> None:
-    from certwright.domain.managed import Issuer
+def test_the_credential_of_the_installation_s_proxy_is_in_use(engine: Engine) -> None:
+    home = replace(engine, proxy=HOUSE)
+    (shown,) = credentials(home)
+    assert shown.used_by == ("the installation's proxy (CERTWRIGHT_PROXY_CREDENTIAL)",)
+    with pytest.raises(ConfigurationError, match=r"used by the installation's proxy \(CERTWRIGHT_PROXY_CREDENTIAL\)"):
+        remove_credential(home, "corporate")
+    assert credentials(engine)[0].used_by == ()
+    remove_credential(engine, "corporate")
+    assert credentials(engine) == []
 
+
+@pytest.mark.parametrize(
+    ("values", "unset", "told"),
+    [
+        ({"directory": "https://other.test/"}, (), "was registered with its directory"),
+        ({}, ("email",), "was registered with its email"),
+        ({}, ("prxy",), "no parameter 'prxy' of the issuer 'le'"),
+        ({"proxy": "proxy.contoso.com"}, (), "1 parameter is wrong for the issuer 'le'"),
+    ],
+)
+def test_an_issuer_keeps_what_its_account_is_registered_with(
+    values: dict[str, str], unset: tuple[str, ...], told: str, engine: Engine
+) -> None:
+    issuer = Issuer(name="le", kind="acme", params={"authority": "letsencrypt", "email": "pki@contoso.com"})
+    with engine.store.write() as unit:
+        unit.issuers.add(issuer, b"key")
+    with pytest.raises(ConfigurationError, match=told):
+        change_issuer(engine, "acme", "le", values, unset)
+    with pytest.raises(ConfigurationError, match="is of the kind acme, and not other"):
+        change_issuer(engine, "other", "le", values, unset)
+    with engine.store.read() as unit:
+        assert unit.issuers.list() == [issuer]
+
+
+def test_a_credential_that_an_issuer_or_a_channel_names_is_in_use(engine: Engine) -> None:
     own = {"proxy": "http://dmz.contoso.com", "proxy_credential": "corporate"}
     with engine.store.write() as unit:
         unit.issuers.add(Issuer(name="le", kind="acme", params=own), b"key")
