@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from certwright.domain.capabilities import check_issuer
 from certwright.domain.errors import CertwrightError, ConfigurationError
 from certwright.domain.failover import gathered, is_its_own_fault
-from certwright.domain.managed import Issuer, ManagedCertificate, check_issuer
+from certwright.domain.managed import Issuer, ManagedCertificate
 from certwright.engine.context import ActiveRun, Engine
 from certwright.store import OrderInFlight
 

@@ -7,6 +7,7 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.domain import certificates, keys
+from certwright.domain.capabilities import check_issuer
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.health import Condition
@@ -16,7 +17,6 @@ from certwright.domain.managed import (
     CertificateVersion,
     KeySettings,
     ManagedCertificate,
-    check_issuer,
     new_id,
 )
 from certwright.domain.renewal import Decision

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from certwright.domain.capabilities import check_issuer
 from certwright.domain.deployment import Plan
 from certwright.domain.errors import CertwrightError
-from certwright.domain.managed import ManagedCertificate, TaskSettings, check_issuer
+from certwright.domain.managed import ManagedCertificate, TaskSettings
 from certwright.domain.renewal import Decision
 from certwright.domain.tasks import Role
 from certwright.engine.context import Engine

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+from certwright.domain.capabilities import check_issuer
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.identifiers import Identifier
-from certwright.domain.managed import ManagedCertificate, check_issuer
+from certwright.domain.managed import ManagedCertificate
 from certwright.domain.validation import Validation, check_rules, choose
 from certwright.engine import catalog
 from certwright.engine.context import Engine

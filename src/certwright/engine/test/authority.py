@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from certwright.domain.capabilities import check_issuer
 from certwright.domain.errors import CertwrightError
-from certwright.domain.managed import ManagedCertificate, check_issuer
+from certwright.domain.managed import ManagedCertificate
 from certwright.domain.readiness import Check, Readiness, failed
 from certwright.engine import ledger
 from certwright.engine.context import ActiveRun, Engine
