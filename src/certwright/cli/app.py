@@ -15,6 +15,7 @@ from certwright.cli import (
     exchange,
     housekeeping,
     initialise,
+    issuance,
     issuer,
     keys,
     notification,
@@ -45,6 +46,7 @@ app = typer.Typer(
 initialise.register(app)
 app.add_typer(issuer.app, name="issuer")
 app.add_typer(credential.app, name="credential")
+issuance.register(certificate.app)
 renewal.register(certificate.app)
 status.register(app, certificate.app)
 app.add_typer(certificate.app, name="certificate")
