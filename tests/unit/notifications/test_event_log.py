@@ -6,26 +6,26 @@ import pytest
 
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.messages import Tally, summary_message
-from certwright.domain.rules import Matter
+from certwright.domain.rules import PROBLEMS, Matter
 from certwright.notifications.event_log import ERROR, INFORMATION, WARNING, event_id, event_type
 from world.channels import NOW, channel, problem
 
+IDS = {
+    Matter.ISSUANCE: 101,
+    Matter.DEPLOYMENT: 102,
+    Matter.EXPIRING: 103,
+    Matter.ROLLED_BACK: 104,
+    Matter.NEEDS_PERSON: 105,
+    Matter.DRIFT: 106,
+    Matter.INCIDENT: 107,
+    Matter.WATCHED: 108,
+    Matter.PROOF: 109,
+}
 
-@pytest.mark.parametrize(
-    ("matter", "number"),
-    [
-        (Matter.ISSUANCE, 101),
-        (Matter.DEPLOYMENT, 102),
-        (Matter.EXPIRING, 103),
-        (Matter.ROLLED_BACK, 104),
-        (Matter.NEEDS_PERSON, 105),
-        (Matter.DRIFT, 106),
-        (Matter.INCIDENT, 107),
-        (Matter.WATCHED, 108),
-    ],
-)
-def test_ids_are_fixed(matter: Matter, number: int) -> None:
-    assert event_id(problem(matter=matter)) == number
+
+@pytest.mark.parametrize("matter", PROBLEMS)
+def test_each_problem_has_an_id_and_it_is_fixed(matter: Matter) -> None:
+    assert event_id(problem(matter=matter)) == IDS[matter]
 
 
 def test_what_is_over_and_what_is_no_problem_have_ids_of_their_own() -> None:
