@@ -14,6 +14,7 @@ from pathlib import Path
 
 from certwright.domain.errors import ConfigurationError, LeaseHeld
 from certwright.engine.backup import back_up_daily
+from certwright.engine.channels import advice
 from certwright.engine.check import require_whole
 from certwright.engine.context import Engine
 from certwright.engine.housekeeping import housekeep
@@ -64,8 +65,17 @@ def serve(engine: Engine, threads: int, backups: Path, listen: Endpoint | None) 
         with _beside(duties.run, stop), _beside(looking.run, stop):
             log.info("The service has begun, with %s threads.", threads)
             systemd.tell(systemd.State.READY)
+            _warn_of_silence(engine)
             worker.run(stop)
     log.info("The service has ended.")
+
+
+def _warn_of_silence(engine: Engine) -> None:
+    """Say whether problems would be told to anybody."""
+    with engine.store.read() as unit:
+        missing = advice(unit)
+    for line in missing:
+        log.warning("%s", line)
 
 
 @contextmanager
