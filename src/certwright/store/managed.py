@@ -167,6 +167,8 @@ class Managed:
         gone = {task.id for task in stored.tasks} - keep
         for table in (schema.deployments, schema.memory):
             self.connection.execute(delete(table).where(table.c.task_id.in_(gone)))
+        plans = schema.records.c.subject.in_([f"task:{task_id}" for task_id in gone])
+        self.connection.execute(delete(schema.records).where(plans))
 
     def _queries(self, reference: str) -> Sequence[Select[ManagedCertificate]]:
         whole = select(managed.c.body)

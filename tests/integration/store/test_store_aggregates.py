@@ -208,6 +208,7 @@ class TestManaged:
             for task in (gone, kept):
                 unit.deployments.save(DeploymentState(task_id=task.id, managed_id=mail.id))
                 unit.deployments.memory_put(task.id, "done", True)
+                unit.records.put(f"task:{task.id}", "plan", {}, NOW)
         with store.write() as unit:
             unit.managed.update(mail.model_copy(update={"tasks": (kept,)}))
         with store.read() as unit:
@@ -215,6 +216,8 @@ class TestManaged:
             assert unit.deployments.memory_get(gone.id, "done") is None
             assert unit.deployments.get(kept.id) is not None
             assert unit.deployments.memory_get(kept.id, "done") is True
+            assert unit.records.last(f"task:{gone.id}", "plan") is None
+            assert unit.records.last(f"task:{kept.id}", "plan") is not None
 
 
 class TestSchedule:
