@@ -89,6 +89,20 @@ def test_what_the_service_does_is_seen_from_outside(tmp_path: Path) -> None:
     assert issued.id not in log
 
 
+def test_a_command_that_fails_has_its_run_in_the_log(tmp_path: Path) -> None:
+    with authority(AcmeServerConfig(forbidden_domains=("wrong.contoso.test",))) as ca:
+        site = Site(tmp_path).initialise()
+        register(site, ca)
+        with site.engine() as engine:
+            wrong = describe(engine, ca, "wrong.contoso.test")
+        site.cli("certificate", "request", wrong.id, code=1)
+    with site.engine() as engine, engine.store.read() as unit:
+        (failed,) = unit.runs.list(wrong.id)
+    (line,) = (site.settings.data_folder / "logs" / "certwright.log").read_text().splitlines()
+    assert "INFO failed: " in line
+    assert line.endswith(f"(run {failed.id})")
+
+
 def test_it_is_alive_but_not_ready_while_the_database_is_away(tmp_path: Path, postgres: Postgres) -> None:
     site = Site(tmp_path, store_url=postgres.schema()).initialise()
     port = free_port()

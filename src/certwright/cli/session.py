@@ -252,7 +252,7 @@ def perform(session: Session, work: Callable[[Session], None]) -> NoReturn:
         with _ended_like_interrupted():
             work(session)
     except CertwrightError as error:
-        log.info("failed: %s", error.message)
+        log.info("failed: %s", error.message, extra={"run": error.run_id})
         session.fail(error)
     except typer.Abort:
         session.fail(ConfigurationError("Nothing was done: the question was not answered.", hint="Say --yes instead."))

@@ -116,8 +116,8 @@ def _look(engine: Engine, managed: ManagedCertificate) -> Looked | None:
         journal = RunJournal(lambda entry: entry, engine.listen)
         return make_task(engine, managed, one.version, one.task, journal, (), attended=False).inspect()
 
-    tasks = tuple((one, _or_why_not(partial(inspect, one))) for one in deployed)
-    found = _Found(tasks, _or_why_not(lambda: persist.look(engine, managed, engine.now())))
+    tasks = tuple((one, _or_why_not(managed, partial(inspect, one))) for one in deployed)
+    found = _Found(tasks, _or_why_not(managed, lambda: persist.look(engine, managed, engine.now())))
     try:
         with engine.store.write() as unit:
             return _keep(engine, unit, managed.id, found)
@@ -125,14 +125,14 @@ def _look(engine: Engine, managed: ManagedCertificate) -> Looked | None:
         return None
 
 
-def _or_why_not(see: Callable[[], T]) -> T | str:
+def _or_why_not(managed: ManagedCertificate, see: Callable[[], T]) -> T | str:
     """What is seen, or why nothing is; whatever goes wrong with one keeps no other from being looked at."""
     try:
         return see()
     except CertwrightError as error:
         return error.message
     except Exception as error:
-        log.exception("unexpected, at a look")
+        log.exception("unexpected, at a look at %s", managed.title, extra={"certificate": managed.id})
         return f"An unexpected {type(error).__name__} stopped the look: this is a fault in Certwright."
 
 
