@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from certwright.api.access import EDITS, READS, UsesEngine
 from certwright.api.problems import answers
 from certwright.domain.errors import NotFound
-from certwright.domain.health import Verdict
+from certwright.domain.health import Condition
 from certwright.domain.health_rules import Health
 from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import CertificateVersion, ManagedCertificate, RenewalPolicy
@@ -33,7 +33,7 @@ class Listed(BaseModel):
     title: str
     names: list[str]
     issuers: list[str]
-    health: Verdict | None
+    health: Condition | None
     not_after: AwareDatetime | None
     next_check: AwareDatetime | None
 
@@ -58,7 +58,7 @@ class Certificate(BaseModel):
     """All about one managed certificate: what is wanted, how it is, what was issued (newest first), and where it is."""
 
     wanted: ManagedCertificate
-    health: Verdict
+    health: Condition
     renewal: Renewal
     not_after: AwareDatetime | None
     versions: list[CertificateVersion]
@@ -127,7 +127,7 @@ def list_certificates(
             title=each.managed.title,
             names=[i.unicode for i in each.managed.identifiers],
             issuers=list(each.managed.issuers),
-            health=each.verdict,
+            health=each.condition,
             not_after=each.not_after,
             next_check=each.next_check,
         )

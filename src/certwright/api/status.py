@@ -5,7 +5,7 @@ from pydantic import BaseModel
 
 from certwright.api.access import READS, UsesEngine
 from certwright.api.problems import answers
-from certwright.domain.health import Verdict
+from certwright.domain.health import Condition
 from certwright.domain.health_rules import Health
 from certwright.engine.status import status as count
 
@@ -18,7 +18,7 @@ class NeedsPerson(BaseModel):
 
     id: str
     title: str
-    health: Verdict
+    health: Condition
 
 
 class Status(BaseModel):
@@ -42,6 +42,6 @@ def status(engine: UsesEngine) -> Status:
         overall=found.overall,
         certificates=dict(found.certificates),
         watched=dict(found.watched),
-        needs_person=[NeedsPerson(id=e.id, title=e.title, health=e.verdict) for e in found.judged[:_SHOWN]],
+        needs_person=[NeedsPerson(id=e.id, title=e.title, health=e.condition) for e in found.judged[:_SHOWN]],
         more=max(0, len(found.judged) - _SHOWN),
     )

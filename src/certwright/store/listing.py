@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, select
 
-from certwright.domain.health import Verdict
+from certwright.domain.health import Condition
 from certwright.domain.health_rules import Health
 from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import ManagedCertificate
@@ -18,7 +18,7 @@ class Listed:
     """A managed certificate in a list: how it was judged last, when it is looked at next, and when it ends."""
 
     managed: ManagedCertificate
-    verdict: Verdict | None
+    condition: Condition | None
     next_check: datetime | None
     not_after: datetime | None
 
@@ -53,7 +53,7 @@ class Listing:
 
 def page_query(
     after: str, limit: int, *, health: Collection[Health], issuer: str | None, name: Identifier | None
-) -> Select[ManagedCertificate, Verdict | None, datetime | None, datetime | None]:
+) -> Select[ManagedCertificate, Condition | None, datetime | None, datetime | None]:
     """What `page` asks; indexes answer it."""
     ends = (
         select(versions.c.not_after)
@@ -62,7 +62,7 @@ def page_query(
         .limit(1)
         .scalar_subquery()
     )
-    query = select(managed.c.body, managed.c.verdict, managed.c.next_action_at, ends).where(managed.c.title > after)
+    query = select(managed.c.body, managed.c.condition, managed.c.next_action_at, ends).where(managed.c.title > after)
     if health:
         query = query.where(managed.c.health.in_(health))
     if issuer is not None:
