@@ -72,8 +72,33 @@ def test_an_explicit_delegation_goes_before_what_can_be_seen(one: Proofs) -> Non
     managed = one.describe("split.contoso.test", delegations=["*.contoso.test:here.fabrikam.test"])
     with pytest.raises(CertwrightError):
         one.request(managed)
-    assert "leads to here.fabrikam.test: the record is written there, in fabrikam.test" in one.journal(managed)
+    told = one.journal(managed)
+    assert "leads to here.fabrikam.test: the record is written there, in fabrikam.test" in told
+    seen = "_acme-challenge.split.contoso.test leads to nowhere.fabrikam.test."
+    warned = told.index(f"knows of no CNAME that leads there: {seen}")
+    assert warned < told.index("See each answer as the authority will see it")
+    assert "Create the record _acme-challenge.split.contoso.test. CNAME here.fabrikam.test." in told
     assert one.standing("here.fabrikam.test") == []
+
+
+def test_the_target_of_a_rule_is_followed_if_it_is_an_alias(one: Proofs) -> None:
+    one.world.records("fabrikam.test", "proof.fabrikam.test", "CNAME", "real.fabrikam.test.")
+    one.world.records("contoso.test", "_acme-challenge.twice.contoso.test", "CNAME", "proof.fabrikam.test.")
+    managed = one.describe("twice.contoso.test", delegations=["*.contoso.test:proof.fabrikam.test"])
+    one.request(managed)
+    told = one.journal(managed)
+    assert "leads to real.fabrikam.test: the record is written there, in fabrikam.test" in told
+    assert "knows of no CNAME" not in told
+
+
+def test_an_alias_that_a_wildcard_makes_is_not_followed(one: Proofs) -> None:
+    """A record at the name itself goes before the wildcard, wherever that leads."""
+    wildcards = "* CNAME balancer.fabrikam.test.\n*.dead CNAME balancer.unregistered.com.\n"
+    one.world.zone("wild.test", wildcards)
+    managed = one.describe("mail.wild.test", "*.mail.wild.test", "mail.dead.wild.test")
+    one.request(managed)
+    assert issued_names(one) == {"mail.wild.test", "*.mail.wild.test", "mail.dead.wild.test"}
+    assert "the record is written there" not in one.journal(managed)
 
 
 def test_a_hundred_names_wait_once(one: Proofs) -> None:

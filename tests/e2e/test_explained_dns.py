@@ -36,6 +36,7 @@ UNSIGNED = "unsigned.com. DS 12345 13 2 " + "ab" * 32
 def world() -> Iterator[World]:
     with bind_world(trust_anchors=[UNSIGNED]) as started:
         started.zone("contoso.com")
+        started.zone("unsigned.com", "proof CNAME real\n")
         yield started
 
 
@@ -104,7 +105,6 @@ def test_servers_that_are_not_there(one: Proofs) -> None:
 
 def test_a_zone_that_was_to_be_signed(one: Proofs) -> None:
     """All of its servers show the record, so the authority is asked; its resolver validates."""
-    one.world.zone("unsigned.com")
     first, *_, remedy = told(one.site, one.describe("unsigned.com"))
     assert first == "dns-dnssec"
     assert remedy.startswith("Sign the zone, or have the registrar remove the DS record")
@@ -117,6 +117,16 @@ def test_a_rule_that_the_dns_does_not_follow(one: Proofs) -> None:
     assert first == "dns-rule-unseen"
     assert others == []
     assert "_acme-challenge.ruled.contoso.com. CNAME proof.contoso.com." in remedy
+
+
+def test_a_rule_that_the_dns_does_follow_is_not_blamed(one: Proofs) -> None:
+    """Its target is an alias, and the record stands at the end."""
+    managed = one.describe("followed.contoso.com", delegations=["*.contoso.com:proof.unsigned.com"])
+    alias = one.world.holding("contoso.com", "_acme-challenge.followed.contoso.com", "CNAME", "proof.unsigned.com.")
+    with alias:
+        causes = told(one.site, managed)[:-1]
+    assert causes[0] == "dns-dnssec"
+    assert "dns-rule-unseen" not in causes
 
 
 @contextmanager

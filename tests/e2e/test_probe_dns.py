@@ -1,14 +1,17 @@
 """Zones, aliases and the wait for records, against BIND (primary, secondary) and Unbound."""
 
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
+import dns.message
 import pytest
 
 from certwright.domain.errors import SolverError
 from certwright.probe.dns.query import Kind, LookupFailure
 from certwright.probe.dns.resolver import Resolver
 from certwright.probe.dns.visibility import Expected, await_visible
-from certwright.probe.dns.zones import NameServer, Zone, find_zone, find_zones, follow
+from certwright.probe.dns.zones import NameServer, Survey, Zone, find_astray, find_zone, find_zones, follow
 from peers.bind import World, bind_world
 from peers.loopback import silent
 
@@ -73,7 +76,9 @@ def test_the_zone_is_found_where_it_is_cut(world: World, resolver: Resolver, nam
 
 
 def test_many_names_have_their_zones_found_at_once(resolver: Resolver) -> None:
-    zones = find_zones(resolver, [f"_acme-challenge.h{n}.contoso.test" for n in range(50)] + ["a.sub.contoso.test"])
+    zones = find_zones(
+        Survey(resolver), [f"_acme-challenge.h{n}.contoso.test" for n in range(50)] + ["a.sub.contoso.test"]
+    )
 
     assert {zone.name for zone in zones.values()} == {"contoso.test", "sub.contoso.test"}
     assert len(zones) == 51
@@ -81,7 +86,7 @@ def test_many_names_have_their_zones_found_at_once(resolver: Resolver) -> None:
 
 def test_all_names_without_a_zone_are_told(resolver: Resolver) -> None:
     with pytest.raises(SolverError, match="2 of 3 names") as caught:
-        find_zones(resolver, ["contoso.test", "a.unregistered.com", "b.neverland"])
+        find_zones(Survey(resolver), ["contoso.test", "a.unregistered.com", "b.neverland"])
 
     assert [str(cause) for cause in caught.value.causes] == [
         f"unregistered.com is not in the DNS: {resolver.servers[0]} finds nothing between it and com (NXDOMAIN).",
@@ -142,6 +147,47 @@ def test_finding_a_zone_leaves_nothing_in_the_memory_of_resolvers(world: World) 
 )
 def test_aliases_are_followed_across_zones(resolver: Resolver, name: str, chain: list[str]) -> None:
     assert follow(resolver, name) == tuple(chain)
+
+
+def test_an_alias_beside_a_wildcard_that_leads_to_the_same_is_one(world: World, resolver: Resolver) -> None:
+    world.zone("wild.test", "* CNAME x.tailspin.test.\n_acme-challenge.made CNAME x.tailspin.test.\n")
+    made, not_made = "_acme-challenge.made.wild.test", "_acme-challenge.other.wild.test"
+
+    assert follow(resolver, made) == (made, "x.tailspin.test")
+    assert follow(resolver, not_made) == (not_made,)
+
+
+def test_where_the_dns_does_not_lead_to_the_record_is_told(world: World, resolver: Resolver) -> None:
+    alias, www = "_acme-challenge.alias.contoso.test", "_acme-challenge.www.contoso.test"
+    dead, unknown = "_acme-challenge.dead.contoso.test", "_acme-challenge.unregistered.com"
+    places = {alias: "there.test", www: "there.test", dead: "there.test", unknown: "there.test"}
+
+    assert find_astray(Survey(resolver), places) == {
+        alias: f"{alias} leads to z.tailspin.test.",
+        www: f"{www} is no alias.",
+        dead: f"{dead} is an alias of nowhere.unregistered.com, where no record can be written.",
+    }
+    assert find_astray(Survey(resolver), {alias: "y.alias.fabrikam.com", dead: "nowhere.unregistered.com"}) == {}
+    assert find_astray(Survey(Resolver([world.block.another()])), places) == {}
+
+
+def test_a_server_that_does_not_answer_is_waited_for_once(world: World, resolver: Resolver) -> None:
+    address = world.block.another()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as quiet:
+        quiet.bind((address, 53))
+        world.zone("quiet.test", servers={"ns1.quiet.test": [address], "ns2.quiet.test": [world.primary]})
+        survey = Survey(resolver)
+        for name in ("_acme-challenge.a.quiet.test", "_acme-challenge.b.quiet.test"):
+            assert survey.chain(name) == (name,)
+            assert survey.zone(name).name == "quiet.test"
+        quiet.setblocking(False)
+        asked = set()
+        with suppress(BlockingIOError):
+            while True:
+                wire, (sender, _) = quiet.recvfrom(4096)
+                if sender != world.resolver.removesuffix(":53"):
+                    asked.add(str(dns.message.from_wire(wire).question[0]))
+    assert len(asked) == 1
 
 
 def test_an_alias_of_what_cannot_exist_is_told(resolver: Resolver) -> None:

@@ -7,7 +7,7 @@ import pytest
 from certwright.domain.errors import LeaseLost, SolverError
 from certwright.probe.dns.resolver import Resolver
 from certwright.probe.dns.visibility import Expected, await_visible
-from certwright.probe.dns.zones import NameServer, Zone, find_zone, find_zones
+from certwright.probe.dns.zones import NameServer, Survey, Zone, find_zone, find_zones
 from peers.bind import World, bind_world
 from peers.dns_proxy import intercepting
 from peers.knot import knot
@@ -104,7 +104,7 @@ def test_a_hundred_names_are_seen_in_one_wait(world: World, resolver: Resolver) 
     hosts = [f"h{number}.contoso.test" for number in range(100)]
     for host in hosts:
         world.records("contoso.test", f"_acme-challenge.{host}", "TXT", f"value-{host}")
-    zones = find_zones(resolver, hosts)
+    zones = find_zones(Survey(resolver), hosts)
     expected = [item for host in hosts for item in challenge(host, f"value-{host}", zone=zones[host])]
 
     await_visible(expected, resolvers=[resolver], timeout=ENOUGH, note=Notes(), pauses=PAUSES)
@@ -175,6 +175,23 @@ def test_a_dead_server_is_waited_for_briefly_and_told(world: World) -> None:
 
     address = zone.servers[1].addresses[0]
     assert notes[-1] == f"ns2.dead.test ({address}) was passed over: nothing listens there."
+
+
+def test_servers_and_addresses_that_are_too_many_to_be_asked_are_told(world: World, resolver: Resolver) -> None:
+    several = [world.primary, *(world.block.another_v6() for _ in range(9))]  # which the resolver does not use
+    hosts = {f"ns{number}.many.test": [world.primary] for number in range(10, 28)}
+    world.zone("many.test", servers={**hosts, "ns10.many.test": several})
+    world.records("many.test", "_acme-challenge.many.test", "TXT", "value")
+    expected, notes = challenge("many.test", "value", zone=find_zone(resolver, "many.test")), Notes()
+
+    await_visible(expected, timeout=ENOUGH, note=notes, pauses=PAUSES, grace=SHORT)
+
+    addresses, servers = notes[-2:]
+    assert addresses.startswith("Of ns10.many.test, a name server of many.test, 2 more addresses were not asked")
+    assert servers == (
+        "Of the name servers of many.test, 2 more hosts were not asked, because they are too many: "
+        "ns26.many.test, ns27.many.test."
+    )
 
 
 def test_an_ipv6_address_that_is_dead_does_not_matter_while_ipv4_works(world: World) -> None:

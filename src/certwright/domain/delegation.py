@@ -8,6 +8,9 @@ import idna
 
 from certwright.domain.errors import InvalidIdentifier
 
+CHALLENGE_LABEL = "_acme-challenge"
+"""What stands before a name that a TXT record proves (RFC 8555 section 8.4)."""
+
 _ANY = "*."
 _MAX_NAME = 253
 
@@ -55,18 +58,67 @@ class Delegation:
             raise InvalidIdentifier(f"By the delegation {self} the record of {name} would have too long a name.")
         return target
 
+    @property
+    def objection(self) -> str:
+        """Why it fits no challenge whatever, with what to write instead; empty if it may fit one."""
+        is_open, bare = self.source.startswith(_ANY), self.source.removeprefix(_ANY)
+        proved = bare if is_open else bare.removeprefix(f"{CHALLENGE_LABEL}.")
+        if "_" not in proved and (is_open or proved != bare):  # names of certificates have no underscores
+            return ""
+        name = bare.rpartition("_")[2].partition(".")[2] if "_" in bare else bare
+        to = self.to.removeprefix(_ANY)
+        return (
+            f"{self} fits nothing, because the records of challenges stand at {CHALLENGE_LABEL}.NAME: write "
+            f"{CHALLENGE_LABEL}.{name or 'NAME'}:{to} for that name alone, or *.{name or 'NAME'}:{self.to} for it and "
+            "all names under it"
+        )
+
     def __str__(self) -> str:
         return f"{self.source}:{self.to}"
 
 
+def challenge_name(base: str) -> str:
+    """Where an authority looks for the record that proves `base`."""
+    return f"{CHALLENGE_LABEL}.{base}"
+
+
+def read_rules(rules: Iterable[str]) -> tuple[Delegation, ...]:
+    """Read `rules` as somebody types them.
+
+    Raises:
+        ValueError: if one of them is no rule, can fit nothing, or is for the same names as another.
+    """
+    found = tuple(dict.fromkeys(map(Delegation.parse, rules)))
+    if objection := next(filter(None, (rule.objection for rule in found)), ""):
+        raise ValueError(objection)
+    by_source: dict[str, Delegation] = {}
+    for rule in found:
+        if other := by_source.get(rule.source):
+            raise ValueError(f"{other} and {rule} are for the same names: leave one of them out")
+        by_source[rule.source] = rule
+    return found
+
+
 def ruled_target(rules: Iterable[str], name: str) -> str | None:
-    """Where the first of `rules` that fits has the record of `name` written; None if none fits.
+    """Where the closest of `rules` that fit has the record of `name` written; None if none fits.
+
+    Closest is the rule for the name itself, else that with the longest end.
 
     Raises:
         ValueError: if one of them is no rule.
         InvalidIdentifier: if the target would be no DNS name.
     """
-    return next((target for rule in rules if (target := Delegation.parse(rule).target(name))), None)
+    for rule in sorted(
+        map(Delegation.parse, rules), key=lambda rule: len(rule.source.removeprefix(_ANY)), reverse=True
+    ):
+        if target := rule.target(name):
+            return target
+    return None
+
+
+def how_to_lead(name: str, to: str) -> str:
+    """What to do where the DNS does not lead from `name` to where a rule has its record written."""
+    return f"Create the record {name}. CNAME {to}. in the public DNS, or remove the rule."
 
 
 def _a_labels(text: str) -> str:

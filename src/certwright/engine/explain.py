@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from certwright.domain.delegation import ruled_target
 from certwright.domain.deployment import Finding, Severity
 from certwright.domain.errors import CertwrightError, NotProved, Rejection
 from certwright.domain.identifiers import IdentifierType
@@ -12,12 +11,14 @@ from certwright.domain.managed import ManagedCertificate
 from certwright.domain.validation import BY_DNS, choose
 from certwright.engine.caa import applicant
 from certwright.engine.context import ActiveRun, Engine
+from certwright.engine.validations import ruled
 from certwright.probe import http01, http_words, tls_alpn01
 from certwright.probe.dns.cause import Attempt
 from certwright.probe.dns.causes import find_causes
 from certwright.probe.dns.persist import judge_record
 from certwright.probe.dns.resolver import Resolver, as_outsider
-from certwright.probe.dns.trace import CHALLENGE_LABEL, Trace, trace
+from certwright.probe.dns.trace import Trace, trace
+from certwright.probe.dns.zones import follow
 from certwright.probe.http_causes import UNRESOLVED
 from certwright.probe.observation import Endpoint
 from certwright.sdk.solver import Challenge
@@ -124,7 +125,7 @@ def _dns(
     attempt = Attempt(
         challenge=challenge.type,
         expected=frozenset({challenge.txt_value} if challenge.type == "dns-01" else ()),
-        ruled=_ruled(managed, challenge),
+        ruled=_ruled(engine, managed, challenge),
         wildcard=challenge.identifier.is_wildcard,
         applicant=applicant(issuer, challenge.type),
         problem=rejection.problem,
@@ -134,10 +135,10 @@ def _dns(
         yield _finding(cause.id, rejection, cause.sentence, cause.remedy)
 
 
-def _ruled(managed: ManagedCertificate, challenge: Challenge) -> str:
-    """Where a delegation rule has the record of `challenge` written; empty if none does."""
-    rules = choose(managed.validations, challenge.identifier).params.get("delegations", ())
-    return ruled_target(rules, f"{CHALLENGE_LABEL}.{challenge.identifier.base}") or ""
+def _ruled(engine: Engine, managed: ManagedCertificate, challenge: Challenge) -> str:
+    """Where the record of `challenge` is written by a delegation rule; empty if there is none for it."""
+    target = ruled(managed, challenge.identifier)
+    return follow(Resolver(engine.resolvers), target)[-1] if target else ""
 
 
 def _finding(cause: str, rejection: Rejection, sentence: str, remedy: str) -> Finding:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from certwright.domain.capabilities import check_issuer
+from certwright.domain.delegation import challenge_name, ruled_target
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import ManagedCertificate
@@ -42,6 +43,12 @@ def check_credentials(unit: UnitOfWork, validations: Sequence[Validation]) -> No
         for name in credential_names(model, validation.params):
             if not is_known(unit, name):
                 unit.credentials.typed("dns", name)
+
+
+def ruled(managed: ManagedCertificate, identifier: Identifier) -> str | None:
+    """Where a delegation rule has the record that proves `identifier` written; None if none does."""
+    rules = choose(managed.validations, identifier).params.get("delegations", ())
+    return ruled_target(rules, challenge_name(identifier.base))
 
 
 def put_validation(engine: Engine, reference: str, validation: Validation) -> ManagedCertificate:

@@ -1,9 +1,10 @@
 """Answers dns-01 by TXT records: for wildcards, and for names that no web server of yours answers for.
 
 Certwright finds the zone of each name by its SOA record and follows a CNAME at `_acme-challenge` to where the record
-really has to stand. It writes the records of all names at once, waits until every server of each zone shows them, and
-only then lets the authority look. Whatever happens, it removes them; what a run that died has left is removed by the
-next one. Choose a stored credential for the DNS service (`certwright credential add`).
+really has to stand; one that only a wildcard makes does not count. It writes the records of all names at once, waits
+until every server of each zone shows them, and only then lets the authority look. Whatever happens, it removes them;
+what a run that died has left is removed by the next one. Choose a stored credential for the DNS service (`certwright
+credential add`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,17 +12,15 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from certwright.domain.delegation import Delegation, ruled_target
+from certwright.domain.delegation import challenge_name, how_to_lead, read_rules, ruled_target
 from certwright.domain.errors import ConfigurationError, NeedsPerson, SolverError
 from certwright.probe.dns.resolver import Resolver
 from certwright.probe.dns.visibility import Expected, await_visible
-from certwright.probe.dns.zones import find_zones, follow_all
+from certwright.probe.dns.zones import Survey, find_astray, find_zones, follow_all
 from certwright.sdk.dns import DnsProvider, TxtRecord
 from certwright.sdk.params import Params as PluginParams
 from certwright.sdk.params import credential_field
 from certwright.sdk.solver import Challenge, Solver
-
-_LABEL = "_acme-challenge"
 
 
 class Params(PluginParams):
@@ -33,7 +32,7 @@ class Params(PluginParams):
     delegations: tuple[str, ...] = Field(
         default=(),
         description="Where records are written instead, as SOURCE:TARGET; both may begin with *. for any labels. "
-        "A CNAME that can be seen is followed without a rule.",
+        "The closest rule counts. A CNAME that can be seen is followed without a rule.",
     )
     resolvers: tuple[str, ...] = Field(
         default=(), description="Resolvers (ADDRESS or ADDRESS:PORT) that must show the records too."
@@ -48,7 +47,7 @@ class Params(PluginParams):
     @field_validator("delegations")
     @classmethod
     def _are_delegations(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(str(Delegation.parse(rule)) for rule in value)
+        return tuple(map(str, read_rules(value)))
 
     @field_validator("resolvers")
     @classmethod
@@ -116,20 +115,30 @@ class Dns(Solver[Params]):
 
     def _places(self, challenges: Sequence[Challenge], provider: DnsProvider[Any]) -> list[Expected]:
         """The records for `challenges`, where they are to be written."""
-        resolver = Resolver(self.context.resolvers)
-        names = {c: f"{_LABEL}.{c.identifier.base}" for c in challenges}
+        survey = Survey(Resolver(self.context.resolvers))
+        names = {c: challenge_name(c.identifier.base) for c in challenges}
         ruled = {name: to for name in names.values() if (to := ruled_target(self.params.delegations, name))}
         open_names = dict.fromkeys(name for name in names.values() if name not in ruled)
         owned = {name: to for name in open_names if (to := provider.delegate(name))}
-        found = follow_all(resolver, open_names)
+        found = follow_all(survey, {*ruled.values(), *open_names})
         self._ask_for_aliases({name: to for name, to in owned.items() if found[name][-1] != to}, found)
-        targets = {**ruled, **{name: chain[-1] for name, chain in found.items()}}
-        zones = find_zones(resolver, set(targets.values()))
+        targets = {name: found[ruled.get(name, name)][-1] for name in names.values()}
+        self._tell_astray(survey, {name: targets[name] for name in ruled})
+        zones = find_zones(survey, set(targets.values()))
         for name, target in targets.items():
             if target != name:
                 where = zones[target].name
                 self.context.journal.note(f"{name} leads to {target}: the record is written there, in {where}.")
         return [Expected(targets[name], c.txt_value, zones[targets[name]]) for c, name in names.items()]
+
+    def _tell_astray(self, survey: Survey, ruled: Mapping[str, str]) -> None:
+        """Say where the DNS does not keep what a rule promises; the authority may see another DNS."""
+        for name, seen in find_astray(survey, ruled).items():
+            self.context.journal.note(
+                f"By a delegation rule the record of {name} is written at {ruled[name]}, but the resolver {survey} "
+                f"knows of no CNAME that leads there: {seen} An authority that sees the same will not find the record. "
+                f"{how_to_lead(name, ruled[name])}"
+            )
 
     def _ask_for_aliases(self, missing: Mapping[str, str], found: Mapping[str, tuple[str, ...]]) -> None:
         """Have a person create the CNAME records of `missing`, name to target, if there are any."""

@@ -31,6 +31,11 @@ def test_resolvers_that_are_addresses_are_taken() -> None:
     assert read.resolvers == taken
 
 
+def test_a_delegation_that_can_fit_nothing_is_refused() -> None:
+    told = wrong("solvers", "dns", credential="manual", delegations=["mail.contoso.com:proof.fabrikam.com"])
+    assert "write _acme-challenge.mail.contoso.com:proof.fabrikam.com for that name alone" in told
+
+
 @pytest.mark.parametrize("seconds", TOO_LONG)
 def test_a_wait_that_never_ends_is_refused(seconds: float) -> None:
     assert "timeout: " in wrong("solvers", "dns", credential="manual", timeout=seconds)

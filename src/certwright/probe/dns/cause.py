@@ -53,9 +53,9 @@ class Cause:
 class Attempt:
     """What the authority was to find, and what it said.
 
-    `expected` are the TXT values of dns-01 at the name of the challenge; empty for other challenges. `ruled` is where a
-    rule has them written, empty if the DNS alone leads there. `problem` is the last part of the problem's type (RFC
-    8555 section 6.7), such as `dns`, and `words` its detail.
+    `expected` are the TXT values of dns-01 at the name of the challenge; empty for other challenges. `ruled` is where
+    they are written by a rule, empty if the DNS alone leads there. `problem` is the last part of the problem's type
+    (RFC 8555 section 6.7), such as `dns`, and `words` its detail.
     """
 
     challenge: str

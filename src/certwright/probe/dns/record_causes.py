@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from certwright.domain.delegation import how_to_lead
 from certwright.probe.dns.cause import Attempt, Cause, CauseId
 from certwright.probe.dns.query import CONCLUSIVE, Kind
 from certwright.probe.dns.trace import Seen, Trace, View
@@ -14,7 +15,7 @@ _DIGEST = re.compile(r"[A-Za-z0-9_-]{43}")  # RFC 8555 section 8.4: SHA-256 in b
 
 def find_record_causes(trace: Trace, attempt: Attempt) -> Iterator[Cause]:
     """What is wrong with the TXT records of the challenge."""
-    if attempt.ruled and attempt.ruled != trace.record_name:
+    if attempt.ruled and attempt.ruled not in trace.chain:
         yield _unseen(trace, attempt)
         return
     name, zone = trace.record_name, trace.zone_of(trace.record_name)
@@ -41,7 +42,7 @@ def _unseen(trace: Trace, attempt: Attempt) -> Cause:
         CauseId.RULE_UNSEEN,
         f"By a delegation rule the TXT record of {trace.challenge_name} is written at {attempt.ruled}, but "
         f"{trace.challenge_name} {ends}, so the authority never looks there.",
-        f"Create the record {trace.challenge_name}. CNAME {attempt.ruled}. in the public DNS, or remove the rule.",
+        how_to_lead(trace.challenge_name, attempt.ruled),
     )
 
 

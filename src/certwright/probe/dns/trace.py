@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from dns.rdtypes.ANY.NS import NS
 
+from certwright.domain.delegation import CHALLENGE_LABEL, challenge_name
 from certwright.domain.errors import SolverError
 from certwright.domain.identifiers import MAX_NAME
 from certwright.probe.dns.caa import CaaSet, find_caa
@@ -38,12 +39,10 @@ from certwright.probe.dns.zones import (
     Survey,
     Zone,
     ancestors,
-    ask_zone,
     is_within,
 )
 from certwright.probe.observation import Endpoint
 
-CHALLENGE_LABEL = "_acme-challenge"
 _SECONDS = 3.0
 _ROOT = ""
 _MAX_VIEWS = 24
@@ -220,7 +219,7 @@ def trace(
         by_record: whether a TXT record proves the name; else the name itself is all that is looked at.
     """
     base = canonical(name).removeprefix("*.")
-    challenge = f"{CHALLENGE_LABEL}.{base}" if by_record else base
+    challenge = challenge_name(base) if by_record else base
     heard = _resolver_view(resolver, base, challenge)
     if heard.is_silent:
         return Trace(base, challenge, (challenge,), (), (heard,))
@@ -241,8 +240,8 @@ def trace(
         zones=views,
         resolvers=through,
         obstacles=tuple(dict.fromkeys(obstacles)),
-        elsewhere=_elsewhere(written, base, chain[-1]) if written else (),
-        wildcard=_wildcard(own, challenge) if own else None,
+        elsewhere=_elsewhere(survey, written, base, chain[-1]) if written else (),
+        wildcard=_wildcard(survey, own, challenge) if own else None,
         caa=caa.result(),
         dnssec=tuple(signed),
     )
@@ -273,7 +272,7 @@ def _questions(zone: Zone, zones: Mapping[str, Zone], base: str, chain: Sequence
 
 def _zone_view(survey: Survey, zone: Zone, questions: Sequence[Question], pool: ThreadPoolExecutor) -> ZoneView:
     delegated = survey.delegated(zone.name)
-    own = ask_zone(zone, zone.name, "NS")
+    own = survey.ask(zone, zone.name, "NS")
     by_zone = sorted(shown_name(record.target) for record in own.records if isinstance(record, NS)) if own else ()
     servers = {server.host: server for server in (*delegated, *zone.servers)}
     places = [(server.host, address) for server in servers.values() for address in server.addresses][:_MAX_VIEWS]
@@ -303,22 +302,22 @@ def _answers(questions: Sequence[Question], put: Callable[[str, str], Answer]) -
     return tuple(map(Seen.of, (first, *rest)))
 
 
-def _elsewhere(zone: Zone, base: str, record_name: str) -> tuple[Seen, ...]:
+def _elsewhere(survey: Survey, zone: Zone, base: str, record_name: str) -> tuple[Seen, ...]:
     """What stands where a slip of the pen puts the record."""
     slips = (
         f"{record_name}.{zone.name}",
         base,
-        f"{CHALLENGE_LABEL}.{zone.name}",
-        f"{CHALLENGE_LABEL}.{record_name}",
+        challenge_name(zone.name),
+        challenge_name(record_name),
         f"{CHALLENGE_LABEL.removeprefix('_')}.{base}",
         f"_acme_challenge.{base}",
     )
     asked = [slip for slip in dict.fromkeys(slips) if slip != record_name and is_within(slip, zone.name)]
-    answers = [ask_zone(zone, slip, "TXT") for slip in asked if len(slip) <= MAX_NAME]
+    answers = [survey.ask(zone, slip, "TXT") for slip in asked if len(slip) <= MAX_NAME]
     return tuple(Seen.of(answer) for answer in answers if answer and answer.records)
 
 
-def _wildcard(zone: Zone, name: str) -> Seen | None:
+def _wildcard(survey: Survey, zone: Zone, name: str) -> Seen | None:
     """What a name beside `name` answers that nobody has made."""
-    answer = ask_zone(zone, f"_{secrets.token_hex(8)}.{name.partition('.')[2]}", "TXT")
+    answer = survey.ask(zone, f"_{secrets.token_hex(8)}.{name.partition('.')[2]}", "TXT")
     return Seen.of(answer) if answer and (answer.records or len(answer.chain) > 1) else None

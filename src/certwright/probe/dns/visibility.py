@@ -198,6 +198,10 @@ class _Wait:
             for server in served.servers:
                 if not server.addresses:
                     yield f"{server.host}, a name server of {served.name}, was passed over: it has no address."
+                if server.beyond:
+                    yield f"Of {server.host}, a name server of {served.name}, {_unasked('addresses', server.beyond)}"
+            if served.beyond:
+                yield f"Of the name servers of {served.name}, {_unasked('hosts', served.beyond)}"
 
     def _tell(self) -> None:
         """Say how far it is, if that has changed."""
@@ -294,6 +298,10 @@ def _hint(lacks: Sequence[_Lack]) -> str:
             "not there: wait as long, or leave these resolvers out."
         )
     return "Let this machine reach port 53 (UDP and TCP) of these servers, or leave out those that it cannot reach."
+
+
+def _unasked(what: str, beyond: Sequence[str]) -> str:
+    return f"{len(beyond)} more {what} were not asked, because they are too many: {', '.join(beyond[:_MAX_CAUSES])}."
 
 
 def _server_seats(expected: Sequence[Expected]) -> list[_Seat]:

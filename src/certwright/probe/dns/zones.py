@@ -5,20 +5,22 @@ answer: it would remember that `_acme-challenge` is not there yet, and go on say
 (RFC 2308). Resolvers are asked not to validate, so that a zone is found also if its DNSSEC is broken.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import dns.rdatatype
 from dns.rdtypes.ANY.CNAME import CNAME
 from dns.rdtypes.ANY.NS import NS
 
 from certwright.domain.errors import SolverError
-from certwright.domain.identifiers import is_public_suffix
+from certwright.domain.identifiers import MAX_NAME, is_public_suffix
 from certwright.probe.dns.query import (
     CONCLUSIVE,
     DNS_PORT,
+    SILENT,
     Answer,
     Kind,
     LookupFailure,
@@ -40,18 +42,31 @@ _SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class NameServer:
-    """A host that serves a zone, and its addresses, IPv4 first; none if they cannot be found."""
+    """A host that serves a zone, and its addresses, IPv4 first; none if they cannot be found.
+
+    `beyond` are addresses that it has beside these, which are too many to be asked.
+    """
 
     host: str
     addresses: tuple[str, ...]
+    beyond: tuple[str, ...] = ()
+
+    @classmethod
+    def at(cls, host: str, addresses: Sequence[str]) -> Self:
+        """The host at `addresses`, of which only so many are asked."""
+        return cls(host, tuple(addresses[:_MAX_ADDRESSES]), tuple(addresses[_MAX_ADDRESSES:]))
 
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A zone: `name` in lower case without last dot, and the servers that the zone itself names."""
+    """A zone: `name` in lower case without last dot, and the servers that the zone itself names.
+
+    `beyond` are hosts that it names beside these, which are too many to be asked.
+    """
 
     name: str
     servers: tuple[NameServer, ...]
+    beyond: tuple[str, ...] = ()
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -77,44 +92,49 @@ def find_zone(resolver: Resolver, name: str) -> Zone:
     return Survey(resolver).zone(canonical(name))
 
 
-def find_zones(resolver: Resolver, names: Iterable[str]) -> dict[str, Zone]:
+def find_zones(survey: "Survey", names: Iterable[str]) -> dict[str, Zone]:
     """The zone of each of `names`, found at the same time; by name as it was given.
 
     Raises:
         SolverError: with one cause for each name of which no zone can be found.
     """
-    survey = Survey(resolver)
     return _of_each(list(dict.fromkeys(names)), lambda name: survey.zone(canonical(name)), "The zone")
 
 
 def follow(resolver: Resolver, name: str) -> tuple[str, ...]:
-    """`name` and what it is an alias of (CNAME, DNAME), in turn: a record for it must stand at the last.
+    """`name` and what it is an alias of (CNAME, DNAME), in turn: a record for it must be written at the last.
+
+    What only a wildcard makes an alias is none: a record at the name itself goes before the wildcard.
 
     Raises:
         AliasLoop: if they go round in circles, or there are too many.
         AliasDead: if one leads to where no zone is.
         SolverError: if the zone of `name` cannot be found, or nobody answers for it.
     """
-    return Survey(resolver).chain(canonical(name))
+    return Survey(resolver).chain(canonical(name), by_wildcards=False)
 
 
-def follow_all(resolver: Resolver, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def follow_all(survey: "Survey", names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """`follow` for each of `names`, at the same time; by name as it was given.
 
     Raises:
         SolverError: with one cause for each name that leads nowhere.
     """
-    survey = Survey(resolver)
-    return _of_each(list(dict.fromkeys(names)), lambda name: survey.chain(canonical(name)), "The end of the aliases")
+    return _of_each(
+        list(dict.fromkeys(names)),
+        lambda name: survey.chain(canonical(name), by_wildcards=False),
+        "The end of the aliases",
+    )
 
 
-def ask_zone(zone: Zone, name: str, kind: str) -> Answer | None:
-    """What the first server of `zone` says that answers for it, or refers further down; None if none does."""
-    for server in zone.endpoints:
-        answer = ask(server, name, kind, timeout=_SECONDS, recursive=False)
-        if (answer.kind in CONCLUSIVE and answer.is_authoritative) or _leads_down(answer, zone):
-            return answer
-    return None
+def find_astray(survey: "Survey", places: Mapping[str, str]) -> dict[str, str]:
+    """The names of `places` from which no aliases lead to where their records are written, each with what is seen.
+
+    `places` tells where the record of each name is written. Names of which nobody can say anything are left out.
+    """
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="dns") as pool:
+        seen = pool.map(lambda name: survey.astray(canonical(name), canonical(places[name])), places)
+        return {name: sentence for name, sentence in zip(places, seen, strict=True) if sentence}
 
 
 def _leads_down(answer: Answer, zone: Zone) -> bool:
@@ -137,8 +157,8 @@ def is_within(name: str, zone: str) -> bool:
 class Survey:
     """Finds zones and the ends of aliases; of use to several threads at once.
 
-    It remembers what it has found, and what resolvers said of zones, for as long as it lives. So many names cost little
-    more than one, and a server that does not answer is waited for once.
+    It remembers what it has found, what resolvers said of zones, and which servers did not answer, for as long as it
+    lives. So many names cost little more than one, and a server that does not answer is waited for once.
     """
 
     def __init__(self, resolver: Resolver) -> None:
@@ -146,6 +166,22 @@ class Survey:
         self._found: dict[str, Zone] = {}  # by name
         self._zones: dict[str, Zone] = {}  # by the zone's own name
         self._said: dict[str, Answer] = {}  # of SOA records
+        self._silent: set[Endpoint] = set()
+
+    def __str__(self) -> str:
+        return str(self._resolver)
+
+    def ask(self, zone: Zone, name: str, kind: str) -> Answer | None:
+        """What the first server of `zone` says that answers for it, or refers further down; None if none does."""
+        for server in zone.endpoints:
+            if server in self._silent:
+                continue
+            answer = ask(server, name, kind, timeout=_SECONDS, recursive=False)
+            if answer.kind in SILENT:
+                self._silent.add(server)
+            if (answer.kind in CONCLUSIVE and answer.is_authoritative) or _leads_down(answer, zone):
+                return answer
+        return None
 
     def zone(self, name: str) -> Zone:
         """The zone that `name` (lower case, no last dot) is in; as `find_zone`."""
@@ -158,12 +194,17 @@ class Survey:
             self._found[name] = zone if proven and start == name else self._descend(zone, name)
         return self._found[name]
 
-    def chain(self, name: str) -> tuple[str, ...]:
-        """`name` and what it is an alias of, in turn; as `follow`."""
+    def chain(self, name: str, *, by_wildcards: bool = True, until: str = "") -> tuple[str, ...]:
+        """`name` and what it is an alias of, in turn; as `follow`, but for wildcards, which an authority follows.
+
+        Where it comes to `until`, it ends.
+        """
         links = [name]
         while True:
+            if links[-1] == until:
+                return tuple(links)
             target = _alias(self._ask_for_alias(links))
-            if target is None:
+            if target is None or not (by_wildcards or self._is_made(links[-1], target)):
                 return tuple(links)
             if target in links:
                 raise AliasLoop(
@@ -177,9 +218,34 @@ class Survey:
                     hint=f"Let the CNAME record at {name} name its target directly.",
                 )
 
+    def astray(self, name: str, place: str) -> str:
+        """What is seen, in a sentence, if no aliases lead from `name` to `place`; empty also if nobody can say."""
+        try:
+            chain = self.chain(name, until=place)
+        except (AliasLoop, AliasDead) as error:
+            return error.message
+        except SolverError:
+            return ""
+        if chain[-1] == place:
+            return ""
+        return f"{name} leads to {chain[-1]}." if len(chain) > 1 else f"{name} is no alias."
+
+    def _is_made(self, name: str, target: str) -> bool:
+        """Whether an administrator made `name` an alias of `target`.
+
+        A wildcard makes aliases of all names, but not beneath a name that exists (RFC 4592 section 3.3.1).
+        """
+        beneath = f"_{secrets.token_hex(8)}.{name}"
+        if len(beneath) > MAX_NAME:
+            return True
+        try:
+            return _alias(self._ask_directly(beneath)) != target
+        except SolverError:
+            return True
+
     def _ask_for_alias(self, links: Sequence[str]) -> Answer:
         try:
-            zone = self.zone(links[-1])
+            return self._ask_directly(links[-1])
         except SolverError as error:
             if len(links) == 1:
                 raise
@@ -189,7 +255,9 @@ class Survey:
                 hint=f"Correct or remove the CNAME record at {links[-2]}.",
                 retryable=error.retryable,
             ) from error
-        return ask_zone(zone, links[-1], "CNAME") or self._resolver.ask(links[-1], "CNAME")
+
+    def _ask_directly(self, name: str) -> Answer:
+        return self.ask(self.zone(name), name, "CNAME") or self._resolver.ask(name, "CNAME")
 
     def _climb(self, start: str) -> tuple[str, bool]:
         """The closest name above that a resolver knows as a zone, and whether nothing beneath it was doubtful.
@@ -217,7 +285,7 @@ class Survey:
     def _descend(self, zone: Zone, name: str) -> Zone:
         """The zone that `name` is in, from `zone` on downwards, by what the zones' own servers say."""
         for _ in range(_MAX_CUTS):
-            answer = ask_zone(zone, name, "SOA") or self._resolver.ask(name, "SOA")
+            answer = self.ask(zone, name, "SOA") or self._resolver.ask(name, "SOA")
             referred = answer.authority("NS") if answer.kind is Kind.REFERRAL else None
             cut = shown_name(referred.name) if referred else _zone_of(answer)
             if not cut or cut == zone.name or not is_within(name, cut) or not is_within(cut, zone.name):
@@ -241,7 +309,7 @@ class Survey:
         """The servers of `cut` as those of the zone above have it; none if they cannot be asked."""
         parent = cut.partition(".")[2]
         try:
-            answer = ask_zone(self.zone(parent), cut, "NS") if parent else None
+            answer = self.ask(self.zone(parent), cut, "NS") if parent else None
         except SolverError:
             return ()
         referred = answer.authority("NS") if answer and answer.kind is Kind.REFERRAL else None
@@ -250,48 +318,57 @@ class Survey:
 
     def _referred(self, cut: str, referral: Answer) -> Zone:
         """The zone `cut` with the servers that it names itself, or that the referral does if none of those answers."""
-        zone = Zone(cut, self._told(referral))
-        answer = ask_zone(zone, cut, "NS")
+        zone = Zone(cut, self._told(referral), _beyond(referral))
+        answer = self.ask(zone, cut, "NS")
         self._zones[cut] = _completed(self._named(cut, answer), zone.servers) if answer and answer.records else zone
         return self._zones[cut]
 
     def _named(self, cut: str, answer: Answer) -> Zone:
         """The zone `cut` with the servers in `answer`, at the addresses that a resolver finds."""
-        return Zone(cut, tuple(NameServer(host, _addresses(self._resolver, host)) for host in _hosts(answer)))
+        servers = (NameServer.at(host, _addresses(self._resolver, host)) for host in _asked(answer))
+        return Zone(cut, tuple(servers), _beyond(answer))
 
     def _told(self, answer: Answer) -> tuple[NameServer, ...]:
         """The servers in `answer`, at the addresses that it gives along (glue), or else that a resolver finds."""
-        hosts = _hosts(answer)
-        return tuple(NameServer(host, _glue(answer, host) or _addresses(self._resolver, host)) for host in hosts)
+        return tuple(
+            NameServer.at(host, _glue(answer, host) or _addresses(self._resolver, host)) for host in _asked(answer)
+        )
 
 
 def _hosts(answer: Answer) -> list[str]:
     """The name servers in an answer to a question for NS, or in a referral."""
     named = answer.records or answer.authority("NS") or ()
-    return sorted(shown_name(record.target) for record in named if isinstance(record, NS))[:_MAX_SERVERS]
+    return sorted(shown_name(record.target) for record in named if isinstance(record, NS))
+
+
+def _asked(answer: Answer) -> list[str]:
+    return _hosts(answer)[:_MAX_SERVERS]
+
+
+def _beyond(answer: Answer) -> tuple[str, ...]:
+    return tuple(_hosts(answer)[_MAX_SERVERS:])
 
 
 def _glue(answer: Answer, host: str) -> tuple[str, ...]:
     kinds = {dns.rdatatype.A, dns.rdatatype.AAAA}
-    found = [
+    return tuple(
         record.to_text()
         for rrset in (answer.message.additional if answer.message else ())
         if rrset.rdtype in kinds and shown_name(rrset.name) == host
         for record in rrset
-    ]
-    return tuple(found[:_MAX_ADDRESSES])
+    )
 
 
 def _completed(zone: Zone, delegated: Sequence[NameServer]) -> Zone:
     """`zone` with the addresses that the zone above has of its servers, or with those servers if it names none."""
-    glue = {server.host: server.addresses for server in delegated}
-    servers = [NameServer(server.host, server.addresses or glue.get(server.host, ())) for server in zone.servers]
-    return Zone(zone.name, tuple(servers or delegated))
+    glue = {server.host: server for server in delegated}
+    servers = [server if server.addresses else glue.get(server.host, server) for server in zone.servers]
+    return Zone(zone.name, tuple(servers or delegated), zone.beyond)
 
 
 def _addresses(resolver: Resolver, host: str) -> tuple[str, ...]:
     try:
-        return resolver.addresses(host)[:_MAX_ADDRESSES]
+        return resolver.addresses(host)
     except LookupFailure:
         return ()
 
