@@ -2,7 +2,11 @@
 
 import json
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
+import dns.resolver
 import pytest
 
 from certwright.acme_server import Endpoint
@@ -129,6 +133,70 @@ def test_a_lame_server_is_a_warning_and_a_dead_delegation_is_not(one: Proofs) ->
     world.delegate("dead.com", {"ns1.dead.com": ["127.255.255.253"]})
     report = report_of(one, one.describe("dead.com", timeout=1))
     assert [c.check for c in report.checks if c.subject == "dead.com" and c.verdict is Readiness.FAILED]
+
+
+def test_a_delegation_rule_needs_its_cname_in_the_dns(one: Proofs) -> None:
+    managed = one.describe("ruled.contoso.com", "*.ruled.contoso.com", delegations=["*.contoso.com:here.contoso.com"])
+    name = "_acme-challenge.ruled.contoso.com"
+    report = report_of(one, managed)
+    unseen = the(report, "dns-rule-unseen", name)
+    assert unseen.verdict is Readiness.FAILED
+    assert unseen.evidence.endswith(f"no CNAME leads there: {name} is no alias.")
+    assert unseen.fix == f"Create the record {name}. CNAME here.contoso.com. in the public DNS, or remove the rule."
+    (proof,) = [c for c in report.checks if c.check == "proof"]
+    assert "seen where rules have them written" in proof.evidence
+    with one.world.holding("contoso.com", name, "CNAME", "web.contoso.com."):
+        assert "leads to web.contoso.com." in the(report_of(one, managed), "dns-rule-unseen", name).evidence
+    with one.world.holding("contoso.com", name, "CNAME", "here.contoso.com."):
+        assert report_of(one, managed).is_ready
+
+
+def test_a_delegation_that_makes_a_name_too_long_hides_no_other_problem(one: Proofs) -> None:
+    managed = one.describe("long.contoso.com", delegations=[f"*.contoso.com:*.{'.'.join(['x' * 60] * 4)}"])
+    report = report_of(one, managed)
+    assert "too long a name" in the(report, "delegation", "long.contoso.com").evidence
+    assert the(report, "zone", "contoso.com").verdict is Readiness.OK
+
+
+def test_a_rule_whose_cname_may_be_there_for_outsiders_is_a_warning(
+    one: Proofs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's resolver may be one that sees the DNS inside alone."""
+    managed = one.describe("ruled.contoso.com", delegations=["*.contoso.com:here.contoso.com"])
+    system = tmp_path / "resolv.conf"
+    system.write_text(f"nameserver {one.world.resolver.removesuffix(':53')}\n")
+    monkeypatch.setattr(dns.resolver, "Resolver", partial(dns.resolver.Resolver, filename=str(system)))
+    with one.site.engine() as engine:
+        report = attempt(replace(engine, resolvers=()), managed.id)
+    unseen = the(report, "dns-rule-unseen", "_acme-challenge.ruled.contoso.com")
+    assert unseen.verdict is Readiness.WARNING
+    assert "set CERTWRIGHT_RESOLVERS to a resolver that sees the public DNS" in unseen.fix
+    assert report.is_ready
+
+
+def test_the_zone_that_a_challenge_is_delegated_to_is_looked_at(one: Proofs) -> None:
+    one.world.zone("unsigned.com")
+    managed = one.describe("deleg.contoso.com")
+    name = "_acme-challenge.deleg.contoso.com"
+    with one.world.holding("contoso.com", name, "CNAME", "proof.unsigned.com."):
+        assert the(report_of(one, managed), "zone", "unsigned.com").verdict is Readiness.OK
+        one.world.records("com", "unsigned.com", "DS", "12345 13 2 " + "ab" * 32)
+        report = report_of(one, managed)
+        one.world.records("com", "unsigned.com", "DS")
+    assert the(report, "zone", "contoso.com").verdict is Readiness.OK
+    wrong = the(report, "dns-dnssec", "unsigned.com")
+    assert wrong.verdict is Readiness.FAILED
+    assert wrong.fix == "Sign the zone, or have the registrar remove the DS record at once."
+    one.world.delegate("astray.com", {"ns1.astray.com": [one.world.parent]})
+    with one.world.holding("contoso.com", name, "CNAME", "proof.astray.com."):
+        report = report_of(one, managed)
+    assert the(report, "dns-lame-server", "astray.com").fix.startswith("Let them load the zone")
+    assert not report.is_ready
+    with one.world.holding("contoso.com", name, "CNAME", "proof.unregistered.com."):
+        astray = the(report_of(one, managed), "delegation", "deleg.contoso.com")
+    assert astray.verdict is Readiness.FAILED
+    assert "unregistered.com is not in the DNS" in astray.evidence
+    assert astray.fix == f"Correct or remove the CNAME record at {name}."
 
 
 def test_the_resolvers_of_the_settings_are_asked_for_the_names(one: Proofs) -> None:

@@ -1,8 +1,14 @@
-"""The names as an authority sees them: do they resolve, may it issue for them (CAA), does DNSSEC stand in the way?"""
+"""The names as an authority sees them: do they resolve, may it issue for them (CAA), does DNSSEC stand in the way?
+
+And the records that prove them: do CNAMEs lead to where they will be written, and what of the zone there?
+"""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import ip_address
 
+from certwright.domain.delegation import challenge_name, how_to_lead
 from certwright.domain.errors import CertwrightError
 from certwright.domain.identifiers import Identifier, IdentifierType
 from certwright.domain.managed import Issuer, ManagedCertificate
@@ -10,14 +16,16 @@ from certwright.domain.readiness import Check, Readiness, failed
 from certwright.domain.validation import Validation, choose
 from certwright.engine.caa import applicant
 from certwright.engine.context import ActiveRun, Engine
+from certwright.engine.validations import ruled
 from certwright.probe.dns import caa
 from certwright.probe.dns.caa import CaaSet
 from certwright.probe.dns.cause import CauseId
 from certwright.probe.dns.causes import find_zone_faults
 from certwright.probe.dns.dnssec import DnssecState
+from certwright.probe.dns.query import LookupFailure
 from certwright.probe.dns.resolver import Resolver
 from certwright.probe.dns.trace import Trace, trace
-from certwright.probe.dns.zones import Survey
+from certwright.probe.dns.zones import Survey, Zone
 
 _WORKERS = 8
 _STOPS = (
@@ -55,7 +63,7 @@ def checks(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> Itera
     with run.journal.step("Look names up as an authority would"):
         with ThreadPoolExecutor(_WORKERS, thread_name_prefix="names") as pool:
             looked = list(pool.map(look, names))
-        found = [*(check for several in looked for check in several), *_zones(engine, resolver, names)]
+        found = [*(check for several in looked for check in several), *_zones(engine, resolver, managed, names)]
     for check in found:
         is_doubt = issuers[0].capabilities.internal_names and check.verdict is Readiness.FAILED
         yield check.model_copy(update={"verdict": Readiness.WARNING}) if is_doubt else check
@@ -95,23 +103,81 @@ def _caa(found: CaaSet, issuer: Issuer, validation: Validation, name: Identifier
     )
 
 
-def _zones(engine: Engine, resolver: Resolver, names: Sequence[Identifier]) -> Iterator[Check]:
-    """Each zone once: its delegation, its servers, its DNSSEC."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A zone, and a name in it that resolvers may be asked for."""
+
+    zone: str
+    name: str
+
+
+def _zones(
+    engine: Engine, resolver: Resolver, managed: ManagedCertificate, names: Sequence[Identifier]
+) -> Iterator[Check]:
+    """Where CNAMEs do not lead to the records; then each zone once: its delegation, its servers, its DNSSEC."""
     survey = Survey(resolver)
 
-    def zone_of(name: Identifier) -> str | Check:
-        try:
-            return survey.zone(name.base).name
-        except CertwrightError as error:
-            return failed("zone", str(name), error)
+    def look(name: Identifier) -> list[_Place | Check]:
+        return list(_places(survey, managed, name, is_outside=bool(engine.resolvers)))
 
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="zones") as pool:
-        found = list(pool.map(zone_of, names))
-        yield from (each for each in found if isinstance(each, Check))
-        first = {zone: name for zone, name in reversed(list(zip(found, names, strict=True))) if isinstance(zone, str)}
-        views = pool.map(lambda name: trace(resolver, name.base, engine.now(), by_record=False), first.values())
+        found = [each for several in pool.map(look, names) for each in several]
+        yield from dict.fromkeys(each for each in found if isinstance(each, Check))
+        first = {each.zone: each.name for each in reversed(found) if isinstance(each, _Place)}
+        views = pool.map(lambda name: trace(resolver, name, engine.now(), by_record=False), first.values())
         for zone, view in zip(first, views, strict=True):
             yield from _zone(zone, view)
+
+
+def _places(
+    survey: Survey, managed: ManagedCertificate, name: Identifier, *, is_outside: bool
+) -> Iterator[_Place | Check]:
+    """The zone of `name` and that of the record that proves it, or what is wrong on the way there."""
+    try:
+        yield _Place(survey.zone(name.base).name, name.base)
+    except CertwrightError as error:
+        yield failed("zone", str(name), error)
+        return
+    if choose(managed.validations, name).challenge != "dns-01":
+        return
+    challenge = challenge_name(name.base)
+    try:
+        target = ruled(managed, name)
+        place = _end(survey, target or challenge)
+        zone = survey.zone(place).name
+        yield _Place(zone, zone)
+        if target and (seen := survey.astray(challenge, place)):
+            yield _astray(challenge, place, seen, is_outside=is_outside or _is_public(survey.zone(challenge)))
+    except CertwrightError as error:
+        yield failed("delegation", str(name), error)
+
+
+def _end(survey: Survey, start: str) -> str:
+    """Where a record for `start` is to be written, or the first name on the way there of which nobody answers."""
+    try:
+        return survey.chain(start, by_wildcards=False)[-1]
+    except LookupFailure as failure:
+        return failure.answer.name
+
+
+def _astray(challenge: str, place: str, seen: str, *, is_outside: bool) -> Check:
+    """A rule without its CNAME; there may be one that only outsiders see."""
+    inside = (
+        " If it is there, and only the DNS inside lacks it, set CERTWRIGHT_RESOLVERS to a resolver that sees the "
+        "public DNS, such as 9.9.9.9, and test again."
+    )
+    return Check(
+        check=CauseId.RULE_UNSEEN,
+        subject=challenge,
+        verdict=Readiness.FAILED if is_outside else Readiness.WARNING,
+        evidence=f"By a delegation rule its record is written at {place}, but no CNAME leads there: {seen}",
+        fix=how_to_lead(challenge, place) + ("" if is_outside else inside),
+    )
+
+
+def _is_public(zone: Zone) -> bool:
+    """Whether outsiders can ask the servers of `zone`, and so see what we see."""
+    return bool(zone.endpoints) and all(ip_address(server.host).is_global for server in zone.endpoints)
 
 
 def _zone(name: str, view: Trace) -> Iterator[Check]:

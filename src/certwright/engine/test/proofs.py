@@ -11,6 +11,7 @@ from certwright.domain.validation import Validation, choose
 from certwright.engine import persist
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.solving import answered, solver
+from certwright.engine.validations import ruled
 from certwright.probe.dns.persist import judge_records
 from certwright.probe.dns.resolver import Resolver
 from certwright.sdk.solver import Challenge
@@ -53,7 +54,10 @@ def _validation(
     except CertwrightError as error:
         yield failed("proof", subject, error)
         return
-    seen = "seen as the authority would see them" if ready.looks else "looked at by nobody, as was chosen"
+    where = (
+        "where rules have them written" if any(ruled(managed, i) for i in names) else "as the authority would see them"
+    )
+    seen = f"seen {where}" if ready.looks else "looked at by nobody, as was chosen"
     yield Check(
         check="proof",
         subject=subject,
