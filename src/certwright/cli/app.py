@@ -19,6 +19,7 @@ from certwright.cli import (
     issuer,
     keys,
     notification,
+    person,
     probe,
     ready,
     renewal,
@@ -53,6 +54,7 @@ app.add_typer(certificate.app, name="certificate")
 app.add_typer(validation.app, name="validation")
 app.add_typer(task.app, name="task")
 app.add_typer(window.app, name="window")
+app.add_typer(person.app, name="person")
 app.add_typer(token.app, name="token")
 app.add_typer(notification.app, name="notification")
 deploy.register(app)

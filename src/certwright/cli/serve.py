@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from certwright.cli import streams
 from certwright.cli.session import Session, command
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def serve(
         typer.Option(
             metavar="ADDRESS:PORT",
             envvar="CERTWRIGHT_LISTEN",
-            help="Offer health, metrics and the API over HTTP there, on loopback [default: nowhere].",
+            help="Offer the pages, the API, health and metrics over HTTP there, on loopback [default: nowhere].",
         ),
     ] = None,
     log_format: Annotated[
@@ -54,8 +55,21 @@ def serve(
 
     at = Endpoint.parse(listen) if listen else None
     engine = _logged(session.engine, log_format)
-    run(engine, workers, session.settings.data_folder / "backups", at)
+    run(engine, workers, session.settings.data_folder / "backups", at, _welcome)
     session.say("The service has ended.")
+
+
+def _welcome(address: str) -> None:
+    """Tell a person where to begin; where nobody watches, what is printed may be kept, and must hold no secret."""
+    if sys.stdout.isatty():
+        streams.write(
+            sys.stdout, f"Nobody can sign in yet. Make the first administrator here, within half an hour:\n{address}\n"
+        )
+    else:
+        streams.write(
+            sys.stdout,
+            "Nobody can sign in yet. Make the first administrator: certwright person add NAME administrator\n",
+        )
 
 
 def _logged(engine: "Engine", form: LogFormat) -> "Engine":

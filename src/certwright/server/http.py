@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import uvicorn
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from certwright.domain.errors import ConfigurationError
 from certwright.probe import Endpoint
@@ -19,6 +19,15 @@ _MOST_CONNECTIONS = 1000
 """Each browser keeps a stream open."""
 _MOST_BYTES = 1024 * 1024
 _END_SECONDS = 5
+
+
+def joined(prefix: str, app: ASGIApp, others: ASGIApp) -> ASGIApp:
+    """One application: what is asked below `prefix` is answered by `app`, all else by `others`."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await (app if scope["path"].startswith(f"{prefix}/") else others)(scope, receive, send)
+
+    return answer
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,14 +32,15 @@ log = logging.getLogger("certwright")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def serve(engine: Engine, threads: int, backups: Path, listen: Endpoint | None) -> None:
+def serve(engine: Engine, threads: int, backups: Path, listen: Endpoint | None, welcome: Callable[[str], None]) -> None:
     """Do what is due until SIGTERM or SIGINT; what is under way then is finished, or gone on with by the next start.
 
     Args:
         engine: what to work with.
         threads: how many certificates are worked on at the same time.
         backups: the folder for the daily backup.
-        listen: where health, metrics and the API are asked for, on loopback; None for nowhere.
+        listen: where the pages, the API, health and metrics are, on loopback; None for nowhere.
+        welcome: is told the address, a secret in it, at which the first administrator is made; if there is none yet.
 
     Raises:
         ConfigurationError: if another service works on this store, and it is not one for several; or if
@@ -60,7 +61,8 @@ def serve(engine: Engine, threads: int, backups: Path, listen: Endpoint | None) 
         engine,
         (Duty("watch", timedelta(minutes=1), look_at_all), Duty("looks", timedelta(seconds=10), look_at_due)),
     )
-    with _alone(engine), _until_signal(stop, worker), _observed(engine, worker, (duties, looking), stop, listen):
+    answering = _answering(engine, worker, (duties, looking), stop, listen, welcome) if listen else nullcontext()
+    with _alone(engine), _until_signal(stop, worker), answering:
         require_whole(engine)
         with _beside(duties.run, stop), _beside(looking.run, stop):
             log.info("The service has begun, with %s threads.", threads)
@@ -79,22 +81,27 @@ def _warn_of_silence(engine: Engine) -> None:
 
 
 @contextmanager
-def _observed(
-    engine: Engine, worker: Worker, duties: Sequence[Duties], stop: threading.Event, listen: Endpoint | None
+def _answering(
+    engine: Engine,
+    worker: Worker,
+    duties: Sequence[Duties],
+    stop: threading.Event,
+    listen: Endpoint,
+    welcome: Callable[[str], None],
 ) -> Iterator[None]:
-    """Answer whoever asks how it goes."""
-    if listen is None:
-        yield
-        return
-    from certwright import api  # noqa: PLC0415 - only who is asked pays for a web server
+    """Answer whoever asks there."""
+    from certwright import api, web  # noqa: PLC0415 - only who is asked pays for a web server
     from certwright.server import endpoints, http, metrics  # noqa: PLC0415 - as above
 
     readiness = Readiness(engine.store, worker.tally)
     exposition = metrics.Exposition(engine, worker.tally, duties, readiness)
-    app = api.application(engine)
-    app.router.routes.extend(endpoints.routes(readiness, exposition))
-    with http.listening(listen, app), _beside(readiness.run, stop):
-        log.info("Health, metrics and the API are at http://%s/", listen)
+    setup = web.SetupToken()
+    pages = web.application(engine, setup)
+    pages.router.routes.extend(endpoints.routes(readiness, exposition))
+    with http.listening(listen, http.joined(api.PREFIX, api.application(engine), pages)), _beside(readiness.run, stop):
+        log.info("The pages, the API, health and metrics are at http://%s/", listen)
+        if not web.is_begun(engine):
+            welcome(f"http://{listen}/first-start?token={setup.secret}")
         yield
 
 

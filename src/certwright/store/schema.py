@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary, MetaData, String, Table, TypedColumns, text
 
-from certwright.domain.access import ApiToken
+from certwright.domain.access import ApiToken, Person, SignedIn
 from certwright.domain.health import Condition
 from certwright.domain.looks import Looks
 from certwright.domain.managed import Issuer, ManagedCertificate
@@ -21,7 +21,7 @@ from certwright.domain.watching import Watched
 from certwright.domain.windows import MaintenanceWindow
 from certwright.store.columns import NUMBER, Moment, Stored
 
-REVISION = "0010"
+REVISION = "0011"
 """The newest migration; revisions are numbered so that a later one is greater."""
 
 metadata = MetaData(
@@ -211,6 +211,19 @@ class _Token(TypedColumns):
     body: Column[ApiToken] = Column(Stored(ApiToken), nullable=False)
 
 
+class _Person(TypedColumns):
+    name = Column(String, primary_key=True)
+    password = Column(String, nullable=False)
+    body: Column[Person] = Column(Stored(Person), nullable=False)
+
+
+class _Session(TypedColumns):
+    digest = Column(LargeBinary, primary_key=True)
+    person = Column(String, ForeignKey("people.name", ondelete="CASCADE"), nullable=False, index=True)
+    since = Column(Moment, nullable=False, index=True)
+    body: Column[SignedIn] = Column(Stored(SignedIn), nullable=False)
+
+
 class _Rule(TypedColumns):
     name = Column(String, primary_key=True)
     body: Column[Rule] = Column(Stored(Rule), nullable=False)
@@ -263,6 +276,8 @@ watches = Table("watches", metadata, _Watch)
 windows = Table("windows", metadata, _Window)
 window_uses = Table("window_uses", metadata, _WindowUse)
 tokens = Table("tokens", metadata, _Token)
+people = Table("people", metadata, _Person)
+sessions = Table("sessions", metadata, _Session)
 rules = Table("rules", metadata, _Rule)
 cases = Table("cases", metadata, _Case)
 outbox = Table("outbox", metadata, _Posting)

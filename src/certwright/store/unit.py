@@ -27,6 +27,7 @@ from certwright.store.managed import Managed
 from certwright.store.notices import Notices
 from certwright.store.orders import Orders
 from certwright.store.outbox import Outbox
+from certwright.store.people import People
 from certwright.store.processes import Holder
 from certwright.store.records import Records
 from certwright.store.renewals import Renewals
@@ -61,6 +62,7 @@ class UnitOfWork:
         self.watches = Watches(connection)
         self.windows = Windows(connection)
         self.tokens = Tokens(connection)
+        self.people = People(connection)
         self.notices = Notices(connection)
         self.outbox = Outbox(connection)
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from certwright.domain.access import ApiToken, Caller, Permission, permissions_of
+from certwright.domain.access import ApiToken, Caller, Permission, Person, Role, check_password, permissions_of
 from certwright.domain.errors import ConfigurationError, Forbidden
 from certwright.sdk.params import read_params
 
@@ -49,3 +49,34 @@ def test_permissions_are_named_once_and_must_exist() -> None:
         with pytest.raises(ConfigurationError) as refused:
             permissions_of(names)
         assert "read, edit" in refused.value.hint
+
+
+def test_roles_contain_each_other() -> None:
+    assert Role.VIEWER.permissions < Role.OPERATOR.permissions <= Role.ADMINISTRATOR.permissions == set(Permission)
+
+
+def test_after_some_wrong_passwords_each_further_one_costs_twice_as_long() -> None:
+    person, pauses = Person(name="anna", role=Role.VIEWER, created_at=NOW), []
+    for _ in range(15):
+        person = person.failed(NOW)
+        pauses.append((person.locked(NOW) or NOW) - NOW)
+    minutes = [pause / timedelta(minutes=1) for pause in pauses]
+    assert minutes == [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 64, 64, 64, 64]
+    assert person.locked(NOW + timedelta(minutes=64)) is None
+
+
+@pytest.mark.parametrize("name", ["", "-x", "a b", "a/b", "é", "x" * 65, "a\n", "<b>"])
+def test_names_of_people_are_plain(name: str) -> None:
+    with pytest.raises(ConfigurationError):
+        read_params(Person, {"name": name, "role": "viewer", "created_at": NOW}, "the person")
+
+
+@pytest.mark.parametrize(
+    ("password", "fits"), [("x" * 11, False), ("ab" * 8, False), ("abcde" * 3, True), ("abcde" * 103, False)]
+)
+def test_a_password_is_long_and_not_of_one_letter(password: str, fits: bool) -> None:
+    if fits:
+        check_password(password)
+    else:
+        with pytest.raises(ConfigurationError):
+            check_password(password)

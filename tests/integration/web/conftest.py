@@ -1,0 +1,29 @@
+"""The pages of an engine of its own, served on loopback; its clock stands still until a test moves it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from certwright import store as stores
+from certwright import web
+from certwright.domain.managed import Issuer
+from certwright.engine.context import Engine
+from certwright.probe import Endpoint
+from certwright.server.http import listening
+from certwright.settings import Settings
+from peers.ports import free_port
+from world.api import Clock
+from world.web import House
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    settings = Settings(tmp_path / "data", key_folder=tmp_path / "keys")
+    stores.create(settings)
+    with stores.open_store(settings) as store:
+        with store.write() as unit:
+            unit.issuers.add(Issuer(name="le", kind="acme", params={}), b"account key")
+        made = House(Engine(store, clock := Clock(), lambda _: None), clock, Endpoint("127.0.0.1", free_port()))
+        with listening(made.at, web.application(made.engine, made.setup)):
+            yield made
