@@ -48,7 +48,7 @@ def signed_in(request: Request, secret: str, wanted: str) -> Response:
         secret,
         max_age=int(LONGEST_SESSION.total_seconds()),
         httponly=True,
-        samesite="strict",
+        samesite="lax",
         secure=request.url.scheme == "https",
     )
     return answer
