@@ -11,6 +11,8 @@ from typing import Self
 
 from certwright.domain.identifiers import Identifier
 from certwright.domain.issue_value import IssueValue
+from certwright.domain.managed import ManagedCertificate
+from certwright.domain.validation import choose
 
 _TIMESTAMP = re.compile(r"[0-9]{1,20}")
 _MAX_STRING = 255  # octets of one character-string (RFC 1035 section 3.3)
@@ -103,3 +105,8 @@ def zone_line(name: str, value: str) -> str:
     strings = [value[start : start + _MAX_STRING] for start in range(0, len(value), _MAX_STRING)]
     quoted = " ".join('"' + each.replace("\\", r"\\").replace('"', r"\"") + '"' for each in strings)
     return f"{name}. IN TXT {quoted}"
+
+
+def proved_so(managed: ManagedCertificate) -> list[Identifier]:
+    """The names that such records prove."""
+    return [i for i in managed.identifiers if choose(managed.validations, i).challenge == "dns-persist-01"]

@@ -8,8 +8,7 @@ from typing import Any
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.identifiers import Identifier, IdentifierType
 from certwright.domain.managed import Issuer, ManagedCertificate
-from certwright.domain.persist import PersistRecord, validation_name, zone_line
-from certwright.domain.validation import choose
+from certwright.domain.persist import PersistRecord, proved_so, validation_name, zone_line
 from certwright.engine.context import Engine
 from certwright.probe.dns.persist import Judgement, judge_records
 from certwright.probe.dns.resolver import Resolver
@@ -87,11 +86,6 @@ def _record(name: str, asked: Sequence[Challenge], until: datetime | None) -> Wa
         until=int(until.timestamp()) if until else None,
     )
     return WantedRecord(name, value, tuple(challenge.identifier for challenge in asked))
-
-
-def proved_so(managed: ManagedCertificate) -> list[Identifier]:
-    """The names that such records prove."""
-    return [i for i in managed.identifiers if choose(managed.validations, i).challenge == "dns-persist-01"]
 
 
 def look(engine: Engine, managed: ManagedCertificate, now: datetime) -> Judgement | None:

@@ -9,6 +9,7 @@ from certwright.domain.errors import CertwrightError
 from certwright.domain.health import Condition, judge
 from certwright.domain.health_rules import HealthInput, TaskFacts
 from certwright.domain.managed import ManagedCertificate, TaskSettings
+from certwright.domain.persist import proved_so
 from certwright.domain.renewal import Failure
 from certwright.domain.runs import DeploymentState
 from certwright.domain.tasks import Role
@@ -16,7 +17,6 @@ from certwright.domain.triggers import Situation, Turn
 from certwright.domain.windows import Admission, Deadline, admit
 from certwright.engine.context import Engine
 from certwright.engine.material import version_facts
-from certwright.engine.persist import proved_so
 from certwright.store import UnitOfWork
 
 _MAX_MESSAGE = 500

@@ -6,7 +6,20 @@ keys has to rewrite.
 
 from datetime import datetime
 
-from sqlalchemy import Column, ForeignKey, Index, LargeBinary, MetaData, String, Table, TypedColumns, text
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypedColumns,
+    event,
+    text,
+)
 
 from certwright.domain.access import ApiToken, Person, SignedIn
 from certwright.domain.health import Condition
@@ -282,12 +295,21 @@ rules = Table("rules", metadata, _Rule)
 cases = Table("cases", metadata, _Case)
 outbox = Table("outbox", metadata, _Posting)
 
+
+def _partial(index: Index, where: ColumnElement[bool]) -> None:
+    """An index of some rows; said where a table is made, as each of `sqlite_where=` and its like loads that dialect."""
+
+    @event.listens_for(index.table, "before_create")
+    def say(_table: Table, connection: Connection, **_options: object) -> None:
+        index.dialect_options[connection.dialect.name]["where"] = where
+
+
 Index("ix_cases_topic", cases.c.rule, cases.c.topic)
 Index("ix_records_subject", records.c.subject, records.c.kind, records.c.sequence)
 Index("ix_managed_health", managed.c.health, managed.c.title)
 _scheduled, _watched = managed.c.next_action_at.is_not(None), watches.c.next_look_at.is_not(None)
 _looked_at, _changing = managed.c.next_look_at.is_not(None), managed.c.health_until.is_not(None)
-Index("ix_managed_due", managed.c.next_action_at, sqlite_where=_scheduled, postgresql_where=_scheduled)
-Index("ix_watches_due", watches.c.next_look_at, sqlite_where=_watched, postgresql_where=_watched)
-Index("ix_managed_look", managed.c.next_look_at, sqlite_where=_looked_at, postgresql_where=_looked_at)
-Index("ix_managed_judge", managed.c.health_until, sqlite_where=_changing, postgresql_where=_changing)
+_partial(Index("ix_managed_due", managed.c.next_action_at), _scheduled)
+_partial(Index("ix_watches_due", watches.c.next_look_at), _watched)
+_partial(Index("ix_managed_look", managed.c.next_look_at), _looked_at)
+_partial(Index("ix_managed_judge", managed.c.health_until), _changing)

@@ -1,9 +1,14 @@
 """Help costs little: no command line loads a library that its command does not use."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
+
+from world.site import Site
 
 HEAVY = {
     "alembic",
@@ -26,14 +31,23 @@ try:
     main()
 except SystemExit as left:
     assert left.code in (0, None), left.code
-print("LOADED", *sorted({name.partition(".")[0] for name in sys.modules}))
+print("LOADED", *sorted(sys.modules))
 """
 
 
 def _loaded(*arguments: str) -> tuple[str, set[str]]:
-    """What is printed, and the names of the libraries that are loaded in the end."""
+    """What is printed, and the names of the modules that are loaded in the end."""
+    return _loaded_with({}, *arguments)
+
+
+def _loaded_with(environment: Mapping[str, str], *arguments: str) -> tuple[str, set[str]]:
     ended = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", SCRIPT, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environment},
     )
     assert ended.returncode == 0, ended.stderr
     printed, _, names = ended.stdout.rpartition("LOADED ")
@@ -54,6 +68,12 @@ def test_help_loads_no_heavy_library(arguments: list[str], expected: str) -> Non
     printed, loaded = _loaded(*arguments)
     assert expected in printed
     assert not loaded & HEAVY
+
+
+def test_a_list_loads_no_library_of_what_it_does_not_do(tmp_path: Path) -> None:
+    site = Site(tmp_path).initialise()
+    _, loaded = _loaded_with(site.environment, "certificate", "list")
+    assert not loaded & (HEAVY - {"sqlalchemy"} | {"sqlalchemy.dialects.postgresql"})
 
 
 def test_the_test_would_see_a_heavy_library() -> None:
