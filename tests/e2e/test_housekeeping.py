@@ -134,7 +134,7 @@ def test_journals_events_and_snapshots_go_by_their_age(engine: Engine, managed: 
             for number in range(count):
                 run = Run(managed_id=managed.id, kind=RunKind.REQUEST, started_at=at)
                 unit.runs.start(run)
-                unit.runs.append(run.id, Entry(step=0, phase=Phase.NOTE, title=f"{number}"), at)
+                unit.runs.append(Entry(run_id=run.id, at=at, step=0, phase=Phase.NOTE, title=f"{number}"))
                 unit.events.add(Event(kind=EventKind.DEPLOYED, managed_id=managed.id, at=at, message=str(number)))
         for subject in ("organisation:a", "organisation:b"):
             for number in range(3):

@@ -85,9 +85,8 @@ class Past:
 
 @contextmanager
 def past(folder: Path) -> Iterator[Past]:
-    clock = Clock(folder / "clock")
     begin = utc_now().replace(microsecond=0) - 58 * DAY
-    clock.set(begin)
+    clock = Clock(folder / "clock", begin)
     loopback = loopback_config(CONFIG)
     with AcmeServer(loopback, clock=clock) as server, exchange(folder) as target:
         ca = Authority(server, loopback.validation.http_port, loopback.validation.tls_port)

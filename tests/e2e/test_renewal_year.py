@@ -71,8 +71,7 @@ def away(site: Site, clock: Clock) -> Iterator[None]:
 @pytest.mark.timeout(6 * 3600 if WHOLE else 300)
 def test_nothing_expires_and_nothing_is_asked_for_twice(tmp_path: Path) -> None:
     chance = random.Random(SEED)
-    clock = Clock(tmp_path / "clock")
-    clock.set(BEGIN)
+    clock = Clock(tmp_path / "clock", BEGIN)
     loopback = loopback_config(CONFIG)
     with AcmeServer(loopback, clock=clock) as server:
         ca = Authority(server, loopback.validation.http_port, loopback.validation.tls_port)

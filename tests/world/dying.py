@@ -21,6 +21,7 @@ from certwright.engine.notify import deliver
 from certwright.engine.renew import renew as do_renew
 from certwright.engine.request import request as ask
 from certwright.settings import Settings
+from certwright.store import Store
 from certwright.store.database import Database
 from certwright.wiring import open_engine
 from world.hurry import hurried
@@ -29,7 +30,7 @@ from world.hurry import hurried
 class Boundary(StrEnum):
     """What a process is about to do when it dies, or has just done."""
 
-    ENTRY = "an entry is in the journal"
+    ENTRY = "an entry of the journal was said: the beginning of a step is on disk then"
     EFFECT = "before something lasts: a transaction is committed, or the authority is asked"
 
 
@@ -94,12 +95,24 @@ def _engine(death: Death) -> Iterator[Engine]:
             death.reached(Boundary.ENTRY)
 
     engine = open_engine(Settings.locate(None, os.environ), listen)
+    hurry(engine.store)
     _watch_database(engine.store._database, death)
     _watch_transport(death)
     try:
         yield engine
     finally:
         engine.store.close()
+
+
+def hurry(store: Store) -> None:
+    """Leave it to the system when a SQLite file is on the disk: a kill spares what is still to be written."""
+    database = store._database
+
+    @event.listens_for(database._engine, "connect")
+    def _connected(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    database._engine.dispose()
 
 
 def _watch_database(database: Database, death: Death) -> None:
@@ -110,11 +123,6 @@ def _watch_database(database: Database, death: Death) -> None:
                 yield connection
                 death.reached(Boundary.EFFECT)
 
-    @event.listens_for(database._engine, "connect")
-    def _hurry(connection: sqlite3.Connection, _record: object) -> None:
-        connection.execute("PRAGMA synchronous = OFF")  # a kill spares what the system has still to write to the disk
-
-    database._engine.dispose()
     database.__class__ = Dying
 
 

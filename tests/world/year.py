@@ -1,9 +1,9 @@
 """Simulated months in seconds: a clock in a file, shared by an authority and by processes that may be killed."""
 
+import mmap
 import os
 import signal
 import struct
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,27 +11,29 @@ import pytest
 
 from certwright.domain.runs import Entry
 from certwright.engine.renew import renew_all
+from world.dying import hurry
 from world.site import Site
 
-_SECONDS = struct.Struct("<d")
-_STEP = timedelta(minutes=1)
+_SECONDS = struct.Struct("d")  # native: written and read as a whole
+_STEP = timedelta(minutes=15)
 
 
-@dataclass(frozen=True, slots=True)
 class Clock:
-    """The time as a file tells it."""
+    """The time as a file tells it to all processes that have it in memory."""
 
-    file: Path
+    def __init__(self, file: Path, begin: datetime | None = None) -> None:
+        if begin:
+            file.write_bytes(_SECONDS.pack(begin.timestamp()))
+        with file.open("r+b") as opened:
+            self._shared = mmap.mmap(opened.fileno(), _SECONDS.size)
 
     def __call__(self) -> datetime:
         """The simulated moment."""
-        return datetime.fromtimestamp(_SECONDS.unpack(self.file.read_bytes())[0], UTC)
+        return datetime.fromtimestamp(_SECONDS.unpack_from(self._shared)[0], UTC)
 
     def set(self, moment: datetime) -> None:
         """Go there."""
-        whole = self.file.with_suffix(f".{os.getpid()}")
-        whole.write_bytes(_SECONDS.pack(moment.timestamp()))
-        whole.replace(self.file)
+        _SECONDS.pack_into(self._shared, 0, moment.timestamp())
 
 
 def live(folder: str, until: float, entries: int) -> None:
@@ -47,6 +49,7 @@ def live(folder: str, until: float, entries: int) -> None:
 
     with pytest.MonkeyPatch.context() as patch, site.engine(hear, clock) as engine:
         patch.setattr("certwright.issuers.acme._REACH_SECONDS", 0.2)
+        hurry(engine.store)
         while clock() < end:
             renew_all(engine)
             with engine.store.read() as unit:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from certwright.acme import jws, nonce, problem
 from certwright.acme.clock import Clock, Deadline, backoff
-from certwright.acme.directory import LIFETIME, Directory
+from certwright.acme.directory import LIFETIME, Directories, Directory
 from certwright.acme.errors import (
     ConnectionFailed,
     DeadlineExceeded,
@@ -61,6 +61,7 @@ class AcmeClient:
         account_url: The account of that key; `account.register` and `account.find` set it.
         clock: The time.
         on_pause: Gets a sentence before each retry: what failed, and when it is asked again.
+        directories: What is known already, and is kept up; clients that come and go can share it.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class AcmeClient:
         *,
         clock: Clock | None = None,
         on_pause: Callable[[str], None] = _log.info,
+        directories: Directories | None = None,
     ) -> None:
         self.directory_url = directory_url
         self.account_key = account_key
@@ -80,7 +82,7 @@ class AcmeClient:
         self._transport = transport
         self._on_pause = on_pause
         self._nonces = nonce.NoncePool()
-        self._directory: tuple[Directory, float] | None = None
+        self._directories = {} if directories is None else directories
         self._directory_lock = threading.Lock()
 
     def deadline(self, seconds: float = OPERATION_SECONDS) -> Deadline:
@@ -96,10 +98,12 @@ class AcmeClient:
     def directory(self, deadline: Deadline | None = None) -> Directory:
         """The CA's directory, read anew when it is 12 hours old."""
         with self._directory_lock:
-            if self._directory is None or self._directory[1] <= self.clock.monotonic():
+            known = self._directories.get(self.directory_url)
+            if known is None or known[1] <= self.clock.monotonic():
                 response = self.get(self.directory_url, deadline)
-                self._directory = Directory.parse(response), self.clock.monotonic() + LIFETIME
-            return self._directory[0]
+                known = Directory.parse(response), self.clock.monotonic() + LIFETIME
+                self._directories[self.directory_url] = known
+            return known[0]
 
     def get(self, url: str, deadline: Deadline | None = None) -> Response:
         """An unsigned request, for what anybody may read: the directory, renewal information."""
@@ -133,7 +137,11 @@ class AcmeClient:
         Where no CA has answered yet, a wrong address is more likely than an outage: that is given up soon.
         """
         pauses = backoff(0.25, 2, 15)
-        connects = pauses if self._directory else chain(islice(pauses, _FIRST_RETRIES), repeat(math.inf))
+        connects = (
+            pauses
+            if self.directory_url in self._directories
+            else chain(islice(pauses, _FIRST_RETRIES), repeat(math.inf))
+        )
         while True:
             failure: TransportError | ServerProblem
             try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from certwright.acme.transport import Response
 from certwright.acme.wire import Fields
@@ -56,3 +57,7 @@ class Directory:
                 profiles=meta.map("profiles"),
             ),
         )
+
+
+Directories: TypeAlias = dict[str, tuple[Directory, float]]
+"""What was read, by the directory's URL, and the monotonic moment until which it is believed."""

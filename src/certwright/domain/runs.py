@@ -42,7 +42,7 @@ class Phase(StrEnum):
 
 
 class Entry(Value):
-    """One line of a run's journal. `sequence` counts over all runs and is given by the store, as is `run_id`.
+    """One line of a run's journal. `sequence` counts over all runs and is given by the store.
 
     `step` numbers the run's steps from 1 (0: the run itself), `parent` is the step around it.
     """

@@ -1,5 +1,6 @@
 """What every use case works with, and the frame of a run."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ from certwright.domain.errors import CertwrightError, Changed, LeaseLost, NeedsP
 from certwright.domain.events import Event, EventKind
 from certwright.domain.managed import ManagedCertificate, new_id
 from certwright.domain.proxy import DIRECT, ProxyChoice
-from certwright.domain.runs import Entry, Outcome, Run, RunKind
+from certwright.domain.runs import Entry, Outcome, Phase, Run, RunKind
 from certwright.engine.journal import Listen, RunJournal
 from certwright.engine.logs import current_run
 from certwright.store import Lease, Store, UnitOfWork
 
 ANSWERS_KEPT = timedelta(hours=1)
 """How long challenge answers may lie in the store: no order is waited for as long as this."""
+_LATEST_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,12 @@ class Engine:
     @contextmanager
     def certificate_lease(self, managed: ManagedCertificate) -> Iterator[Lease]:
         """Exclusive work on one managed certificate, over all processes; runs that died with it are closed first."""
-        with self.store.lease(f"certificate:{managed.id}") as lease:
-            with self.store.write(lease) as unit:
-                unit.runs.interrupt_dead(managed.id, self.now())
-                unit.answers.expire(self.now() - ANSWERS_KEPT)
+
+        def tidy(unit: UnitOfWork) -> None:
+            unit.runs.interrupt_dead(managed.id, self.now())
+            unit.answers.expire(self.now() - ANSWERS_KEPT)
+
+        with self.store.lease(f"certificate:{managed.id}", first=tidy) as lease:
             yield lease
 
     @contextmanager
@@ -91,12 +95,69 @@ class ActiveRun:
 
     def guard(self) -> None:
         """Stop here if another run has taken over."""
-        for lease in self.leases:
-            lease.check()
+        guard(self.leases)
 
     def event(self, kind: EventKind, managed: ManagedCertificate, at: datetime, message: str, hint: str = "") -> Event:
         """An event of this run."""
         return Event(kind=kind, managed_id=managed.id, at=at, message=message, hint=hint, run_id=self.id)
+
+
+def guard(leases: Iterable[Lease]) -> None:
+    """Stop here if another run has taken one of these over.
+
+    Raises:
+        LeaseLost: then nothing more may be done.
+    """
+    for lease in leases:
+        lease.check()
+
+
+class _Record:
+    """A run's journal in the store: that a step begins is on disk before anything of it is done.
+
+    What else was said is saved with the next beginning, with the end of the run, or after a moment.
+    """
+
+    def __init__(self, engine: Engine, run: Run, leases: tuple[Lease, ...]) -> None:
+        self._engine = engine
+        self._run = run
+        self._leases = leases
+        self._unsaved: list[Entry] = []
+        self._changing = threading.Lock()
+        self._saving = threading.Lock()
+
+    def __call__(self, entry: Entry) -> Entry:
+        """Add an entry, which gets its run and its moment, unless another run has taken over."""
+        said = entry.model_copy(update={"run_id": self._run.id, "at": self._engine.now()})
+        if entry.phase is not Phase.START:
+            guard(self._leases)
+        with self._changing:
+            self._unsaved.append(said)
+        if entry.phase is Phase.START:
+            self.save()
+        return said
+
+    def save(self, also: Callable[[UnitOfWork], None] | None = None) -> None:
+        """Save what was said, and whatever else `also` writes in the same transaction."""
+        with self._saving:
+            with self._changing:
+                said = list(self._unsaved)
+            if said or also:
+                with self._engine.store.write(*self._leases) as unit:
+                    if said:
+                        unit.runs.append(*said)
+                    if also:
+                        also(unit)
+            with self._changing:
+                del self._unsaved[: len(said)]
+
+    def save_late(self) -> bool:
+        """Save what waits to be saved with something else, for those who look on; False once another run took over."""
+        try:
+            self.save()
+        except LeaseLost:
+            return False
+        return True
 
 
 @contextmanager
@@ -105,18 +166,15 @@ def running(engine: Engine, managed: ManagedCertificate, kind: RunKind, *leases:
     run = Run(managed_id=managed.id, kind=kind, started_at=engine.now())
     with engine.store.write(*leases) as unit:
         unit.runs.start(run)
-
-    def append(entry: Entry) -> Entry:
-        with engine.store.write(*leases) as unit:
-            return unit.runs.append(run.id, entry, engine.now())
+    record = _Record(engine, run, leases)
 
     def finish(outcome: Outcome, message: str) -> None:
-        with engine.store.write(*leases) as unit:
-            unit.runs.finish(run.id, outcome, message, engine.now())
+        record.save(lambda unit: unit.runs.finish(run.id, outcome, message, engine.now()))
 
     outside = current_run.set(run.id)
     try:
-        yield ActiveRun(run.id, RunJournal(append, engine.listen), leases)
+        with engine.store.heartbeat.beating(record.save_late, _LATEST_SECONDS):
+            yield ActiveRun(run.id, RunJournal(record, engine.listen), leases)
     except CertwrightError as error:
         error.run_id = run.id
         if not isinstance(error, LeaseLost):

@@ -70,20 +70,22 @@ def deploy(
         return [_run(engine, managed, replace(turn, task=settings), lease, how)]
 
 
-def run_tasks(engine: Engine, reference: str, *, patient: bool = False, anytime: bool = False) -> list[TaskResult]:
-    """Run what is left to run: for the current version, or after a request that failed.
+def run_tasks(
+    engine: Engine, found: ManagedCertificate, *, patient: bool = False, anytime: bool = False
+) -> list[TaskResult]:
+    """Run what is left to run: for the current version, or after a request that failed. Nothing left costs little.
 
     Args:
         engine: what to work with.
-        reference: the managed certificate.
+        found: the managed certificate, which is read anew.
         patient: keep the pauses after failures.
         anytime: as of `deploy`.
 
     Raises:
         LeaseHeld: if another run works on it.
     """
-    with engine.store.read() as unit:
-        found = unit.managed.get(reference)
+    if not _next(engine, found, Role.DEPLOYMENT, (), patient=patient):
+        return []
     with engine.certificate_lease(found) as lease:
         with engine.store.read() as unit:
             managed = unit.managed.get(found.id)

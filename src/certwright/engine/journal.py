@@ -1,4 +1,4 @@
-"""The journal of a run: steps with their outcomes and notes, stored as they happen and heard by a listener."""
+"""The journal of a run: steps with their outcomes and notes, handed on to be stored and heard by a listener."""
 
 import logging
 import threading

@@ -195,6 +195,6 @@ def _tell(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, told: S
     run = Run(managed_id=managed.id, kind=RunKind.LOOK, started_at=now)
     unit.runs.start(run)
     for kind, message, hint in told:
-        unit.runs.append(run.id, Entry(step=0, phase=Phase.NOTE, title=message, detail=hint), now)
+        unit.runs.append(Entry(run_id=run.id, at=now, step=0, phase=Phase.NOTE, title=message, detail=hint))
         unit.events.add(Event(kind=kind, managed_id=managed.id, at=now, message=message, hint=hint, run_id=run.id))
     unit.runs.finish(run.id, Outcome.DONE, told[-1][1], now)

@@ -1,11 +1,15 @@
 """Stored versions as material that tasks, exports and checks can work with."""
 
+from functools import lru_cache
+
 from certwright.domain.certificates import CertificateFacts, load_certificates
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.keys import load_own_key
 from certwright.domain.managed import CertificateVersion, ManagedCertificate
 from certwright.sdk.context import Material
 from certwright.store import UnitOfWork
+
+_REMEMBERED = 64  # chains: whoever works on a certificate asks for its facts several times
 
 
 def material(unit: UnitOfWork, version: CertificateVersion) -> Material:
@@ -17,7 +21,12 @@ def material(unit: UnitOfWork, version: CertificateVersion) -> Material:
 
 def version_facts(version: CertificateVersion) -> CertificateFacts:
     """What the version's own certificate says."""
-    return CertificateFacts.of(load_certificates(version.chain_pem.encode())[0])
+    return _facts(version.chain_pem)
+
+
+@lru_cache(_REMEMBERED)
+def _facts(chain_pem: str) -> CertificateFacts:
+    return CertificateFacts.of(load_certificates(chain_pem.encode())[0])
 
 
 def current_version(unit: UnitOfWork, managed: ManagedCertificate) -> CertificateVersion:

@@ -8,7 +8,7 @@ from certwright.engine.context import Engine
 from certwright.engine.deploy import run_tasks
 from certwright.engine.deployment import TaskResult
 from certwright.engine.housekeeping import clean_up_when_due
-from certwright.engine.request import RequestResult, request
+from certwright.engine.request import RequestResult, request_for
 
 BATCH = 500
 
@@ -53,11 +53,11 @@ def renew(
     asked, failure = None, None
     tasks: list[TaskResult] = []
     try:
-        asked = request(engine, managed.id, force=force, patient=patient)
+        asked = request_for(engine, managed, force=force, patient=patient)
     except CertwrightError as error:
         failure = error
     try:
-        tasks = run_tasks(engine, managed.id, patient=patient, anytime=anytime)
+        tasks = run_tasks(engine, managed, patient=patient, anytime=anytime)
         if patient:
             clean_up_when_due(engine, managed)
     except CertwrightError as error:

@@ -51,18 +51,29 @@ def request(engine: Engine, reference: str, *, force: bool = False, patient: boo
     """
     with engine.store.read() as unit:
         found = unit.managed.get(reference)
+    return request_for(engine, found, force=force, patient=patient)
+
+
+def request_for(
+    engine: Engine, found: ManagedCertificate, *, force: bool = False, patient: bool = False
+) -> RequestResult:
+    """As `request`, for one that was found already; it is read anew."""
     with engine.certificate_lease(found) as lease:
-        if patient:
-            advice.refresh(engine, found, lease)
         with engine.store.read() as unit:
             managed = unit.managed.get(found.id)
-            decision = decide(engine, unit, managed, patient=patient)
             begun = unit.orders.get(managed.id)
+        rescheduled = advice.refresh(engine, managed, lease) if patient else None
+        if rescheduled:
+            decision = rescheduled
+        else:
+            with engine.store.read() as unit:
+                decision = decide(engine, unit, managed, patient=patient)
         waits = decision.reason in (Reason.HELD, Reason.LIMITED, Reason.BACKING_OFF)
         resumable = begun is not None and begun.fingerprint == managed.fingerprint and not waits
         if not (decision.due or force or resumable):
-            with engine.store.write(lease) as unit:
-                reschedule(engine, unit, managed)
+            if not rescheduled:
+                with engine.store.write(lease) as unit:
+                    reschedule(engine, unit, managed)
             return RequestResult(decision, None)
         with running(engine, managed, RunKind.REQUEST, lease) as run:
             run.journal.note(decision.message if decision.due else "Asked for although it is not due.")

@@ -1,6 +1,7 @@
 """What is due, and when to look again: the one writer of a managed certificate's next check, and of how it is."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -40,11 +41,17 @@ def renewal_input(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate)
 
 def health(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> Condition:
     """How it is now."""
-    given = renewal_input(engine, unit, managed)
-    seen = unit.looks.get(managed.id)
-    enabled = [task for task in managed.tasks if task.enabled]
-    tasks = tuple(TaskFacts(task, unit.deployments.get(task.id), seen.tasks.get(task.id)) for task in enabled)
-    return judge(HealthInput(given, tasks, seen.proof, unit.managed.next_check(managed.id)))
+    given, known = renewal_input(engine, unit, managed), states(unit, managed)
+    return _judged(unit, given, known, unit.managed.next_check(managed.id))
+
+
+def _judged(
+    unit: UnitOfWork, given: renewal.RenewalInput, known: Mapping[str, DeploymentState], next_check: datetime | None
+) -> Condition:
+    seen = unit.looks.get(given.managed.id)
+    enabled = [task for task in given.managed.tasks if task.enabled]
+    tasks = tuple(TaskFacts(task, known.get(task.id), seen.tasks.get(task.id)) for task in enabled)
+    return judge(HealthInput(given, tasks, seen.proof, next_check))
 
 
 def turns(
@@ -84,23 +91,27 @@ def admitted(unit: UnitOfWork, managed: ManagedCertificate, turn: Turn, at: date
     return admit(unit.windows.get(window), deadline, at, is_unfinished=is_unfinished)
 
 
-def reschedule(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> None:
+def reschedule(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> renewal.Decision:
     """Look again when it becomes due, when a task is to run and may, or when the authority's advice is asked for.
 
-    Whoever changes anything that is known of it calls this in the same transaction; so how it is, is judged anew too.
+    What is decided for now is returned. Whoever changes anything that is known of it calls this in the same
+    transaction; so how it is, is judged anew too.
     """
-    now = engine.now()
-    decision = decide(engine, unit, managed)
+    given, known = renewal_input(engine, unit, managed), states(unit, managed)
+    now, decision = given.now, renewal.decide(given)
     moments = [now if decision.due else decision.next_check]
-    for turn in turns(unit, managed):
+    requested = Situation(given.current.id if given.current else None, given.state.failure)
+    for turn in triggers.turns(managed.tasks, Role.DEPLOYMENT, known, requested):
         begin = max(turn.at, now) if turn.at else now
         moments.append(admitted(unit, managed, turn, begin).until or begin)
-    if clean_up_at := unit.renewals.get(managed.id).clean_up_at:
-        moments.append(max(clean_up_at, now))
-    unit.managed.set_next_check(managed.id, min(moments))
+    if given.state.clean_up_at:
+        moments.append(max(given.state.clean_up_at, now))
+    next_check = min(moments)
+    unit.managed.set_next_check(managed.id, next_check)
     if proved_so(managed) and unit.looks.next(managed.id) is None:
         unit.looks.schedule(managed.id, now)
-    unit.healths.put(managed.id, health(engine, unit, managed))
+    unit.healths.put(managed.id, _judged(unit, given, known, next_check))
+    return decision
 
 
 def note_failure(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, error: CertwrightError) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -19,7 +20,7 @@ from certwright import __version__
 from certwright.acme import account, certificate, flow, problem, renewal_info
 from certwright.acme.challenge import Answer
 from certwright.acme.client import AcmeClient
-from certwright.acme.directory import Directory
+from certwright.acme.directory import Directories, Directory
 from certwright.acme.errors import (
     AcmeError,
     CertificateMismatch,
@@ -36,6 +37,7 @@ from certwright.acme.errors import (
 from certwright.acme.identifier import Identifier as AcmeIdentifier
 from certwright.acme.jws import SigningKey
 from certwright.acme.problem import Problem
+from certwright.acme.transport import Transport
 from certwright.domain import authorities, identifiers
 from certwright.domain.authorities import Authority
 from certwright.domain.errors import (
@@ -63,6 +65,7 @@ _NOT_FOUND = 404
 _NO_DIRECTORY = frozenset({400, 401, 403, 404, 405, 410})
 _OWN_FAULT = 500
 _FINAL = frozenset({problem.BAD_CSR, problem.BAD_PUBLIC_KEY})  # the order keeps its request, and so its refusal
+_directories: WeakKeyDictionary[Transport, Directories] = WeakKeyDictionary()
 _REACH_SECONDS = 10.0  # a wrong address is told soon; once the authority has answered, it is waited for
 _ELSEWHERE = (
     "Something else answered for the name: check that it points here, and which web server or balancer is before it."
@@ -231,16 +234,21 @@ class AcmeIssuer(IssuerPlugin[Params]):
 
     def renewal_window(self, certificate_: x509.Certificate) -> Window | None:
         """When the authority wishes the renewal."""
-        with self._client("The renewal information could not be read") as client:
-            wanted = _certificate_id(certificate_)
-            found = renewal_info.fetch(client, wanted) if wanted else None
+        wanted = _certificate_id(certificate_)
+        if wanted is None:
+            return None
+        with self._client("The renewal information could not be read", remembers=True) as client:
+            found = renewal_info.fetch(client, wanted, client.deadline(_REACH_SECONDS))
         if found is None:
             return None
         return Window(found.start, found.end, found.explanation_url, timedelta(seconds=found.retry_after))
 
     @contextmanager
-    def _client(self, failed: str) -> Iterator[AcmeClient]:
-        """A client that has reached the authority; `failed` begins the sentence of every failure."""
+    def _client(self, failed: str, *, remembers: bool = False) -> Iterator[AcmeClient]:
+        """A client that has reached the authority, or `remembers` what its directory said to an earlier one.
+
+        `failed` begins the sentence of every failure.
+        """
         from certwright.acme.https_transport import shared  # noqa: PLC0415 - only who connects pays for urllib3
 
         try:
@@ -253,11 +261,21 @@ class AcmeIssuer(IssuerPlugin[Params]):
             ) from error
         with _in_our_words(failed):
             key = SigningKey.from_pem(self.account_key)
+            known = _directories.setdefault(transport, {}) if remembers else {}
             client = AcmeClient(
-                transport, self.params.directory, key, self.account.get("url"), on_pause=self.journal.note
+                transport,
+                self.params.directory,
+                key,
+                self.account.get("url"),
+                on_pause=self.journal.note,
+                directories=known,
             )
             self._reach(client, failed)
-            yield client
+            try:
+                yield client
+            except AcmeError:
+                known.pop(self.params.directory, None)  # the next one sees first whether it is there
+                raise
 
     def _reach(self, client: AcmeClient, failed: str) -> None:
         try:

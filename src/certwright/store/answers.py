@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from certwright.store import rows
 from certwright.store.schema import answers
+
+_GET = select(answers.c.key_authorization).where(answers.c.token == bindparam("token"))
+_DELETE = delete(answers).where(answers.c.token == bindparam("token"))
+_EXPIRE = delete(answers).where(answers.c.put_at < bindparam("older_than"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +33,12 @@ class Answers:
 
     def get(self, token: str) -> str | None:
         """The answer to `token`, whoever put it."""
-        return self.connection.scalar(select(answers.c.key_authorization).where(answers.c.token == token))
+        return self.connection.scalar(_GET, {"token": token})
 
     def remove(self, token: str) -> None:
         """Forget an answer; that it is not there is fine."""
-        self.connection.execute(delete(answers).where(answers.c.token == token))
+        self.connection.execute(_DELETE, {"token": token})
 
     def expire(self, older_than: datetime) -> int:
         """Forget the answers that were put before this moment, which crashed runs left; how many there were."""
-        return self.connection.execute(delete(answers).where(answers.c.put_at < older_than)).rowcount
+        return self.connection.execute(_EXPIRE, {"older_than": older_than}).rowcount

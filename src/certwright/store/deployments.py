@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, String, delete, select, type_coerce
+from sqlalchemy import Connection, String, bindparam, delete, select, type_coerce
 
 from certwright.domain.runs import DeploymentState
 from certwright.store import rows
 from certwright.store.schema import deployments, memory
+
+_GET = select(deployments.c.body).where(deployments.c.task_id == bindparam("task_id"))
+_RECALL = select(memory.c.value).where((memory.c.task_id == bindparam("task_id")) & (memory.c.key == bindparam("key")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Deployments:
 
     def get(self, task_id: str) -> DeploymentState | None:
         """How far the task has come; None if it never began."""
-        return self.connection.scalar(select(deployments.c.body).where(deployments.c.task_id == task_id))
+        return self.connection.scalar(_GET, {"task_id": task_id})
 
     def save(self, state: DeploymentState) -> None:
         """Keep how far the task has come, in place of what was known."""
@@ -41,8 +44,7 @@ class Deployments:
 
     def memory_get(self, task_id: str, key: str, default: Any = None) -> Any:
         """What the task put last under `key`."""
-        row = (memory.c.task_id == task_id) & (memory.c.key == key)
-        text = self.connection.scalar(select(memory.c.value).where(row))
+        text = self.connection.scalar(_RECALL, {"task_id": task_id, "key": key})
         return default if text is None else json.loads(text)
 
     def memory_put(self, task_id: str, key: str, value: Any) -> None:

@@ -10,6 +10,7 @@ from certwright.domain.events import Event
 from certwright.store.schema import events
 
 _FIELDS = [events.c[name] for name in Event.model_fields]
+_INSERT = insert(events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Events:
 
     def add(self, event: Event) -> None:
         """Keep an event."""
-        self.connection.execute(insert(events).values(event.model_dump()))
+        self.connection.execute(_INSERT, event.model_dump())
 
     def list(self, after_sequence: int = 0, limit: int = 100) -> list[tuple[int, Event]]:
         """Each with its sequence number: those after the one given, oldest first."""

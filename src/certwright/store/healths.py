@@ -4,12 +4,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from certwright.domain.health import Condition
 from certwright.domain.health_rules import Health
 from certwright.domain.managed import ManagedCertificate
 from certwright.store.schema import managed
+
+_UPDATE = update(managed).where(managed.c.id == bindparam("of_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Healths:
     def put(self, managed_id: str, condition: Condition) -> None:
         """Keep how it is."""
         values = {"health": condition.health, "health_until": condition.until, "condition": condition}
-        self.connection.execute(update(managed).where(managed.c.id == managed_id).values(values))
+        self.connection.execute(_UPDATE, {"of_id": managed_id, **values})
 
     def stale(self, now: datetime, limit: int) -> Sequence[ManagedCertificate]:
         """Those whose condition held until before `now`, or that have none yet."""

@@ -10,6 +10,7 @@ from certwright.store import schema
 from certwright.store.crypto import Cipher
 
 Wrapping = Literal["key_by_master", "key_by_recovery"]
+_READ = select(schema.store.c.id, schema.store.c.key_by_master, schema.store.c.key_by_recovery)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,7 @@ def read(connection: Connection, name: str) -> Identity:
     Raises:
         StoreError: if it has none.
     """
-    columns = (schema.store.c.id, schema.store.c.key_by_master, schema.store.c.key_by_recovery)
-    row = connection.execute(select(*columns)).one_or_none()
+    row = connection.execute(_READ).one_or_none()
     if row is None:
         raise StoreError(f"The store {name} does not say which store it is: it is damaged.", hint="Restore a backup.")
     return Identity(*row)

@@ -4,12 +4,14 @@ import base64
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, String, delete, insert, select, type_coerce, update
+from sqlalchemy import Connection, String, bindparam, delete, insert, select, type_coerce, update
 
 from certwright.domain.errors import ConfigurationError, NotFound
 from certwright.domain.managed import Issuer
 from certwright.store.schema import issuers, managed
 from certwright.store.secrets import Secrets
+
+_GET = select(issuers.c.body).where(issuers.c.name == bindparam("name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,6 @@ class Issuers:
         Raises:
             NotFound: if there is no such issuer.
         """
-        self.get(name)
         return self.secrets.get(_key(name))
 
     def external_account_binding(self, name: str) -> tuple[str, bytes] | None:
@@ -96,7 +97,7 @@ class Issuers:
         self.secrets.remove(_key(name), _eab(name))
 
     def _find(self, name: str) -> Issuer | None:
-        return self.connection.scalar(select(issuers.c.body).where(issuers.c.name == name))
+        return self.connection.scalar(_GET, {"name": name})
 
 
 def _key(name: str) -> str:

@@ -5,22 +5,26 @@ by the epoch it brings. A heartbeat renews it; it may be taken over when it has 
 when the process that holds it is gone from this host. After the database was away, holders get the time to renew.
 """
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from certwright.domain.errors import LeaseHeld, LeaseLost, StoreError
+from certwright.domain.errors import LeaseHeld, LeaseLost
 from certwright.store import schema
 from certwright.store.database import Database
 from certwright.store.processes import Holder
 
 TTL = timedelta(seconds=30)
 _BEATS_PER_TTL = 3
-_BY_NAME = select(schema.leases).where(schema.leases.c.name == bindparam("name"))  # made once: each write asks it
+_BY_NAME = select(schema.leases).where(schema.leases.c.name == bindparam("name"))
+_IS_NAMED = schema.leases.c.name == bindparam("of_name")
+_IS_MINE = _IS_NAMED & (schema.leases.c.epoch == bindparam("of_epoch"))
+_TAKE_OVER = update(schema.leases).where(_IS_NAMED)
+_RENEW = update(schema.leases).where(_IS_MINE & schema.leases.c.expires_at.is_not(None))
+_RELEASE = update(schema.leases).where(_IS_MINE)
+_INSERT = insert(schema.leases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +36,23 @@ class _Row:
 
 
 class Lease:
-    """The right to work on `name`, for as long as `check` does not raise."""
+    """The right to work on `name`, for as long as `check` does not raise; `first` is done in the taking transaction."""
 
-    def __init__(self, database: Database, name: str, holder: Holder, ttl: timedelta) -> None:
+    def __init__(
+        self, database: Database, name: str, holder: Holder, ttl: timedelta, first: Callable[[Connection], None]
+    ) -> None:
         self.name = name
         self.holder = holder
         self._database = database
         self._ttl = ttl
         with database.write() as connection:
             self.epoch = self._acquire(connection)
+            first(connection)
+
+    @property
+    def beat_seconds(self) -> float:
+        """How often it is to be renewed."""
+        return (self._ttl / _BEATS_PER_TTL).total_seconds()
 
     def check(self) -> None:
         """Return if the lease is still ours.
@@ -67,19 +79,18 @@ class Lease:
 
     def renew(self) -> bool:
         """Put off the expiry; False if the lease is ours no more."""
-        table = schema.leases
-        mine = (table.c.name == self.name) & (table.c.epoch == self.epoch) & table.c.expires_at.is_not(None)
         with self._database.write() as connection:
             expires_at = self._database.backend.now(connection) + self._ttl
-            changed = connection.execute(update(table).where(mine).values(expires_at=expires_at))
-            return changed.rowcount == 1
+            return connection.execute(_RENEW, {**self._mine, "expires_at": expires_at}).rowcount == 1
 
     def release(self) -> None:
         """Give it back; the epoch stays."""
-        table = schema.leases
-        mine = (table.c.name == self.name) & (table.c.epoch == self.epoch)
         with self._database.write() as connection:
-            connection.execute(update(table).where(mine).values(expires_at=None))
+            connection.execute(_RELEASE, {**self._mine, "expires_at": None})
+
+    @property
+    def _mine(self) -> dict[str, str | int]:
+        return {"of_name": self.name, "of_epoch": self.epoch}
 
     def _acquire(self, connection: Connection) -> int:
         now = self._database.backend.now(connection)
@@ -99,9 +110,9 @@ class Lease:
             "expires_at": now + self._ttl,
         }
         if row:
-            connection.execute(update(schema.leases).where(schema.leases.c.name == self.name).values(values))
+            connection.execute(_TAKE_OVER, {"of_name": self.name, **values})
         else:
-            connection.execute(insert(schema.leases).values(name=self.name, **values))
+            connection.execute(_INSERT, {"name": self.name, **values})
         return epoch
 
     def _is_free(self, row: _Row, expires_at: datetime, now: datetime) -> bool:
@@ -109,33 +120,6 @@ class Lease:
         if expires_at <= now:
             return self._database.was_there_for(self._ttl)
         return row.holder.has_ended if self._database.backend.is_shared else row.holder.is_gone
-
-
-@contextmanager
-def hold(database: Database, name: str, holder: Holder, ttl: timedelta) -> Iterator[Lease]:
-    """A lease with a heartbeat, given back when the block ends.
-
-    Raises:
-        LeaseHeld: if another holds it.
-    """
-    lease = Lease(database, name, holder, ttl)
-    done = threading.Event()
-    beat = threading.Thread(target=_beat, args=(lease, ttl / _BEATS_PER_TTL, done), name=f"lease {name}", daemon=True)
-    beat.start()
-    try:
-        yield lease
-    finally:
-        done.set()
-        beat.join()
-        with suppress(StoreError):  # it expires by itself, and this process will be seen to be gone
-            lease.release()
-
-
-def _beat(lease: Lease, interval: timedelta, done: threading.Event) -> None:
-    held = True
-    while held and not done.wait(interval.total_seconds()):
-        with suppress(StoreError):  # a store that is away for a while is no reason to give up
-            held = lease.renew()
 
 
 def _read(connection: Connection, name: str) -> _Row | None:

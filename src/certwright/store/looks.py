@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import Connection, Select, bindparam, select, update
 
 from certwright.domain.looks import Looks
 from certwright.domain.managed import ManagedCertificate
 from certwright.store import rows
 from certwright.store.schema import looks, managed
+
+_GET = select(looks.c.body).where(looks.c.managed_id == bindparam("managed_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class SeenLooks:
 
     def get(self, managed_id: str) -> Looks:
         """What was seen last; nothing at first."""
-        return self.connection.scalar(select(looks.c.body).where(looks.c.managed_id == managed_id)) or Looks()
+        return self.connection.scalar(_GET, {"managed_id": managed_id}) or Looks()
 
     def save(self, managed_id: str, seen: Looks) -> None:
         """Keep what was seen, in place of what was."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from string import hexdigits
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 
 from certwright.domain.errors import ConfigurationError, InvalidIdentifier, NotFound
 from certwright.domain.identifiers import Identifier
@@ -17,6 +17,10 @@ from certwright.store.secrets import Secrets
 from certwright.store.versions import Versions
 from certwright.store.windows import Windows
 
+_BY_ID = select(managed.c.body).where(managed.c.id == bindparam("id"))
+_REVISION = select(managed.c.revision).where(managed.c.id == bindparam("id"))
+_NEXT_CHECK = select(managed.c.next_action_at).where(managed.c.id == bindparam("id"))
+_UPDATE = update(managed).where(managed.c.id == bindparam("of_id"))
 _MIN_PREFIX = 4
 _AFTER_DIGITS = "g"
 _SHOWN = 5
@@ -48,6 +52,8 @@ class Managed:
             NotFound: with what comes close.
             ConfigurationError: if several fit.
         """
+        if certificate := self.connection.scalar(_BY_ID, {"id": reference}):
+            return certificate
         for query in self._queries(reference):
             found = list(self.connection.scalars(query.limit(_SHOWN)))
             if len(found) == 1:
@@ -69,7 +75,7 @@ class Managed:
         Raises:
             NotFound: if it was removed.
         """
-        revision = self.connection.scalar(select(managed.c.revision).where(managed.c.id == managed_id))
+        revision = self.connection.scalar(_REVISION, {"id": managed_id})
         if revision is None:
             raise NotFound(f"There is no managed certificate {managed_id!r}.")
         return revision
@@ -105,15 +111,15 @@ class Managed:
 
     def current(self, managed_id: str) -> CertificateVersion | None:
         """The newest version, or None if it was never issued."""
-        return next(iter(Versions(self.connection, self.secrets).list(managed_id, limit=1)), None)
+        return Versions(self.connection, self.secrets).newest(managed_id)
 
     def next_check(self, managed_id: str) -> datetime | None:
         """When it is looked at next; None when it is not scheduled."""
-        return self.connection.scalar(select(managed.c.next_action_at).where(managed.c.id == managed_id))
+        return self.connection.scalar(_NEXT_CHECK, {"id": managed_id})
 
     def set_next_check(self, managed_id: str, when: datetime | None) -> None:
         """Schedule it; None takes it off the schedule. That it was removed meanwhile is fine."""
-        self.connection.execute(update(managed).where(managed.c.id == managed_id).values(next_action_at=when))
+        self.connection.execute(_UPDATE, {"of_id": managed_id, "next_action_at": when})
 
     def hurry(self, window: str, now: datetime) -> None:
         """Have all on the schedule that refer to this maintenance window be looked at now."""
@@ -172,7 +178,7 @@ class Managed:
 
     def _queries(self, reference: str) -> Sequence[Select[ManagedCertificate]]:
         whole = select(managed.c.body)
-        queries = [whole.where(managed.c.id == reference), whole.where(managed.c.title == reference)]
+        queries = [whole.where(managed.c.title == reference)]
         if len(reference) >= _MIN_PREFIX and set(reference) <= set(hexdigits):
             queries.append(whole.where(managed.c.id.between(reference, reference + _AFTER_DIGITS)))
         try:

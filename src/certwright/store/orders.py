@@ -3,11 +3,20 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from certwright.domain.errors import NotFound, StoreError
 from certwright.store.schema import managed, orders
 from certwright.store.secrets import Secrets
+
+_IS_OF = orders.c.managed_id == bindparam("of_managed")
+_GET, _UPDATE, _DELETE, _INSERT = (
+    select(orders).where(_IS_OF),
+    update(orders).where(_IS_OF),
+    delete(orders).where(_IS_OF),
+    insert(orders),
+)
+_OWNER = select(managed.c.id).where(managed.c.id == bindparam("managed_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +53,12 @@ class Orders:
             NotFound: if the managed certificate was removed.
             StoreError: if it has an order in flight already.
         """
-        if self.connection.scalar(select(managed.c.id).where(managed.c.id == managed_id)) is None:
+        if self.connection.scalar(_OWNER, {"managed_id": managed_id}) is None:
             raise NotFound(f"The managed certificate {managed_id} was removed.")
         if self.get(managed_id):
             raise StoreError(f"The managed certificate {managed_id} has an order in flight already.")
         values = {"managed_id": managed_id, "issuer": issuer, "fingerprint": fingerprint, "csr": csr_der}
-        self.connection.execute(insert(orders).values(**values, created_at=at))
+        self.connection.execute(_INSERT, {**values, "created_at": at})
         if private_key_pem is not None:
             self.secrets.put(key_name(managed_id), private_key_pem)
         return OrderInFlight(managed_id, issuer, fingerprint, csr_der, None, at)
@@ -60,13 +69,13 @@ class Orders:
         Raises:
             NotFound: if there is no order in flight.
         """
-        changed = self.connection.execute(update(orders).where(orders.c.managed_id == managed_id).values(url=url))
+        changed = self.connection.execute(_UPDATE, {"of_managed": managed_id, "url": url})
         if changed.rowcount != 1:
             raise NotFound(f"The managed certificate {managed_id} has no order in flight.")
 
     def get(self, managed_id: str) -> OrderInFlight | None:
         """The order in flight, if there is one."""
-        rows = self.connection.execute(select(orders).where(orders.c.managed_id == managed_id)).mappings()
+        rows = self.connection.execute(_GET, {"of_managed": managed_id}).mappings()
         return next((OrderInFlight(**row) for row in rows), None)
 
     def private_key(self, managed_id: str) -> bytes | None:
@@ -75,7 +84,7 @@ class Orders:
 
     def close(self, managed_id: str) -> None:
         """Forget the order and its copy of the key; that there is none is fine."""
-        self.connection.execute(delete(orders).where(orders.c.managed_id == managed_id))
+        self.connection.execute(_DELETE, {"of_managed": managed_id})
         self.secrets.remove(key_name(managed_id))
 
 

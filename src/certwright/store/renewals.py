@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from certwright.domain.renewal import RenewalState
 from certwright.store import rows
 from certwright.store.schema import renewals
+
+_GET = select(renewals.c.body).where(renewals.c.managed_id == bindparam("managed_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +19,7 @@ class Renewals:
 
     def get(self, managed_id: str) -> RenewalState:
         """What is known; nothing at first."""
-        found = self.connection.scalar(select(renewals.c.body).where(renewals.c.managed_id == managed_id))
-        return found or RenewalState()
+        return self.connection.scalar(_GET, {"managed_id": managed_id}) or RenewalState()
 
     def save(self, managed_id: str, state: RenewalState) -> None:
         """Keep what is known, in place of what was."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 
 from certwright.domain.errors import NotFound
 from certwright.domain.runs import Entry, Outcome, Run
@@ -12,7 +12,10 @@ from certwright.store.schema import entries, runs
 
 _RUN = [runs.c[name] for name in Run.model_fields]
 _ENTRY = [entries.c[name] for name in Entry.model_fields]
-_APPEND = insert(entries).returning(entries.c.sequence)
+_START = insert(runs)
+_APPEND = insert(entries)
+_FINISH = update(runs).where(runs.c.id == bindparam("of_id"))
+_INTERRUPT = update(runs).where((runs.c.managed_id == bindparam("of_managed")) & runs.c.ended_at.is_(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +26,11 @@ class Runs:
 
     def start(self, run: Run) -> None:
         """Keep that a run began."""
-        self.connection.execute(insert(runs).values(run.model_dump()))
+        self.connection.execute(_START, run.model_dump())
 
-    def append(self, run_id: str, entry: Entry, at: datetime) -> Entry:
-        """Add a line to the journal; what is returned has its run, moment and sequence number."""
-        told = {**entry.model_dump(exclude={"sequence"}), "run_id": run_id, "at": at}
-        sequence = self.connection.scalars(_APPEND, told).one()
-        return entry.model_copy(update={"sequence": sequence, "run_id": run_id, "at": at})
+    def append(self, *told: Entry) -> None:
+        """Add lines to journals; each names its run and its moment, and gets a sequence number."""
+        self.connection.execute(_APPEND, [entry.model_dump(exclude={"sequence"}) for entry in told])
 
     def entries(self, run_id: str) -> Sequence[Entry]:
         """The whole journal of a run."""
@@ -52,16 +53,15 @@ class Runs:
     def finish(self, run_id: str, outcome: Outcome, message: str, at: datetime) -> None:
         """Keep how a run ended, in one sentence."""
         values = {"outcome": outcome, "message": message, "ended_at": at}
-        self.connection.execute(update(runs).where(runs.c.id == run_id).values(values))
+        self.connection.execute(_FINISH, {"of_id": run_id, **values})
 
     def interrupt_dead(self, managed_id: str, at: datetime) -> None:
         """Close what earlier runs of a managed certificate left open.
 
         The caller holds the certificate's lease, under which each of them wrote: they died, or can write no more.
         """
-        left = (runs.c.managed_id == managed_id) & runs.c.ended_at.is_(None)
         values = {"outcome": Outcome.INTERRUPTED, "message": "Its process ended before the run did.", "ended_at": at}
-        self.connection.execute(update(runs).where(left).values(values))
+        self.connection.execute(_INTERRUPT, {"of_managed": managed_id, **values})
 
     def expire(self, older_than: datetime, limit: int) -> int:
         """Forget the oldest runs, with their journals, of those that began before this moment; how many there were.

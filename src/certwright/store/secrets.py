@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from certwright.domain.errors import NotFound, StoreError
 from certwright.store import rows
 from certwright.store.keys import Keys
 from certwright.store.schema import secrets
+
+_GET = select(secrets.c.value).where(secrets.c.name == bindparam("name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Secrets:
 
     def find(self, name: str) -> bytes | None:
         """What was put, or None."""
-        sealed = self.connection.scalar(select(secrets.c.value).where(secrets.c.name == name))
+        sealed = self.connection.scalar(_GET, {"name": name})
         return None if sealed is None else self.keys.cipher(self.connection).unseal(sealed, "secrets", name, "value")
 
     def get(self, name: str) -> bytes:

@@ -32,6 +32,18 @@ _SENTENCES = {
 _RETRYABLE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
 
 
+def _begin(connection: Connection, begin: str, *, query_only: bool) -> None:
+    """Every transaction pays for this, so it goes straight to the driver."""
+    driver = connection.connection.cursor()
+    try:
+        if connection.info.get("query_only") is not query_only:
+            driver.execute(f"PRAGMA query_only = {query_only:d}")
+            connection.info["query_only"] = query_only
+        driver.execute(begin)
+    except sqlite3.Error as error:
+        raise DBAPIError(begin, None, error) from error
+
+
 class SqliteFile(Backend):
     """One file in the data folder."""
 
@@ -48,13 +60,11 @@ class SqliteFile(Backend):
 
     def begin_reading(self, connection: Connection) -> None:
         """Begin a transaction that writes nothing."""
-        connection.exec_driver_sql("PRAGMA query_only = ON")
-        connection.exec_driver_sql("BEGIN")
+        _begin(connection, "BEGIN", query_only=True)
 
     def begin_writing(self, connection: Connection) -> None:
         """Begin a transaction with SQLite's one lock for writers."""
-        connection.exec_driver_sql("PRAGMA query_only = OFF")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        _begin(connection, "BEGIN IMMEDIATE", query_only=False)
 
     def outcome(self, connection: Connection, transaction: str) -> bool | None:
         """Never asked: what a file does is known at once."""

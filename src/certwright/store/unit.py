@@ -1,7 +1,7 @@
 """The store and its units of work."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +9,7 @@ from typing import Self
 
 from sqlalchemy import Connection, delete, insert
 
+from certwright.domain.errors import StoreError
 from certwright.store import backup, integrity, leases, schema
 from certwright.store.answers import Answers
 from certwright.store.backup import Backup
@@ -17,6 +18,7 @@ from certwright.store.database import Database
 from certwright.store.deployments import Deployments
 from certwright.store.events import Events
 from certwright.store.healths import Healths
+from certwright.store.heartbeat import Heartbeat
 from certwright.store.issuers import Issuers
 from certwright.store.keys import Keys
 from certwright.store.leases import Lease
@@ -43,16 +45,16 @@ class UnitOfWork:
     """All aggregates, within one transaction."""
 
     def __init__(self, connection: Connection, keys: Keys) -> None:
-        self.secrets = Secrets(connection, keys)
-        self.issuers = Issuers(connection, self.secrets)
-        self.managed = Managed(connection, self.secrets)
+        self.secrets = secrets = Secrets(connection, keys)
+        self.issuers = Issuers(connection, secrets)
+        self.managed = Managed(connection, secrets)
         self.listing = Listing(connection)
         self.renewals = Renewals(connection)
         self.looks = SeenLooks(connection)
         self.healths = Healths(connection)
-        self.versions = Versions(connection, self.secrets)
-        self.orders = Orders(connection, self.secrets)
-        self.credentials = Credentials(connection, self.secrets)
+        self.versions = Versions(connection, secrets)
+        self.orders = Orders(connection, secrets)
+        self.credentials = Credentials(connection, secrets)
         self.runs = Runs(connection)
         self.answers = Answers(connection)
         self.deployments = Deployments(connection)
@@ -68,13 +70,19 @@ class UnitOfWork:
 
 
 class Store:
-    """An open store. Any thread may use it; each unit of work belongs to one thread."""
+    """An open store. Any thread may use it; each unit of work belongs to one thread.
+
+    Attributes:
+        id: which store it is.
+        heartbeat: renews the leases, and what else is to be done now and then while a run goes on.
+    """
 
     def __init__(self, database: Database, keys: Keys, store_id: str) -> None:
         self.id = store_id
         self._database = database
         self._keys = keys
         self._holder = Holder.here()
+        self.heartbeat = Heartbeat()
 
     def __enter__(self) -> Self:
         return self
@@ -161,10 +169,28 @@ class Store:
         with self._database.read() as connection:
             return integrity.rows(connection)
 
-    def lease(self, name: str, *, ttl: timedelta = leases.TTL) -> AbstractContextManager[Lease]:
+    @contextmanager
+    def lease(
+        self, name: str, *, ttl: timedelta = leases.TTL, first: Callable[[UnitOfWork], None] = lambda _: None
+    ) -> Iterator[Lease]:
         """The right to work on `name`, such as `certificate:<id>`, kept alive until the block ends.
+
+        Args:
+            name: on what.
+            ttl: how long it outlives a holder that does not renew it.
+            first: what is written in the same transaction as the lease.
 
         Raises:
             LeaseHeld: at once, if another run holds it.
         """
-        return leases.hold(self._database, name, self._holder, ttl)
+
+        def begin(connection: Connection) -> None:
+            first(UnitOfWork(connection, self._keys))
+
+        lease = Lease(self._database, name, self._holder, ttl, begin)
+        try:
+            with self.heartbeat.beating(lease.renew, lease.beat_seconds):
+                yield lease
+        finally:
+            with suppress(StoreError):  # it expires by itself, and this process will be seen to be gone
+                lease.release()

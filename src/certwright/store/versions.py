@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, case, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, delete, exists, func, insert, select, update
 
 from certwright.domain.certificates import load_certificates
 from certwright.domain.errors import InvalidMaterial, NotFound
@@ -14,6 +14,13 @@ from certwright.store.schema import versions
 from certwright.store.secrets import Secrets
 
 _FIELDS = [versions.c[name] for name in CertificateVersion.model_fields]
+_GET = select(*_FIELDS).where(versions.c.id == bindparam("id"))
+_NEWEST_FIRST = (
+    select(*_FIELDS).where(versions.c.managed_id == bindparam("managed_id")).order_by(versions.c.sequence.desc())
+)
+_NEWEST = _NEWEST_FIRST.limit(1)
+_OWNER = select(schema.managed.c.id).where(schema.managed.c.id == bindparam("managed_id"))
+_INSERT = insert(versions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +36,9 @@ class Versions:
         Raises:
             NotFound: if its managed certificate was removed.
         """
-        owner = select(schema.managed.c.id).where(schema.managed.c.id == version.managed_id)
-        if self.connection.scalar(owner) is None:
+        if self.connection.scalar(_OWNER, {"managed_id": version.managed_id}) is None:
             raise NotFound(f"The managed certificate {version.managed_id} was removed.")
-        self.connection.execute(insert(versions).values(version.model_dump() | _validity(version)))
+        self.connection.execute(_INSERT, version.model_dump() | _validity(version))
         if private_key_pem is not None:
             self.secrets.put(key_name(version.id), private_key_pem)
 
@@ -42,18 +48,20 @@ class Versions:
         Raises:
             NotFound: if there is none.
         """
-        found = self.connection.execute(select(*_FIELDS).where(versions.c.id == version_id))
-        row = found.mappings().one_or_none()
+        row = self.connection.execute(_GET, {"id": version_id}).mappings().one_or_none()
         if row is None:
             raise NotFound(f"There is no certificate version {version_id!r}.")
         return CertificateVersion.model_validate(row)
 
-    def list(self, managed_id: str, limit: int | None = None) -> list[CertificateVersion]:
+    def newest(self, managed_id: str) -> CertificateVersion | None:
+        """The current version of a managed certificate, if it was ever issued."""
+        row = self.connection.execute(_NEWEST, {"managed_id": managed_id}).mappings().one_or_none()
+        return CertificateVersion.model_validate(row) if row else None
+
+    def list(self, managed_id: str) -> list[CertificateVersion]:
         """The versions of a managed certificate, newest first."""
-        query = select(*_FIELDS).where(versions.c.managed_id == managed_id).order_by(versions.c.sequence.desc())
-        return [
-            CertificateVersion.model_validate(row) for row in self.connection.execute(query.limit(limit)).mappings()
-        ]
+        rows = self.connection.execute(_NEWEST_FIRST, {"managed_id": managed_id}).mappings()
+        return [CertificateVersion.model_validate(row) for row in rows]
 
     def owners_of_more_than(self, count: int) -> Sequence[str]:
         """The managed certificates that have more than `count` versions; an index answers it."""

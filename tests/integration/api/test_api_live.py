@@ -22,7 +22,7 @@ def begin(service: Service) -> Run:
 def write(service: Service, run: Run, *titles: str) -> None:
     for title in titles:
         with service.engine.store.write() as unit:
-            unit.runs.append(run.id, Entry(step=1, phase=Phase.NOTE, title=title), service.clock())
+            unit.runs.append(Entry(run_id=run.id, at=service.clock(), step=1, phase=Phase.NOTE, title=title))
 
 
 def end(service: Service, run: Run) -> None:

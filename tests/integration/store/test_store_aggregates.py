@@ -416,10 +416,10 @@ class TestRuns:
         with store.write() as unit:
             for run in runs:
                 unit.runs.start(run)
-            stored = [unit.runs.append(run.id, entry, NOW) for entry in told for run in runs]
-        assert [entry.sequence for entry in stored] == [1, 2, 3, 4, 5, 6]
-        assert stored[5].model_copy(update={"sequence": 0, "run_id": "", "at": None}) == told[2]
-        assert {(entry.run_id, entry.at) for entry in stored} == {("one", NOW), ("two", NOW)}
+            said = [entry.model_copy(update={"run_id": run.id, "at": NOW}) for entry in told for run in runs]
+            unit.runs.append(*said[:4])
+            unit.runs.append(*said[4:])
+        stored = [entry.model_copy(update={"sequence": number}) for number, entry in enumerate(said, 1)]
         with store.read() as unit:
             assert unit.runs.entries_after(0) == stored
             assert unit.runs.entries_after(2, limit=2) == stored[2:4]
@@ -431,9 +431,11 @@ class TestRuns:
         run = Run(managed_id="m", kind=RunKind.REQUEST, started_at=NOW)
         with store.write() as unit:
             unit.runs.start(run)
-            first = unit.runs.append(run.id, Entry(step=0, phase=Phase.NOTE, title="a"), NOW)
+            unit.runs.append(Entry(run_id=run.id, at=NOW, step=0, phase=Phase.NOTE, title="a"))
+            (first,) = unit.runs.entries(run.id)
             unit.runs.connection.exec_driver_sql("DELETE FROM entries")
-            second = unit.runs.append(run.id, Entry(step=0, phase=Phase.NOTE, title="b"), NOW)
+            unit.runs.append(Entry(run_id=run.id, at=NOW, step=0, phase=Phase.NOTE, title="b"))
+            (second,) = unit.runs.entries(run.id)
         assert second.sequence > first.sequence
 
     def test_what_a_dead_process_left_open_is_closed(self, store: Store) -> None:
@@ -452,7 +454,7 @@ class TestRuns:
 
     def test_an_entry_needs_its_run(self, store: Store) -> None:
         with pytest.raises(StoreError, match="refused"), store.write() as unit:
-            unit.runs.append("ghost", Entry(step=0, phase=Phase.NOTE, title="a"), NOW)
+            unit.runs.append(Entry(run_id="ghost", at=NOW, step=0, phase=Phase.NOTE, title="a"))
 
 
 class TestCredentials:

@@ -2,6 +2,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from certwright.domain.errors import LeaseHeld, LeaseLost, StoreError
 from certwright.settings import Settings
-from certwright.store import Store, database, open_store
+from certwright.store import Store, database, heartbeat, open_store
 from certwright.store.database import Database
 from certwright.store.processes import Holder
 from peers.postgres import Postgres
@@ -137,12 +138,43 @@ def test_the_heartbeat_keeps_it(settings: Settings, store: Store) -> None:
             assert expiry() > before
 
 
-def test_the_heartbeat_ends_when_it_is_overtaken(settings: Settings, store: Store) -> None:
-    with store.lease(NAME, ttl=timedelta(seconds=0.3)):
+def test_one_heartbeat_is_for_all_and_ends_when_they_are_overtaken(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "_IDLE_SECONDS", 0.1)
+    others = set(threading.enumerate())
+    ttl = timedelta(seconds=0.3)
+    with store.lease(NAME, ttl=ttl) as lease, store.lease("organisation:ex01.contoso.com", ttl=ttl):
+        (beat,) = set(threading.enumerate()) - others
         execute(settings, "UPDATE leases SET epoch = epoch + 1")
-        (beat,) = [thread for thread in threading.enumerate() if thread.name == f"lease {NAME}"]
         beat.join(60)
         assert not beat.is_alive()
+        with pytest.raises(LeaseLost):
+            lease.check()
+
+
+def test_a_heartbeat_begins_again_after_it_ended(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "_IDLE_SECONDS", 0.0)
+    others = set(threading.enumerate())
+    with store.lease(NAME):
+        (beat,) = set(threading.enumerate()) - others
+    with store.lease(NAME, ttl=timedelta(seconds=0.3)):  # sooner than the one that it waits for
+        expire(settings)
+        _until(lambda: not execute(settings, f"SELECT 1 FROM leases WHERE expires_at = '{PAST}'"))
+    beat.join(60)
+    assert not beat.is_alive()
+    with store.lease(NAME, ttl=timedelta(seconds=0.3)):
+        expire(settings)
+        _until(lambda: not execute(settings, f"SELECT 1 FROM leases WHERE expires_at = '{PAST}'"))
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_heartbeat_survives_a_store_that_is_away(
@@ -154,7 +186,7 @@ def test_a_heartbeat_survives_a_store_that_is_away(
 
     def write(self: Database) -> object:
         beats.release()
-        if away.is_set() and threading.current_thread().name.startswith("lease"):
+        if away.is_set() and threading.current_thread().name == "heartbeat":
             raise StoreError("The disk is gone.")
         return real(self)
 

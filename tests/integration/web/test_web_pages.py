@@ -68,7 +68,7 @@ def test_what_strangers_write_is_text(house: House) -> None:
         for phase in (Phase.START, Phase.NOTE, Phase.END):
             outcome = Outcome.FAILED if phase is Phase.END else None
             entry = Entry(step=1, phase=phase, title=HOSTILE, outcome=outcome, detail=HOSTILE)
-            unit.runs.append(run.id, entry, house.clock())
+            unit.runs.append(entry.model_copy(update={"run_id": run.id, "at": house.clock()}))
         unit.runs.finish(run.id, Outcome.FAILED, HOSTILE, house.clock())
     browser.post(f"/certificates/{mail.id}/hold", reason=HOSTILE)
     seen = [browser.get(path) for path in ("/", "/certificates", f"/certificates/{mail.id}", f"/runs/{run.id}")]
@@ -87,7 +87,7 @@ def test_a_run_that_is_under_way_is_looked_at_again_by_itself(house: House) -> N
     run = Run(managed_id=mail.id, kind=RunKind.REQUEST, started_at=house.clock())
     with house.engine.store.write() as unit:
         unit.runs.start(run)
-        unit.runs.append(run.id, Entry(step=1, phase=Phase.START, title="Order"), house.clock())
+        unit.runs.append(Entry(run_id=run.id, at=house.clock(), step=1, phase=Phase.START, title="Order"))
     going = browser.get(f"/runs/{run.id}")
     assert ('http-equiv="refresh"' in going.text, "Order …" in going.words) == (True, True)
     assert f'href="/runs/{run.id}"' in browser.get("/").text

@@ -1,5 +1,6 @@
 """The frame of a run: how its block ends is how the run ends, and what died is closed by whoever comes next."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from certwright.domain.errors import ConfigurationError, DeploymentError, LeaseH
 from certwright.domain.identifiers import parse_all
 from certwright.domain.managed import Issuer, ManagedCertificate
 from certwright.domain.runs import Outcome, Run, RunKind
+from certwright.engine import context
 from certwright.engine.context import ANSWERS_KEPT, Engine, running
 from certwright.settings import Settings
 
@@ -47,6 +49,43 @@ def test_a_run_that_ends_well_is_done(engine: Engine, managed: ManagedCertificat
     assert (ended.outcome, ended.ended_at, ended.kind) == (Outcome.DONE, NOW, RunKind.TEST)
     with engine.store.read() as unit:
         assert [entry.title for entry in unit.runs.entries(run.id)] == ["A word."]
+
+
+def test_a_step_is_kept_before_it_begins_and_the_rest_with_the_next_or_at_the_end(
+    engine: Engine, managed: ManagedCertificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context, "_LATEST_SECONDS", 3600.0)
+
+    def kept() -> list[str]:
+        with engine.store.read() as unit:
+            return [f"{entry.phase} {entry.title}" for entry in unit.runs.entries(run.id)]
+
+    with engine.certificate_lease(managed) as lease, running(engine, managed, RunKind.TEST, lease) as run:
+        run.journal.note("First.")
+        assert kept() == []
+        with run.journal.step("Ask"):
+            assert kept() == ["note First.", "start Ask"]
+            run.journal.note("It answers.")
+        assert len(kept()) == 2
+        with run.journal.step("Keep"):
+            assert kept()[2:] == ["note It answers.", "end Ask", "start Keep"]
+    assert kept()[5:] == ["end Keep"]
+
+
+def test_what_is_said_before_a_long_wait_is_kept_meanwhile(
+    engine: Engine, managed: ManagedCertificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context, "_LATEST_SECONDS", 0.01)
+    with engine.certificate_lease(managed) as lease, running(engine, managed, RunKind.TEST, lease) as run:
+        run.journal.note("Waiting for the DNS.")
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with engine.store.read() as unit:
+                if unit.runs.entries(run.id):
+                    break
+            time.sleep(0.01)
+        else:
+            pytest.fail("it was not kept")
 
 
 @pytest.mark.parametrize(
