@@ -1,4 +1,4 @@
-"""Months of renewals: outages, a moved window, a lost way of proof, and a process that is killed each week.
+"""Months of renewals: outages, a moved window, a lost way of proof, and two nodes, one of which is killed each week.
 
 `make soak` plays a whole year with many certificates; here it is shortened.
 """
@@ -23,7 +23,7 @@ from certwright.engine.context import Engine
 from certwright.engine.validations import put_validation
 from peers.acme_server import loopback_config
 from peers.ports import free_port
-from world.processes import start
+from world.processes import Running, start
 from world.site import ISSUER, Authority, Site, describe, register
 from world.year import Clock, live
 
@@ -47,12 +47,19 @@ def expiry(engine: Engine, managed: ManagedCertificate) -> datetime | None:
 
 
 def pass_time(site: Site, clock: Clock, until: datetime, chance: random.Random) -> None:
-    """Live until then; the first process is killed on the way, and the next goes on."""
+    """Live until then; the first node is killed on the way and begun again, the other goes on."""
+
+    def node(number: int, entries: int) -> Running:
+        arguments = str(site.folder), until.timestamp(), number, entries
+        return start(live, *arguments, folder=site.folder, environment=site.environment)
+
+    other = node(1, 0)
     deaths = [chance.randint(5, 60), 0]
     while clock() < until:
-        arguments = str(site.folder), until.timestamp(), deaths.pop(0)
-        ended = start(live, *arguments, folder=site.folder, environment=site.environment).wait(3600)
+        ended = node(0, deaths.pop(0)).wait(3600)
         assert ended.code in (0, -signal.SIGKILL), ended.told
+    ended = other.wait(3600)
+    assert ended.code == 0, ended.told
 
 
 @contextmanager
