@@ -24,7 +24,6 @@ from certwright.domain.runs import DeploymentState, Stage
 from certwright.domain.validation import Validation
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.issuers import look_again
-from certwright.engine.left_over import clear_left_over
 from certwright.engine.material import version_facts
 from certwright.engine.schedule import decide, health, reschedule, states
 from certwright.engine.validations import check_credentials, readable
@@ -115,6 +114,8 @@ def _key_settings(wish: Wish, secret: str) -> KeySettings:
 
 def remove(engine: Engine, reference: str) -> ManagedCertificate:
     """Forget a managed certificate, its versions and its keys; its runs stay, records that they left are removed."""
+    from certwright.engine.left_over import clear_left_over  # noqa: PLC0415 - loads the DNS library
+
     with engine.store.read() as unit:
         managed = unit.managed.get(reference)
     with engine.certificate_lease(managed) as lease:
