@@ -11,7 +11,7 @@ from certwright.domain.runs import RunKind
 from certwright.engine.request import request
 from peers.chromium import PHONE, WIDE, chromium, tab
 from peers.ports import free_port, wait_for_port
-from world.site import Site, authority, describe, register
+from world.site import ISSUER, Site, authority, describe, register
 from world.web import PASSWORD
 
 pytestmark = pytest.mark.e2e
@@ -62,6 +62,25 @@ def test_a_renewal_is_held_and_released_by_keyboard_alone(address: str, browser:
         expect(page.get_by_label("Hold renewals back, because")).to_be_visible()
 
 
+def test_a_new_one_is_requested_and_seen_to_its_end(address: str, browser: Browser) -> None:
+    with tab(browser) as page:
+        page.goto(f"{address}/certificates")
+        page.get_by_label("Name").fill("anna")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name=TITLE).click()
+        versions = page.get_by_text(f"by {ISSUER}").count()
+        page.get_by_role("button", name="Request a new one now").click()
+        for _ in range(60):
+            page.reload()
+            if page.get_by_text(f"by {ISSUER}").count() > versions:
+                break
+            page.wait_for_timeout(500)
+        expect(page.get_by_text(f"by {ISSUER}")).to_have_count(versions + 1)
+        page.get_by_role("link", name=RunKind.REQUEST.value).first.click()
+        expect(page.get_by_text("anna asked for it")).to_be_visible()
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("size", [WIDE, PHONE])
 def test_every_page_fits_the_screen(address: str, browser: Browser, size: object, *, dark: bool) -> None:
@@ -76,7 +95,7 @@ def test_every_page_fits_the_screen(address: str, browser: Browser, size: object
         page.goto(f"{address}/certificates")
         page.get_by_role("link", name=TITLE).click()
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        page.get_by_role("link", name=RunKind.REQUEST.value).click()
+        page.get_by_role("link", name=RunKind.REQUEST.value).first.click()
         expect(page.get_by_text("Store the new version")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         page.get_by_role("button", name="Sign out").click()

@@ -1,5 +1,6 @@
 """Who asks: the token in `Authorization: Bearer`, and the permission that an operation takes."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -22,6 +23,15 @@ def engine(request: Request) -> Engine:
 
 
 UsesEngine = Annotated[Engine, Depends(engine)]
+
+
+def wake(request: Request) -> Callable[[], None]:
+    """Has the worker of this service look at the schedule now."""
+    found: Callable[[], None] = request.app.state.wake
+    return found
+
+
+Wakes = Annotated[Callable[[], None], Depends(wake)]
 
 
 class Needs:
@@ -50,4 +60,5 @@ class Needs:
 
 
 READS = Depends(Needs(Permission.READ))
+REQUESTS = Needs(Permission.REQUEST)
 EDITS = Depends(Needs(Permission.EDIT))

@@ -1,6 +1,7 @@
 """The application: every resource, its errors, and its description."""
 
 import importlib.metadata
+from collections.abc import Callable
 
 from fastapi import FastAPI
 
@@ -20,10 +21,12 @@ twice if something is added meanwhile. What changes a managed certificate takes 
 """
 
 
-def application(engine: Engine) -> FastAPI:
-    """The API on this engine, below `PREFIX`.
+def application(engine: Engine, wake: Callable[[], None]) -> FastAPI:
+    """The API on this engine, below `PREFIX`. There are no pages that describe it: these would load strangers' scripts.
 
-    There are no pages that describe it: these would load scripts from strangers.
+    Args:
+        engine: what it shows and changes.
+        wake: called when something has become due.
     """
     app = FastAPI(
         title="Certwright",
@@ -36,6 +39,7 @@ def application(engine: Engine) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.engine = engine
+    app.state.wake = wake
     app.state.live = Live(engine.store)
     problems.install(app)
     for resource in RESOURCES:

@@ -6,8 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
-from certwright.api.access import EDITS, READS, UsesEngine
+from certwright.api.access import EDITS, READS, REQUESTS, UsesEngine, Wakes
 from certwright.api.problems import answers
+from certwright.domain.access import Caller
 from certwright.domain.errors import NotFound
 from certwright.domain.health import Condition
 from certwright.domain.health_rules import Health
@@ -170,6 +171,20 @@ def get_chain(engine: UsesEngine, id: Id) -> PemChain:  # noqa: A002 - the API's
     if current is None:
         raise NotFound(f"{managed.title!r} was not issued yet.", hint="Look at its runs for the reason.")
     return PemChain(current.chain_pem)
+
+
+@router.post("/certificates/{id}/request", status_code=202, responses=_CHANGES)
+def post_request(
+    engine: UsesEngine,
+    id: Id,  # noqa: A002 - the API's word
+    caller: Annotated[Caller, Depends(REQUESTS)],
+    wake: Wakes,
+    response: Response,
+) -> Certificate:
+    """Have a new version requested now; asking again before that is done changes nothing."""
+    hold.ask(engine, id, caller.name)
+    wake()
+    return get_certificate(engine, id, response)
 
 
 @router.put("/certificates/{id}/renewal", dependencies=[EDITS], responses=_GUARDED)

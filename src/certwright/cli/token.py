@@ -16,7 +16,8 @@ def add(
     session: Session,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for.")],
     allow: Annotated[
-        list[str], typer.Option(metavar="PERMISSION", help="What it allows: read, edit; may be given several times.")
+        list[str],
+        typer.Option(metavar="PERMISSION", help="What it allows: read, request, edit; may be given several times."),
     ],
     days: Annotated[int, typer.Option(min=1, max=366, help="How long it is valid.")] = 90,
 ) -> None:

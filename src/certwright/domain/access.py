@@ -34,11 +34,12 @@ PersonName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-
 class Permission(StrEnum):
     """What can be allowed; each operation of the API, and each page, asks for one.
 
-    `read` shows certificates, runs, issuers and health, no secrets. `edit` chooses when certificates are renewed and
-    deployed, holds renewals back and releases them.
+    `read` shows certificates, runs, issuers and health, no secrets. `request` has a certificate requested now. `edit`
+    chooses when certificates are renewed and deployed, holds renewals back and releases them.
     """
 
     READ = "read"
+    REQUEST = "request"
     EDIT = "edit"
 
 
@@ -57,7 +58,7 @@ class Role(StrEnum):
 
 _PERMISSIONS = {
     Role.ADMINISTRATOR: frozenset(Permission),
-    Role.OPERATOR: frozenset({Permission.READ, Permission.EDIT}),
+    Role.OPERATOR: frozenset({Permission.READ, Permission.REQUEST, Permission.EDIT}),
     Role.VIEWER: frozenset({Permission.READ}),
 }
 

@@ -36,6 +36,7 @@ class Reason(StrEnum):
 
     HELD = "held"
     LIMITED = "limited"
+    ASKED_FOR = "asked-for"
     LAST_RESORT = "last-resort"
     BACKING_OFF = "backing-off"
     NEVER_ISSUED = "never-issued"
@@ -96,6 +97,13 @@ class Hold(Value):
     until: AwareDatetime | None = None
 
 
+class Wish(Value):
+    """A person wants a new version now: who, and since when. Any attempt after that fulfils it, also one that fails."""
+
+    by: str
+    at: AwareDatetime
+
+
 class RenewalState(Value):
     """What is known of a managed certificate's renewals beside its versions.
 
@@ -107,6 +115,7 @@ class RenewalState(Value):
     ask_again: AwareDatetime | None = None
     failure: Failure | None = None
     hold: Hold | None = None
+    wish: Wish | None = None
     clean_up_at: AwareDatetime | None = None
 
 
@@ -244,6 +253,14 @@ def limited(given: RenewalInput) -> Decision | None:
     return _wait(Reason.LIMITED, message, failure.retry_at)
 
 
+def asked_for(given: RenewalInput) -> Decision | None:
+    """A person wants a new version now."""
+    wish, failure = given.state.wish, given.state.failure
+    if wish is None or (given.current and given.current.issued_at >= wish.at) or (failure and failure.at >= wish.at):
+        return None
+    return _due(given, Reason.ASKED_FOR, f"{wish.by} asked for it on {_date(wish.at)}.")
+
+
 def last_resort(given: RenewalInput) -> Decision | None:
     """So little of the life is left that no pause is kept."""
     left = _share_left(given)
@@ -377,6 +394,7 @@ def _date(moment: datetime) -> str:
 CHECKS: tuple[Check, ...] = (
     held,
     limited,
+    asked_for,
     last_resort,
     backing_off,
     never_issued,

@@ -96,9 +96,12 @@ def _answering(
     readiness = Readiness(engine.store, worker.tally)
     exposition = metrics.Exposition(engine, worker.tally, duties, readiness)
     setup = web.SetupToken()
-    pages = web.application(engine, setup)
+    pages = web.application(engine, setup, worker.wake)
     pages.router.routes.extend(endpoints.routes(readiness, exposition))
-    with http.listening(listen, http.joined(api.PREFIX, api.application(engine), pages)), _beside(readiness.run, stop):
+    with (
+        http.listening(listen, http.joined(api.PREFIX, api.application(engine, worker.wake), pages)),
+        _beside(readiness.run, stop),
+    ):
         log.info("The pages, the API, health and metrics are at http://%s/", listen)
         if not web.is_begun(engine):
             welcome(f"http://{listen}/first-start?token={setup.secret}")

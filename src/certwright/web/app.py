@@ -29,15 +29,16 @@ _HEADERS = {
 _READING = ("GET", "HEAD")
 
 
-def application(engine: Engine, setup: first_start.SetupToken) -> Starlette:
+def application(engine: Engine, setup: first_start.SetupToken, wake: Callable[[], None]) -> Starlette:
     """The pages on this engine.
 
     Args:
         engine: what they show and change.
         setup: lets whoever started the service make the first administrator.
+        wake: called when something has become due.
     """
     routes: list[BaseRoute] = [
-        *(Route(page.path, _guarded(page, engine), methods=[page.method]) for page in PAGES),
+        *(Route(page.path, _guarded(page, engine, wake), methods=[page.method]) for page in PAGES),
         *sign_in.routes(engine),
         *first_start.routes(engine, setup),
         Mount("/static", StaticFiles(directory=HERE / "static")),
@@ -83,11 +84,11 @@ def _is_own(request: Request) -> bool:
     return origin is not None and urlsplit(origin).netloc == request.headers.get("host")
 
 
-def _guarded(page: Page, engine: Engine) -> Callable[[Request], Awaitable[Response]]:
+def _guarded(page: Page, engine: Engine, wake: Callable[[], None]) -> Callable[[Request], Awaitable[Response]]:
     def make(request: Request, fields: Mapping[str, str]) -> Response:
         person = recognise_person(engine, request.cookies.get(COOKIE, ""))
         person.caller.require(page.permission)
-        return page.make(Visit(request, engine, person, fields))
+        return page.make(Visit(request, engine, person, fields, wake))
 
     return endpoint(make)
 

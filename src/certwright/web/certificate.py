@@ -3,6 +3,7 @@
 from starlette.responses import Response
 
 from certwright.domain.access import Permission
+from certwright.domain.errors import ConfigurationError, NotFound
 from certwright.domain.validation import choose
 from certwright.engine import hold
 from certwright.engine.managed import details
@@ -44,8 +45,21 @@ def _release(visit: Visit) -> Response:
     return see(f"/certificates/{managed_id}")
 
 
+def _request(visit: Visit) -> Response:
+    managed_id = visit.request.path_params["id"]
+    try:
+        hold.ask(visit.engine, managed_id, visit.person.name)
+    except ConfigurationError as error:
+        if isinstance(error, NotFound):
+            raise
+        return _certificate(visit, " ".join(error.explain()))
+    visit.wake()
+    return see(f"/certificates/{managed_id}")
+
+
 PAGES = (
     Page("/certificates/{id}", Permission.READ, _certificate),
+    Page("/certificates/{id}/request", Permission.REQUEST, _request, "POST"),
     Page("/certificates/{id}/hold", Permission.EDIT, _hold, "POST"),
     Page("/certificates/{id}/release", Permission.EDIT, _release, "POST"),
 )

@@ -32,17 +32,17 @@ TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request for a page, who makes it, and what a form sent along."""
+    """A request for a page, who makes it, and what a form sent along; `wake` has the worker look at what is due."""
 
     request: Request
     engine: Engine
     person: Person
     fields: Mapping[str, str]
+    wake: Callable[[], None]
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """Render a template."""
-        may_edit = Permission.EDIT in self.person.role.permissions
-        context = {"person": self.person, "may_edit": may_edit, "now": self.engine.now(), **values}
+        context = {"person": self.person, "may": set(self.person.role.permissions), "now": self.engine.now(), **values}
         return TEMPLATES.TemplateResponse(self.request, template, context, status)
 
 

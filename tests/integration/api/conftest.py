@@ -25,5 +25,5 @@ def service(tmp_path: Path) -> Iterator[Service]:
             unit.issuers.add(Issuer(name="le", kind="acme", params={}), b"account key")
         clock, at = Clock(), Endpoint("127.0.0.1", free_port())
         engine = Engine(store, clock, lambda _: None)
-        with listening(at, api.application(engine)):
+        with listening(at, api.application(engine, lambda: None)):
             yield Service(engine, clock, at)

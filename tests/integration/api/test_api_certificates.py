@@ -115,6 +115,18 @@ def test_a_renewal_is_held_and_released(service: Service) -> None:
     assert answer.data["renewal"]["reason"] == "never-issued"
 
 
+def test_a_new_one_is_requested_once_however_often_it_is_asked_for(service: Service) -> None:
+    mail, client = service.managed("mail.contoso.com"), service.client("request")
+    for _ in range(2):
+        answer = client.ask("POST", f"/certificates/{mail.id}/request")
+        assert (answer.status, answer.data["renewal"]["reason"]) == (202, "asked-for")
+    with service.engine.store.read() as unit:
+        assert unit.managed.next_check(mail.id) == service.clock.now
+    changed(service, f"/certificates/{mail.id}/hold", {"reason": "the server moves"})
+    refused = client.ask("POST", f"/certificates/{mail.id}/request")
+    assert (refused.status, refused.data["hint"]) == (422, "Release it first.")
+
+
 @pytest.mark.parametrize("data", [{}, {"reason": ""}, {"reason": "x", "until": "2020-01-01T00:00:00Z"}, [], "x", 7])
 def test_a_hold_without_sense_holds_nothing(service: Service, data: Any) -> None:
     mail = service.managed("mail.contoso.com")

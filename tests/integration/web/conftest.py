@@ -25,5 +25,5 @@ def house(tmp_path: Path) -> Iterator[House]:
         with store.write() as unit:
             unit.issuers.add(Issuer(name="le", kind="acme", params={}), b"account key")
         made = House(Engine(store, clock := Clock(), lambda _: None), clock, Endpoint("127.0.0.1", free_port()))
-        with listening(made.at, web.application(made.engine, made.setup)):
+        with listening(made.at, web.application(made.engine, made.setup, lambda: None)):
             yield made

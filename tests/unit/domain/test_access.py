@@ -48,7 +48,7 @@ def test_permissions_are_named_once_and_must_exist() -> None:
     for names in (["read", "root"], []):
         with pytest.raises(ConfigurationError) as refused:
             permissions_of(names)
-        assert "read, edit" in refused.value.hint
+        assert "read, request, edit" in refused.value.hint
 
 
 def test_roles_contain_each_other() -> None:

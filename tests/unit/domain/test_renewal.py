@@ -19,6 +19,7 @@ from certwright.domain.renewal import (
     Reason,
     RenewalInput,
     RenewalState,
+    Wish,
     decide,
     draw,
     due_at,
@@ -244,6 +245,34 @@ def test_what_is_known_beside_the_version_counts(given_input: RenewalInput, due:
     decision = decide(given_input)
     assert (decision.due, decision.reason) == (due, reason)
     assert decision.next_check >= given_input.now
+
+
+WISH = Wish(by="anna", at=LATER)
+
+
+@pytest.mark.parametrize(
+    ("given_input", "reason"),
+    [
+        (with_state(given_at(LATER), wish=WISH), Reason.ASKED_FOR),
+        (with_state(given_at(START, version=None), wish=WISH), Reason.ASKED_FOR),
+        (with_state(given_at(LATER), wish=WISH, failure=failure(LATER - DAY, LATER + DAY)), Reason.ASKED_FOR),
+        (with_state(given_at(LATER), wish=WISH, failure=failure(LATER, LATER + DAY)), Reason.BACKING_OFF),
+        (with_state(given_at(LATER), wish=WISH, hold=Hold(reason="a move", since=START)), Reason.HELD),
+        (
+            with_state(given_at(LATER), wish=WISH, failure=failure(LATER - DAY, LATER + DAY, by_peer=True)),
+            Reason.LIMITED,
+        ),
+    ],
+)
+def test_a_wish_counts_until_it_was_tried(given_input: RenewalInput, reason: Reason) -> None:
+    assert decide(given_input).reason is reason
+
+
+def test_a_wish_is_fulfilled_by_what_is_issued_after_it() -> None:
+    wished = with_state(given_at(LATER), wish=WISH)
+    issued = VERSION.model_copy(update={"issued_at": LATER})
+    assert decide(replace(wished, current=issued)).reason is not Reason.ASKED_FOR
+    assert "anna asked for it" in decide(wished).message
 
 
 def test_days_before_the_end_are_a_policy_of_ones_own() -> None:
