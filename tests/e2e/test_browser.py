@@ -70,7 +70,8 @@ def test_a_new_one_is_requested_and_seen_to_its_end(address: str, browser: Brows
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("link", name=TITLE).click()
         versions = page.get_by_text(f"by {ISSUER}").count()
-        page.get_by_role("button", name="Request a new one now").click()
+        with page.expect_navigation():
+            page.get_by_role("button", name="Request a new one now").click()
         for _ in range(60):
             page.reload()
             if page.get_by_text(f"by {ISSUER}").count() > versions:
