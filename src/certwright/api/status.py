@@ -1,5 +1,7 @@
 """`/status`: how all is, and what needs a person."""
 
+from datetime import datetime
+
 from fastapi import APIRouter
 from pydantic import BaseModel
 
@@ -21,15 +23,27 @@ class NeedsPerson(BaseModel):
     health: Condition
 
 
+class FailingDuty(BaseModel):
+    """What the service does beside renewals, and cannot do `since` that moment: such as the daily backup."""
+
+    title: str
+    health: Health
+    since: datetime
+    message: str
+    hint: str
+
+
 class Status(BaseModel):
     """How all is.
 
     `certificates` and `watched` count by health. `needs_person` are the worst, and at most 50; `more` are left out.
+    `service` are duties of the service that fail.
     """
 
     overall: Health
     certificates: dict[Health, int]
     watched: dict[Health, int]
+    service: list[FailingDuty]
     needs_person: list[NeedsPerson]
     more: int
 
@@ -42,6 +56,7 @@ def status(engine: UsesEngine) -> Status:
         overall=found.overall,
         certificates=dict(found.certificates),
         watched=dict(found.watched),
+        service=[FailingDuty(health=e.health, **e.model_dump()) for e in found.service],
         needs_person=[NeedsPerson(id=e.id, title=e.title, health=e.condition) for e in found.judged[:_SHOWN]],
         more=max(0, len(found.judged) - _SHOWN),
     )

@@ -119,7 +119,10 @@ def add_rule(
     channels: Annotated[
         list[str] | None, typer.Option("--channel", metavar="CHANNEL", help="By which channels [default: all].")
     ] = None,
-    failures: Annotated[int, typer.Option(help="Failures in a row before a request or deployment is told of.")] = 3,
+    failures: Annotated[
+        int,
+        typer.Option(help="Failures in a row of a request, deployment or duty of the service before it is told of."),
+    ] = 3,
     days: Annotated[int, typer.Option(help="Days before the expiry from which each problem is told of at once.")] = 14,
     quiet: Annotated[
         str | None, typer.Option(metavar="FROM-TO", help="When only what is urgent is told, such as 22:00-07:00.")

@@ -1,5 +1,6 @@
 """`certwright status`: how all is; `certwright certificate look`: what is served now."""
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from certwright.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from certwright.domain.health_rules import Health
     from certwright.engine.looks import Looked
@@ -84,6 +86,9 @@ def _status_lines(found: "Status") -> list[str]:
     lines = [f"{found.overall.capitalize()}. Certificates: {_counted(found.certificates)}."]
     if found.watched:
         lines.append(f"Watched: {_counted(found.watched)}.")
+    for trouble in found.service:
+        lines.append(f"{trouble.health}: {trouble.title} fails since {_moment(trouble.since)}: {trouble.message}")
+        lines += [f"   {line}" for line in trouble.hint.splitlines()]
     for each in found.judged[:_SHOWN]:
         lines += _lines(each.id, each.title, each.condition)
     for watched, health in found.seen[:_SHOWN]:
@@ -95,7 +100,11 @@ def _status_lines(found: "Status") -> list[str]:
 
 
 def _ends(watched: Any) -> str:
-    return f"ends on {watched.seen.not_after:%Y-%m-%d %H:%M} UTC"
+    return f"ends on {_moment(watched.seen.not_after)}"
+
+
+def _moment(moment: "datetime") -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _counted(counts: "Mapping[Health, int]") -> str:
@@ -112,6 +121,7 @@ def _status_data(found: "Status") -> dict[str, Any]:
         "overall": found.overall,
         "certificates": dict(found.certificates),
         "watched": dict(found.watched),
+        "service": [{"health": trouble.health, **trouble.model_dump(mode="json")} for trouble in found.service],
         "told": [
             *({"id": e.id, "title": e.title, "watched": False, **_condition(e.condition)} for e in found.judged),
             *(

@@ -13,7 +13,7 @@ class EventKind(StrEnum):
     `renewal-moved`: the authority changed its mind about when to renew (RFC 9773). `expiring`: the current version ends
     soon, and nothing has replaced it. `tasks-done`: a task ran that had failed, and no other stands failed. `drift`:
     what is served is no longer what was deployed. `proof-...`: about a record in DNS that proves names and stays there.
-    `watched-...`: about something that is watched and not renewed.
+    `watched-...`: about something that is watched and not renewed. `duty-...`: about a duty of the service.
     """
 
     CERTIFICATE_ISSUED = "certificate-issued"
@@ -33,10 +33,12 @@ class EventKind(StrEnum):
     DRIFT_OVER = "drift-over"
     PROOF_ENDING = "proof-ending"
     PROOF_RENEWED = "proof-renewed"
+    DUTY_FAILED = "duty-failed"
+    DUTY_WORKED = "duty-worked"
 
 
 class Event(Value):
-    """Something that happened at `at` to a managed certificate, or to what is watched, in one sentence.
+    """Something that happened at `at` to a managed certificate, to what is watched, or to a duty, in one sentence.
 
     `hint` is the next step, if one is known.
     """

@@ -18,7 +18,7 @@ _NAMES_COUNTED = 10
 
 
 class Section(Value):
-    """What is the matter with one certificate, or with many that have the same cause.
+    """What is the matter with one certificate or duty of the service, or with many that have the same cause.
 
     `message` and `hint` are those of the certificate `managed_id`, which of them ends first, at `until`. `names` are
     the first few titles, `occurrences` counts over all certificates, `since` is when the first began.
@@ -76,6 +76,7 @@ _WHAT = {
         "are to be replaced early, by the authority's wish",
     ),
     Matter.WATCHED: ("is watched, and something is the matter", "are watched, and something is the matter"),
+    Matter.SERVICE: ("fails again and again", "fail again and again"),
 }
 _OVER = {
     Matter.ISSUANCE: ("is renewed again", "are renewed again"),
@@ -87,6 +88,7 @@ _OVER = {
     Matter.PROOF: ("has records that stay", "have records that stay"),
     Matter.INCIDENT: ("is replaced", "are replaced"),
     Matter.WATCHED: ("is watched", "are watched"),
+    Matter.SERVICE: ("works again", "work again"),
 }
 _NEXT = {
     Matter.ISSUANCE: "Find the cause with: certwright certificate test {}",
@@ -98,6 +100,7 @@ _NEXT = {
     Matter.PROOF: "Put the records into DNS that this prints: certwright certificate persist {}",
     Matter.INCIDENT: "It is replaced by the next run; to do it now: certwright certificate renew {}",
     Matter.WATCHED: "Whoever runs it has to replace it. Look again with: certwright watch look {}",
+    Matter.SERVICE: "The service goes on trying; its log says more. All that fails: certwright status",
 }
 _WENT_WELL = {"certificate-issued": "issued", "deployed": "deployed", "certificate-revoked": "revoked"}
 
@@ -118,7 +121,7 @@ def summary_message(tally: Tally, open_cases: int, now: datetime) -> Message:
     counted = [f"{count} {_WENT_WELL[kind]}" for kind, count in sorted(tally.counts.items()) if kind in _WENT_WELL]
     done = ", ".join(counted)
     more = ", and others" if len(tally.names) == _NAMES_COUNTED else ""
-    state = f"{_certificates(open_cases)} with open problems." if open_cases else "No open problems."
+    state = f"{open_cases} with open problems: certwright status" if open_cases else "No open problems."
     lines = [
         ("Done", f"{done}, since {_moment(tally.since)}."),
         ("Which", f"{', '.join(map(_title, tally.names))}{more}"),
@@ -151,7 +154,8 @@ def _subject(sections: Sequence[Section], now: datetime) -> str:
     is_one = all(section.names == first.names and section.certificates == 1 for section in sections)
     if len(sections) > 1 and not is_one:
         over = all(section.is_over for section in sections)
-        told = f"{_certificates(number)}: {'problems are over' if over else f'{len(sections)} problems'}"
+        problems = "problems are over" if over else f"{len(sections)} problems"
+        told = f"{_certificates(number)}: {problems}" if _of_certificates(sections) else problems.capitalize()
     else:
         told = _what(first)
     until = min((s.until for s in sections if s.until and not s.is_over), default=None)
@@ -184,7 +188,8 @@ def _block(section: Section, now: datetime) -> list[tuple[str, str]]:
 def _what(section: Section) -> str:
     one, many = (_OVER if section.is_over else _WHAT)[section.matter]
     if section.certificates > 1:
-        return f"{section.certificates} certificates {many}"
+        things = "certificates" if _of_certificates([section]) else "duties of the service"
+        return f"{section.certificates} {things} {many}"
     return f"{section.names[0]} {one}"
 
 
@@ -237,6 +242,10 @@ def _sentence(text: str) -> str:
 
 def _title(text: str) -> str:
     return _plain(text, _TITLE_LENGTH)
+
+
+def _of_certificates(sections: Sequence[Section]) -> bool:
+    return all(section.matter is not Matter.SERVICE for section in sections)
 
 
 def _certificates(number: int) -> str:

@@ -31,6 +31,7 @@ OPENS: Mapping[EventKind, Matter] = {
     EventKind.WATCHED_ENDING: Matter.WATCHED,
     EventKind.WATCHED_CHANGED: Matter.WATCHED,
     EventKind.WATCHED_UNSEEN: Matter.WATCHED,
+    EventKind.DUTY_FAILED: Matter.SERVICE,
 }
 CLOSES: Mapping[EventKind, tuple[Matter, ...]] = {
     EventKind.CERTIFICATE_ISSUED: (Matter.ISSUANCE, Matter.EXPIRING, Matter.INCIDENT),
@@ -38,6 +39,7 @@ CLOSES: Mapping[EventKind, tuple[Matter, ...]] = {
     EventKind.TASKS_DONE: (Matter.DEPLOYMENT,),
     EventKind.DRIFT_OVER: (Matter.DRIFT,),
     EventKind.PROOF_RENEWED: (Matter.PROOF,),
+    EventKind.DUTY_WORKED: (Matter.SERVICE,),
 }
 PASSING = frozenset({Matter.WATCHED})
 """What is over when it has been told: no event says that it ended."""
@@ -201,7 +203,7 @@ def observe(rule: Rule, matter: Matter, before: Case | None, event: Event, subje
 def _news_at(rule: Rule, case: Case, now: datetime, subject: Subject) -> datetime | None:
     near = subject.ends_within(timedelta(days=rule.days), NEAR_SHARE, now)
     match case.matter:
-        case Matter.ISSUANCE | Matter.DEPLOYMENT:
+        case Matter.ISSUANCE | Matter.DEPLOYMENT | Matter.SERVICE:
             is_ripe = near or case.count >= rule.failures
         case Matter.EXPIRING:
             is_ripe = near

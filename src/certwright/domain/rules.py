@@ -26,6 +26,7 @@ class Matter(StrEnum):
     PROOF = "proof"
     INCIDENT = "authority-incident"
     WATCHED = "watched"
+    SERVICE = "service"
     SUMMARY = "summary"
 
 
@@ -80,7 +81,7 @@ class Rule(Value):
         name: what it is called.
         matters: what is told of.
         channels: the names of the channels; none are all there are.
-        failures: how often a request or a deployment fails in a row before it is told of.
+        failures: how often a request, a deployment or a duty of the service fails in a row before it is told of.
         days: how long before the expiry its nearness is told of, and each single failure; less for short lifetimes.
         quiet: when only what is urgent is told.
         zone: whose clock `quiet` and `digest_at` are read from, by its name in the tz database.

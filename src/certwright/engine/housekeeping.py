@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from certwright.domain.errors import CertwrightError, WindowClosed
+from certwright.domain.errors import CertwrightError, LeaseHeld, WindowClosed
 from certwright.domain.managed import ManagedCertificate
 from certwright.engine.context import ANSWERS_KEPT, Engine
 from certwright.engine.exchange import cleanup
@@ -64,6 +64,24 @@ def housekeep(engine: Engine, retention: Retention = Retention()) -> Housekept:
     _prune_versions(engine, retention, now, done)
     _clean_up_exchange(engine, done)
     return done
+
+
+def keep_house(engine: Engine) -> None:
+    """As `housekeep`, for who hears of it only if something could not be done; what is worked on is left for later.
+
+    Raises:
+        CertwrightError: what could not be done, after all the rest was.
+    """
+    problems = [problem for problem in housekeep(engine).problems if not isinstance(problem, LeaseHeld)]
+    if len(problems) > 1:
+        first = problems[0]
+        raise CertwrightError(
+            f"{len(problems)} things could not be done, of which the first: {first.message}",
+            hint=first.hint,
+            causes=problems[1:],
+        )
+    if problems:
+        raise problems[0]
 
 
 def _all(engine: Engine, expire: Callable[[UnitOfWork], int]) -> int:

@@ -19,6 +19,7 @@ from certwright.engine.channels import beats, carries, notifier_of
 from certwright.engine.context import Engine
 from certwright.store import Lease, UnitOfWork
 from certwright.store.outbox import Posting
+from certwright.store.records import TROUBLE
 
 _EVENTS = 500
 _POSTINGS = 100
@@ -196,13 +197,13 @@ def _failed(engine: Engine, lease: Lease, posting: Posting, error: CertwrightErr
 def _tell_others(unit: UnitOfWork, posting: Posting, error: CertwrightError, now: datetime) -> None:
     """That the channel does not work, by the others; once a day, and never of what was itself such a message."""
     subject = f"channel:{posting.channel}"
-    last = unit.records.last(subject, "trouble")
+    last = unit.records.last(subject, TROUBLE)
     if not posting.message.sections or (last and now - last.at < _DAY):
         return
     kinds = unit.credentials.kinds("notify")
     others = [name for name, kind in kinds.items() if name != posting.channel and carries(kind)]
     if others:
-        unit.records.put(subject, "trouble", error.message, now)
+        unit.records.put(subject, TROUBLE, error.message, now)
         unit.outbox.add(channel_message(posting.channel, error.message, now), others, now)
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from certwright.domain.duties import Trouble
 from certwright.domain.health import NEEDS_PERSON, of_watched, worst
 from certwright.domain.health_rules import Health
 from certwright.domain.watching import Watched
 from certwright.engine.context import Engine
+from certwright.engine.duties import troubles
 from certwright.engine.schedule import health
 from certwright.store.healths import Judged
 
@@ -15,17 +17,21 @@ _BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How all is: how many managed certificates are so, and those that were asked for; the same of what is watched."""
+    """How all is: how many managed certificates are so, and those that were asked for; the same of what is watched.
+
+    `service` are the duties of the service that fail, whatever was asked for.
+    """
 
     certificates: Mapping[Health, int]
     judged: tuple[Judged, ...]
     watched: Mapping[Health, int]
     seen: tuple[tuple[Watched, Health], ...]
+    service: tuple[Trouble, ...] = ()
 
     @property
     def overall(self) -> Health:
         """As the worst of all."""
-        return worst([*self.certificates, *self.watched])
+        return worst([*self.certificates, *self.watched, *(trouble.health for trouble in self.service)])
 
 
 def status(engine: Engine, wanted: Collection[Health] = NEEDS_PERSON) -> Status:
@@ -33,7 +39,7 @@ def status(engine: Engine, wanted: Collection[Health] = NEEDS_PERSON) -> Status:
     judge_stale(engine)
     with engine.store.read() as unit:
         counts, judged = unit.healths.counts(), unit.healths.list(wanted)
-        watches = unit.watches.list()
+        watches, service = unit.watches.list(), troubles(unit)
     now = engine.now()
     seen = [(watched, of_watched(watched, now)) for watched in watches]
     healths = [each for _, each in seen]
@@ -42,6 +48,7 @@ def status(engine: Engine, wanted: Collection[Health] = NEEDS_PERSON) -> Status:
         judged=tuple(judged),
         watched={each: healths.count(each) for each in Health if each in healths},
         seen=tuple(found for found in seen if found[1] in wanted),
+        service=tuple(service),
     )
 
 

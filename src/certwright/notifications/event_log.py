@@ -1,9 +1,9 @@
 """The Windows Event Log: each message in the log *Application*, source *Certwright*, with a fixed id.
 
 Monitoring agents and Task Scheduler look for ids. They are: 101 issuance, 102 deployment, 103 expiring, 104
-rolled-back, 105 needs-person, 106 drift, 107 authority-incident, 108 watched, 109 proof; 201 when all problems of a
-message are over; 100 for other messages. A message about several has the id of its first, most urgent one. What is
-urgent is an error, other problems are warnings, the rest is information.
+rolled-back, 105 needs-person, 106 drift, 107 authority-incident, 108 watched, 109 proof, 110 service; 201 when all
+problems of a message are over; 100 for other messages. A message about several has the id of its first, most urgent
+one. What is urgent is an error, other problems are warnings, the rest is information.
 
 The first message by an administrator registers the source; without, Event Viewer shows the text after a remark. There
 is no such log on other systems.
@@ -29,6 +29,7 @@ IDS = {
     Matter.INCIDENT: 107,
     Matter.WATCHED: 108,
     Matter.PROOF: 109,
+    Matter.SERVICE: 110,
 }
 OTHER, OVER = 100, 201
 ERROR, WARNING, INFORMATION = 1, 2, 4

@@ -17,7 +17,7 @@ from certwright.engine.backup import back_up_daily
 from certwright.engine.channels import advice
 from certwright.engine.check import require_whole
 from certwright.engine.context import Engine
-from certwright.engine.housekeeping import housekeep
+from certwright.engine.housekeeping import keep_house
 from certwright.engine.looks import look_at_due
 from certwright.engine.notify import deliver
 from certwright.engine.status import judge_stale
@@ -51,15 +51,18 @@ def serve(engine: Engine, threads: int, backups: Path, listen: Endpoint | None, 
     duties = Duties(
         engine,
         (
-            Duty("health", timedelta(minutes=1), judge_stale),
-            Duty("notifications", timedelta(minutes=1), deliver),
-            Duty("backup", timedelta(hours=6), lambda one: back_up_daily(one, backups)),
-            Duty("housekeeping", timedelta(days=1), housekeep),
+            Duty("health", "The judgement of health", timedelta(minutes=1), judge_stale),
+            Duty("notifications", "The sending of notifications", timedelta(minutes=1), deliver),
+            Duty("backup", "The daily backup", timedelta(hours=6), lambda one: back_up_daily(one, backups)),
+            Duty("housekeeping", "Housekeeping", timedelta(days=1), keep_house),
         ),
     )
     looking = Duties(
         engine,
-        (Duty("watch", timedelta(minutes=1), look_at_all), Duty("looks", timedelta(seconds=10), look_at_due)),
+        (
+            Duty("watch", "The look at what is watched", timedelta(minutes=1), look_at_all),
+            Duty("looks", "The daily look at what is served", timedelta(seconds=10), look_at_due),
+        ),
     )
     answering = _answering(engine, worker, (duties, looking), stop, listen, welcome) if listen else nullcontext()
     with _alone(engine), _until_signal(stop, worker), answering:

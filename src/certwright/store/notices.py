@@ -6,9 +6,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 
+from certwright.domain.duties import PREFIX, Trouble
 from certwright.domain.errors import NotFound
 from certwright.domain.notices import Case, Pace, Subject, Topic
 from certwright.domain.rules import Matter, Rule
+from certwright.store.records import TROUBLE, Records
 from certwright.store.schema import cases, events, managed, rules, versions, watches
 
 Key = tuple[Matter, str]
@@ -48,11 +50,13 @@ class Notices:
         self.connection.execute(update(rules).where(rules.c.name == name).values(pace=pace))
 
     def subjects(self, managed_ids: Collection[str]) -> dict[str, Subject]:
-        """What cases are about, also what is watched; what was removed is left out."""
+        """What cases are about, also what is watched and the duties of the service; what was removed is left out."""
         found = self.connection.execute(_with_current().where(managed.c.id.in_(managed_ids)))
         ours = {row.id: Subject(row.title, row.not_before, row.not_after) for row in found}
         seen = self.connection.scalars(select(watches.c.body).where(watches.c.id.in_(set(managed_ids) - ours.keys())))
-        return ours | {w.id: Subject(w.title, w.seen.not_before, w.seen.not_after) for w in seen}
+        watched = {w.id: Subject(w.title, w.seen.not_before, w.seen.not_after) for w in seen}
+        duties = Records(self.connection).newest(PREFIX, TROUBLE) if any(map(_is_duty, managed_ids)) else {}
+        return ours | watched | {i: Subject(Trouble.model_validate(each.value).title) for i, each in duties.items()}
 
     def expiring(self, after: datetime, until: datetime) -> dict[str, Subject]:
         """Managed certificates whose current version ends between the two moments, and was not revoked."""
@@ -104,7 +108,7 @@ class Notices:
         return [(case, topics[case.topic]) for case in found]
 
     def open_count(self) -> int:
-        """How many certificates have a case that is not over."""
+        """How many certificates, and duties of the service, have a case that is not over."""
         return (
             self.connection.scalar(select(func.count(cases.c.managed_id.distinct())).where(cases.c.over_at.is_(None)))
             or 0
@@ -113,7 +117,12 @@ class Notices:
     def prune(self, before: datetime) -> None:
         """Forget the cases that were over before this moment, and those of what was removed."""
         of_nothing = cases.c.managed_id.not_in(select(managed.c.id)) & cases.c.managed_id.not_in(select(watches.c.id))
+        of_nothing &= ~cases.c.managed_id.startswith(PREFIX, autoescape=True)
         self.connection.execute(delete(cases).where((cases.c.over_at < before) | of_nothing))
+
+
+def _is_duty(managed_id: str) -> bool:
+    return managed_id.startswith(PREFIX)
 
 
 def _with_current() -> Select[str, str, datetime | None, datetime | None]:

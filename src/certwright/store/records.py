@@ -10,6 +10,8 @@ from sqlalchemy import Connection, delete, func, insert, select
 from certwright.store.schema import records
 
 KEPT = 50
+TROUBLE = "trouble"
+"""The kind of what is the matter with a subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +58,12 @@ class Records:
     def last(self, subject: str, kind: str) -> Record | None:
         """The newest, or None."""
         return next(iter(self.list(subject, kind, 1)), None)
+
+    def newest(self, prefix: str, kind: str) -> dict[str, Record]:
+        """The newest of each subject that begins so, by subject."""
+        mine = records.c.subject.startswith(prefix, autoescape=True) & (records.c.kind == kind)
+        newest = select(func.max(records.c.sequence)).where(mine).group_by(records.c.subject)
+        rows = self.connection.execute(
+            select(records).where(records.c.sequence.in_(newest)).order_by(records.c.subject)
+        )
+        return {row.subject: Record(row.sequence, row.at, json.loads(row.value)) for row in rows}

@@ -30,7 +30,7 @@ def duties(engine: Engine) -> Duties:
     def fail(_: Engine) -> None:
         raise Unreachable("It is away.")
 
-    return Duties(engine, (Duty("good", DAY, lambda _: None), Duty("bad", DAY, fail)))
+    return Duties(engine, (Duty("good", "A", DAY, lambda _: None), Duty("bad", "B", DAY, fail)))
 
 
 @pytest.fixture

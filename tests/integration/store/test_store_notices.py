@@ -200,3 +200,18 @@ def test_an_older_store_learns_how_long_its_versions_are_valid_and_tells_of_noth
         assert set(connection.scalars(select(schema.rules.c.pace))) == {Pace(after=1)}
         assert connection.scalars(select(schema.events.c.hint)).all() == [""]
     engine.dispose()
+
+
+def test_a_rule_of_an_older_store_that_tells_of_all_problems_tells_of_the_service_too(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+        command.upgrade(config, "0011")
+        connection.execute(
+            text("""INSERT INTO rules VALUES ('some', '{"name": "some", "matters": ["drift"]}', '{}')""")
+        )
+        lifecycle.migrate(connection)
+        rules = connection.scalars(select(schema.rules.c.body)).all()
+        assert {rule.name for rule in rules if Matter.SERVICE in rule.matters} == {"problems"}
+    engine.dispose()

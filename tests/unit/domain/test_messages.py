@@ -93,10 +93,21 @@ def test_two_problems_of_one_certificate_are_told_under_its_name() -> None:
 def test_each_matter_has_words_and_a_next_step_of_its_own(matter: Matter) -> None:
     problem = problem_message([section(matter, hint="")], NOW)
     assert "Next:   " in problem.text
-    assert "0123456789ab" in problem.text
+    assert ("0123456789ab" if matter is not Matter.SERVICE else "certwright status") in problem.text
     over = problem_message([section(matter, is_over=True)], NOW)
     assert "Next:" not in over.text
     assert "expires 2026" not in over.subject
+
+
+def test_what_is_the_matter_with_the_service_speaks_of_no_certificate() -> None:
+    backup = section(Matter.SERVICE, names=("The daily backup",), until=None)
+    assert problem_message([backup], NOW).subject == "The daily backup fails again and again"
+    assert problem_message([section(Matter.SERVICE, is_over=True, names=("Housekeeping",))], NOW).subject == (
+        "Housekeeping works again"
+    )
+    both = section(Matter.SERVICE, names=("The daily backup", "Housekeeping"), certificates=2, until=None)
+    assert "What:   2 duties of the service fail again and again." in problem_message([both], NOW).text
+    assert problem_message([backup, section()], NOW).subject == "2 problems; the first expires 2026-12-01"
 
 
 def test_what_has_expired_says_so() -> None:
@@ -112,7 +123,7 @@ def test_a_summary_counts_and_says_what_is_open() -> None:
     message = summary_message(tally, 2, NOW)
     assert message.subject == "Certificates: 30 issued, 30 deployed"
     assert "host9, and others" in message.text
-    assert "State:  2 certificates with open problems." in message.text
+    assert "State:  2 with open problems: certwright status" in message.text
 
 
 def test_the_other_messages_name_the_channel() -> None:

@@ -11,6 +11,7 @@ from certwright.notifications.event_log import ERROR, INFORMATION, WARNING, even
 from world.channels import NOW, channel, problem
 
 IDS = {
+    Matter.SERVICE: 110,
     Matter.ISSUANCE: 101,
     Matter.DEPLOYMENT: 102,
     Matter.EXPIRING: 103,
