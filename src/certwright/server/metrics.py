@@ -1,12 +1,14 @@
 """What Prometheus is told: every metric, what it costs, and that none of them has a series for each certificate.
 
-What is due, waiting or used is counted by indexes that hold nothing else. Only the days left need a look at every
-certificate: that is taken so seldom that it costs a thousandth of the time, however many there are.
+What is due, waiting or used is counted by indexes that hold nothing else. Only days left and health need a look at all
+that is managed or watched: that is taken so seldom that it costs a thousandth of the time, however many there are.
 """
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -19,6 +21,8 @@ from prometheus_client.registry import Collector
 
 from certwright import __version__
 from certwright.domain.errors import StoreError
+from certwright.domain.health import of_watched
+from certwright.domain.health_rules import Health
 from certwright.engine.context import Engine
 from certwright.engine.ledger import Level, levels
 from certwright.engine.tally import Tally
@@ -28,6 +32,7 @@ from certwright.store import UnitOfWork
 
 DAYS = (0, 1, 3, 7, 14, 30)
 """The edges of the buckets of days left."""
+_LABELS = ("expired", *(f"{low}-{high}" for low, high in pairwise(DAYS)), f"{DAYS[-1]}+")
 _SHARE = 1000
 _SOONEST_SECONDS = 60.0
 
@@ -80,6 +85,30 @@ METRICS = {
             GaugeMetricFamily,
             (),
             "When the first of all current versions ends.",
+        ),
+        Described(
+            "certwright_certificates_health",
+            GaugeMetricFamily,
+            ("health",),
+            "Managed certificates by their health, as `certwright status` counts them.",
+        ),
+        Described(
+            "certwright_watched",
+            GaugeMetricFamily,
+            ("days_left",),
+            "What is watched and not renewed, by the days that the certificate seen last has left.",
+        ),
+        Described(
+            "certwright_watched_soonest_expiry_timestamp_seconds",
+            GaugeMetricFamily,
+            (),
+            "When the first of these ends.",
+        ),
+        Described(
+            "certwright_watched_health",
+            GaugeMetricFamily,
+            ("health",),
+            "What is watched and not renewed, by its health.",
         ),
         Described(
             "certwright_limit_left",
@@ -148,7 +177,7 @@ class _OfNode(Collector):
 class _OfStore(Collector):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._ages = _Ages()
+        self._census = _Census()
 
     def collect(self) -> Iterator[Metric]:
         """What all nodes share; nothing of it while the store cannot be read."""
@@ -162,40 +191,77 @@ class _OfStore(Collector):
         with self._engine.store.read() as unit:
             due, since = unit.managed.backlog(now)
             waiting = unit.outbox.backlog()
-            ages = self._ages.read(unit, now)
+            census = self._census.read(unit, now)
             issuers = [issuer.name for issuer in unit.issuers.list()]
         yield _family("certwright_due", [((), due)])
         yield _family("certwright_lag_seconds", [((), (now - since).total_seconds() if since else 0)])
         yield _family("certwright_messages_waiting", [((), waiting)])
-        yield _family("certwright_certificates", [((label,), count) for label, count in ages.counts])
-        if ages.soonest:
-            yield _family("certwright_soonest_expiry_timestamp_seconds", [((), ages.soonest.timestamp())])
+        for name, found in (("certificates", census.managed), ("watched", census.watched)):
+            yield _family(f"certwright_{name}", _labelled(found.days_left))
+            yield _family(f"certwright_{name}_health", _labelled(found.healths))
+        for name, found in (("soonest", census.managed), ("watched_soonest", census.watched)):
+            if found.soonest:
+                yield _family(f"certwright_{name}_expiry_timestamp_seconds", [((), found.soonest.timestamp())])
         scarce = {(name, level.key.scope): level for name in issuers for level in _scarce(levels(self._engine, name))}
         yield _family("certwright_limit_left", [(key, level.left or 0) for key, level in scarce.items()])
         known = [(key, level.limit.most) for key, level in scarce.items() if level.limit]
         yield _family("certwright_limit_most", known)
 
 
-@dataclass(slots=True)
-class _Ages:
-    """How many certificates have how many days left: counted once a minute, or less often where that takes long."""
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """How many have how many days left, and how many are how; and when the first ends."""
 
-    counts: Sequence[tuple[str, int]] = ()
-    soonest: datetime | None = None
+    days_left: Mapping[str, int]
+    healths: Mapping[str, int]
+    soonest: datetime | None
+
+
+@dataclass(slots=True)
+class _Census:
+    """All that is managed and watched: counted once a minute, or less often where that takes long."""
+
+    managed: _Counts = _Counts({}, {}, None)
+    watched: _Counts = _Counts({}, {}, None)
     again_at: float = 0.0
 
-    def read(self, unit: UnitOfWork, now: datetime) -> "_Ages":
+    def read(self, unit: UnitOfWork, now: datetime) -> "_Census":
         """The counts, from the store if it is time."""
         begun = time.monotonic()
         if begun < self.again_at:
             return self
-        counts, self.soonest = unit.versions.ends([now + timedelta(days=day) for day in DAYS])
-        labels = ["expired", *(f"{low}-{high}" for low, high in pairwise(DAYS)), f"{DAYS[-1]}+"]
-        none = unit.managed.count() - sum(counts)
-        self.counts = [*zip(labels, counts, strict=True), ("none", max(none, 0))]
+        self.managed, self.watched = _managed(unit, now), _watched(unit, now)
         ended = time.monotonic()
         self.again_at = ended + max(_SOONEST_SECONDS, (ended - begun) * _SHARE)
         return self
+
+
+def _managed(unit: UnitOfWork, now: datetime) -> _Counts:
+    counts, soonest = unit.versions.ends(_edges(now))
+    none = unit.managed.count() - sum(counts)
+    days_left = dict(zip(_LABELS, counts, strict=True)) | {"none": max(none, 0)}
+    return _Counts(days_left, _of_each(unit.healths.counts()), soonest)
+
+
+def _watched(unit: UnitOfWork, now: datetime) -> _Counts:
+    found = unit.watches.list()
+    edges, ends = _edges(now), [watched.seen.not_after for watched in found]
+    days_left = Counter(_LABELS[bisect_left(edges, end)] for end in ends)
+    healths = Counter(of_watched(watched, now) for watched in found)
+    return _Counts({label: days_left[label] for label in _LABELS}, _of_each(healths), min(ends, default=None))
+
+
+def _edges(now: datetime) -> list[datetime]:
+    return [now + timedelta(days=day) for day in DAYS]
+
+
+def _of_each(counts: Mapping[Health, int]) -> dict[str, int]:
+    """Also those that nothing is, so that a series does not end when the last one is repaired."""
+    return {health: counts.get(health, 0) for health in Health}
+
+
+def _labelled(counts: Mapping[str, int]) -> list[tuple[tuple[str], int]]:
+    return [((label,), count) for label, count in counts.items()]
 
 
 def _scarce(found: Iterable[Level]) -> Iterator[Level]:

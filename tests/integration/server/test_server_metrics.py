@@ -13,8 +13,10 @@ from certwright.domain.authorities import CATALOGUE
 from certwright.domain.errors import Unreachable
 from certwright.domain.identifiers import Identifier, parse_all
 from certwright.domain.managed import CertificateVersion, Issuer, KeyForm, ManagedCertificate
+from certwright.domain.watching import Seen, Watched
 from certwright.engine.context import Engine
 from certwright.engine.ledger import charges
+from certwright.engine.status import judge_stale
 from certwright.engine.tally import Tally
 from certwright.server import metrics
 from certwright.server.duties import Duties, Duty
@@ -74,8 +76,16 @@ def add(engine: Engine, title: str, days: float | None = None, due: timedelta | 
         )
 
 
+def watch(engine: Engine, title: str, days: float, failures: int = 0) -> None:
+    leaf = Authority("CA").certify("shop", ec_key(), start=NOW - 30 * DAY, lifetime=(30 + days) * DAY)
+    seen = Seen.of(certificates.CertificateFacts.of(leaf))
+    with engine.store.write() as unit:
+        unit.watches.add(Watched(title=title, seen=seen, since=NOW, looked_at=NOW, failures=failures), None)
+
+
 def test_all_metrics_that_are_documented_are_told_and_no_other(engine: Engine, exposition: Exposition) -> None:
     add(engine, "mail", 5)
+    watch(engine, "shop", 5)
     told = {name: metric for name, metric in scrape(exposition).items() if not name.startswith("process_")}
     assert told.keys() == METRICS.keys()
     for name, metric in told.items():
@@ -93,11 +103,37 @@ def test_certificates_are_counted_by_the_days_they_have_left(engine: Engine, exp
     assert soonest == pytest.approx((NOW - DAY).timestamp(), abs=60)
 
 
+def test_what_is_watched_is_counted_as_what_is_managed(engine: Engine, exposition: Exposition) -> None:
+    for title, days, failures in (("a", -1, 0), ("b", 5, 0), ("c", 300, 0), ("d", 300, 3)):
+        watch(engine, title, days, failures)
+    told = scrape(exposition)
+    counts = {labels[0]: count for labels, count in values(told["certwright_watched"]).items()}
+    assert counts == {"expired": 1, "0-1": 0, "1-3": 0, "3-7": 1, "7-14": 0, "14-30": 0, "30+": 2}
+    healths = {labels[0]: count for labels, count in values(told["certwright_watched_health"]).items()}
+    assert healths == {"critical": 1, "failing": 0, "attention": 2, "paused": 0, "renewing": 0, "ok": 1}
+    soonest = values(told["certwright_watched_soonest_expiry_timestamp_seconds"])[()]
+    assert soonest == pytest.approx((NOW - DAY).timestamp(), abs=60)
+
+
+def test_managed_certificates_are_counted_by_health(engine: Engine, exposition: Exposition) -> None:
+    add(engine, "a", 5)
+    add(engine, "b", 90)
+    add(engine, "c", 0.5)
+    judge_stale(engine)
+    healths = {
+        labels[0]: count for labels, count in values(scrape(exposition)["certwright_certificates_health"]).items()
+    }
+    assert (healths["critical"], healths["attention"]) == (1, 1)
+    assert sum(healths.values()) == 3
+
+
 def test_no_series_is_added_by_a_certificate(engine: Engine, exposition: Exposition) -> None:
     add(engine, "first", 5)
+    watch(engine, "first", 5)
     before = {name: len(metric.samples) for name, metric in scrape(exposition).items()}
     for number in range(20):
         add(engine, f"host{number}", 5 if number % 2 else None, due=timedelta(hours=number))
+        watch(engine, f"host{number}", number)
     assert {name: len(metric.samples) for name, metric in scrape(exposition).items()} == before
 
 
@@ -111,10 +147,10 @@ def test_days_left_are_counted_seldom(engine: Engine, exposition: Exposition, mo
     assert counted() == 1
     monkeypatch.setattr(metrics, "_SOONEST_SECONDS", 0.0)
     monkeypatch.setattr(metrics, "_SHARE", 0)
-    fresh = metrics._Ages()
+    fresh = metrics._Census()
     for expected in (2, 3):
         with engine.store.read() as unit:
-            assert sum(count for _, count in fresh.read(unit, NOW).counts) == expected
+            assert sum(fresh.read(unit, NOW).managed.days_left.values()) == expected
         add(engine, f"c{expected}", 5)
 
 
