@@ -211,6 +211,9 @@ def test_what_is_only_watched_is_told_of_too(told: Alarms) -> None:
     told.happen(EventKind.WATCHED_CHANGED, watched.id, message="balancer: another certificate.")
     assert len(told.told()) == 1
     told.happen(EventKind.WATCHED_CHANGED, watched.id, message="balancer: another certificate.")
+    told.happen(EventKind.WATCHED_REPLACED, watched.id, message="balancer: another certificate was given.")
+    assert told.told(DAY) == [("chat", "balancer has another certificate now")]
+    told.happen(EventKind.WATCHED_CHANGED, watched.id, message="balancer: another certificate.")
     with told.engine.store.write() as unit:
         unit.watches.remove(watched.id)
     assert told.told(DAY) == []

@@ -17,7 +17,7 @@ from certwright.domain.events import EventKind
 from certwright.domain.formats import PfxCipher, pkcs12_bytes
 from certwright.domain.watching import Place
 from certwright.engine.context import Engine
-from certwright.engine.watch import look_at_all, watch_endpoint, watch_file
+from certwright.engine.watch import look_at_all, replace_file, watch_endpoint, watch_file
 from certwright.wiring import utc_now
 from peers.ports import free_port
 from world.exchange import Exchange, exchange
@@ -77,6 +77,28 @@ def test_a_file_is_watched_to_its_end_and_its_key_is_not_kept(site: Site) -> Non
         with engine.store.read() as unit:
             assert unit.secrets.names() == []
             assert {watched.state(engine.now() + timedelta(days=91)) for watched in unit.watches.list()} == {"expired"}
+
+
+def test_a_renewed_file_takes_the_place_of_the_one_before(site: Site, peer: Exchange) -> None:
+    with site.engine() as engine:
+        before = watch_file(engine, issued("shop.contoso.test", days=20).chain_pem, "Shop")
+        renewed = issued("shop.contoso.test", "www.contoso.test", days=200)
+        after = replace_file(engine, "Shop", pfx(renewed), b"secret")
+        assert (after.id, after.title, after.days_left(engine.now())) == (before.id, "Shop", 199)
+        assert after.changes[1:] == ("new names www.contoso.test",)
+        assert told(engine) == [EventKind.WATCHED_ENDING, EventKind.WATCHED_REPLACED]
+        look_at_all(later(engine, days=195))
+        assert told(engine)[2:] == [EventKind.WATCHED_ENDING]
+        with pytest.raises(ConfigurationError, match="'Shop' has this certificate already"):
+            replace_file(engine, before.id, renewed.chain_pem)
+        watch_endpoint(engine, place(peer, 443), "Mail")
+        with pytest.raises(ConfigurationError, match=r"'Mail' is what .* serves, and not a file"):
+            replace_file(engine, "Mail", renewed.chain_pem)
+        with pytest.raises(InvalidMaterial):
+            replace_file(engine, "Shop", b"nothing")
+        with engine.store.read() as unit:
+            assert unit.watches.get("Shop").seen == after.seen
+            assert unit.secrets.names() == []
 
 
 def test_a_file_that_cannot_be_read_is_refused_with_what_to_do(site: Site) -> None:
@@ -166,10 +188,15 @@ def test_the_commands(site: Site, peer: Exchange, tmp_path: Path) -> None:
     shown = site.cli("watch", "list", code=0).out
     site.cli("watch", "look", code=3)
     site.cli("watch", "look", "Shop", code=0)
+    file.write_bytes(pfx(issued("shop.contoso.test", days=300)))
+    replaced = site.cli(
+        *("watch", "replace", "Shop", "--file", str(file), "--password-file", "-"), given="secret", code=0
+    )
     site.cli("watch", "remove", "Shop", code=0)
     gone = site.cli("watch", "look", "Shop", code=2)
     shop = next(one for one in listed if one["title"] == "Shop")
     assert (shop["days_left"], shop["state"], shop["place"]) == (19, "ends soon", None)
     assert len(listed) == 2
+    assert "'Shop' has another certificate: valid until" in replaced.out
     assert "shop.contoso.test" in shown
     assert "Nothing 'Shop' is watched" in gone.err

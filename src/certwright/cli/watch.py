@@ -13,14 +13,14 @@ from certwright.domain.errors import ConfigurationError
 app = typer.Typer(help="Certificates from elsewhere: watched, and not renewed.", no_args_is_help=True)
 Item = Annotated[str, typer.Argument(metavar="ITEM", help="Its id or title.")]
 
+PasswordFile = Annotated[str | None, typer.Option(help="File with the password of a PFX file; - is standard input.")]
+
 
 @command(app, "add")
 def add(
     session: Session,
     file: Annotated[str | None, typer.Option(help="A PEM, DER or PFX file; a key in it is not kept.")] = None,
-    password_file: Annotated[
-        str | None, typer.Option(help="File with the password of a PFX file; - is standard input.")
-    ] = None,
+    password_file: PasswordFile = None,
     endpoint: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="A service to look at.")] = None,
     starttls: Annotated[
         str | None, typer.Option(help="smtp, imap, pop3 or ldap [default: TLS from the start].")
@@ -46,6 +46,22 @@ def add(
     session.say(
         f"{watched.title!r} is watched: it ends on {end}, in {watched.days_left(now)} days.", **_data(watched, now)
     )
+
+
+@command(app, "replace")
+def replace(
+    session: Session,
+    item: Item,
+    file: Annotated[str, typer.Option(help="The new PEM, DER or PFX file; a key in it is not kept.")],
+    password_file: PasswordFile = None,
+) -> None:
+    """Watch a renewed certificate in place of the file that was given before; title and history stay."""
+    from certwright.engine.watch import replace_file  # noqa: PLC0415 - loads the store
+
+    password = read_secret(password_file, "password").encode() if password_file else None
+    watched = replace_file(session.engine, item, read_file(file, "a certificate"), password)
+    now, changes = session.engine.now(), "; ".join(watched.changes)
+    session.say(f"{watched.title!r} has another certificate: {changes}.", **_data(watched, now))
 
 
 def _place(endpoint: str, starttls: str | None, name: str | None) -> Any:

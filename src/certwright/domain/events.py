@@ -28,6 +28,7 @@ class EventKind(StrEnum):
     WATCHED_ENDING = "watched-ending"
     WATCHED_CHANGED = "watched-changed"
     WATCHED_UNSEEN = "watched-unseen"
+    WATCHED_REPLACED = "watched-replaced"
     EXPIRING = "expiring"
     DRIFT = "drift"
     DRIFT_OVER = "drift-over"

@@ -87,7 +87,7 @@ _OVER = {
     Matter.DRIFT: ("is served as deployed again", "are served as deployed again"),
     Matter.PROOF: ("has records that stay", "have records that stay"),
     Matter.INCIDENT: ("is replaced", "are replaced"),
-    Matter.WATCHED: ("is watched", "are watched"),
+    Matter.WATCHED: ("has another certificate now", "have other certificates now"),
     Matter.SERVICE: ("works again", "work again"),
 }
 _NEXT = {

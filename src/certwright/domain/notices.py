@@ -40,6 +40,7 @@ CLOSES: Mapping[EventKind, tuple[Matter, ...]] = {
     EventKind.DRIFT_OVER: (Matter.DRIFT,),
     EventKind.PROOF_RENEWED: (Matter.PROOF,),
     EventKind.DUTY_WORKED: (Matter.SERVICE,),
+    EventKind.WATCHED_REPLACED: (Matter.WATCHED,),
 }
 PASSING = frozenset({Matter.WATCHED})
 """What is over when it has been told: no event says that it ended."""

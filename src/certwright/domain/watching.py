@@ -132,6 +132,14 @@ def looked(watched: Watched, look: Look, now: datetime) -> tuple[Watched, tuple[
     return after, tuple(told)
 
 
+def replaced(watched: Watched, seen: Seen, now: datetime) -> tuple[Watched, tuple[Told, ...]]:
+    """As `looked`, when a person has given another certificate for it: that it is another is no problem then."""
+    after, told = looked(watched, Look(seen=seen), now)
+    given = f"{watched.title}: another certificate was given: {'; '.join(after.changes)}."
+    rest = (each for each in told if each[0] is not EventKind.WATCHED_CHANGED)
+    return after, ((EventKind.WATCHED_REPLACED, given), *rest)
+
+
 def next_look(watched: Watched, now: datetime) -> datetime | None:
     """When to look again: at a service every few hours, at a file when the next warning is due; None: never more."""
     if watched.place:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from certwright.domain.certificates import CertificateFacts, load_certificates, order_chain
-from certwright.domain.errors import InvalidMaterial, Unreachable
+from certwright.domain.errors import ConfigurationError, InvalidMaterial, Unreachable
 from certwright.domain.events import Event, EventKind
 from certwright.domain.formats import pfx_certificates
 from certwright.domain.keys import is_pem
-from certwright.domain.watching import Look, Place, Seen, Watched, looked, next_look
+from certwright.domain.watching import Look, Place, Seen, Watched, looked, next_look, replaced
 from certwright.engine.context import Engine
 from certwright.probe import Observation, ProblemKind, Target, probe_all
 
@@ -33,8 +33,39 @@ def watch_file(engine: Engine, data: bytes, title: str | None, password: bytes |
         InvalidMaterial: if it cannot be read.
         ConfigurationError: if something of that title is watched.
     """
-    facts = CertificateFacts.of(order_chain(_certificates(data, password))[0])
+    facts = _facts(data, password)
     return _add(engine, title or facts.common_name or facts.sha256[:16], None, Look(seen=Seen.of(facts)))
+
+
+def replace_file(engine: Engine, reference: str, data: bytes, password: bytes | None = None) -> Watched:
+    """Watch the certificate of another file in place of the one that was given: under the same title and id.
+
+    Raises:
+        InvalidMaterial: if it cannot be read.
+        ConfigurationError: if nothing so called is watched, it is a service, or that is the certificate that it has.
+    """
+    seen, now = Seen.of(_facts(data, password)), engine.now()
+    with engine.store.write() as unit:
+        before = unit.watches.get(reference)
+        if before.place:
+            raise ConfigurationError(
+                f"{before.title!r} is what {before.place} serves, and not a file.",
+                hint=f"A new certificate there is seen by itself; to see it now: certwright watch look {before.id}",
+            )
+        if seen.sha256 == before.seen.sha256:
+            raise ConfigurationError(
+                f"{before.title!r} has this certificate already, which ends on {seen.not_after:%Y-%m-%d}.",
+                hint="Give the file with the new one.",
+            )
+        after, events = replaced(before, seen, now)
+        unit.watches.save(before, after, next_look(after, now))
+        for kind, message in events:
+            unit.events.add(Event(kind=kind, managed_id=after.id, at=now, message=message))
+    return after
+
+
+def _facts(data: bytes, password: bytes | None) -> CertificateFacts:
+    return CertificateFacts.of(order_chain(_certificates(data, password))[0])
 
 
 def _certificates(data: bytes, password: bytes | None) -> list[x509.Certificate]:
