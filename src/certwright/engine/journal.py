@@ -27,6 +27,7 @@ class RunJournal:
         self._count = 0
         self._open = threading.local()
         self._explained: CertwrightError | None = None
+        self._is_told = False
 
     def note(self, message: str) -> None:
         """Say something; it belongs to the innermost open step of this thread."""
@@ -64,7 +65,6 @@ class RunJournal:
             told = {line.strip() for line in inner.explain()} if inner and _is_beneath(inner, error) else set()
             first, *more = error.explain()
             return "\n".join([first, *(line for line in more if line.strip() not in told)])
-        log.debug("a step failed unexpectedly", exc_info=error)
         return f"stopped by {type(error).__name__}"
 
     def _stack(self) -> list[int]:
@@ -82,8 +82,12 @@ class RunJournal:
             stored = self._append(entry)
         try:
             self._listen(stored)
-        except Exception as error:
-            log.debug("a listener failed", exc_info=error)
+        except OSError:
+            return  # a terminal that was closed
+        except Exception:
+            if not self._is_told:
+                log.exception("unexpected, at whoever listens to the run")
+            self._is_told = True
 
 
 def _is_beneath(inner: BaseException, error: BaseException | None) -> bool:

@@ -1,6 +1,5 @@
 """What runs that died have left in the DNS and in folders, taken away by whichever run of the same owner comes next."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,9 +7,8 @@ from certwright.domain.errors import CertwrightError, StoreError
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.outstanding import Left, give_up, left_by_others
 from certwright.engine.solving import solver
+from certwright.engine.unexpected import in_words
 from certwright.engine.written import REMEMBERED, WrittenRecords
-
-log = logging.getLogger("certwright")
 
 
 @contextmanager
@@ -51,9 +49,8 @@ def _take_away(engine: Engine, run: ActiveRun, left: Left, *, last: bool) -> Non
         solver(engine, left.by, run, again="").clean_up([left.challenge])
     except StoreError:
         raise
-    except Exception as error:
-        log.debug("an answer could not be taken away", exc_info=error)
-        told = error.message if isinstance(error, CertwrightError) else f"It was stopped by {type(error).__name__}."
+    except Exception as error:  # noqa: BLE001 - a plugin may fail in any way; the rest is taken away all the same
+        told = in_words(error, "taking away an answer that is left over")
         causes = error.causes if isinstance(error, CertwrightError) else ()
         is_over = last or left.given_at < engine.now() - REMEMBERED
         when = "and not tried again" if is_over else "the next run tries again"

@@ -21,6 +21,7 @@ _LOOKS = (
     re.compile(r"\b[A-Z2-7]{5}(?:[- ][A-Z2-7]{5}){7}\b", re.IGNORECASE),  # a recovery key
     re.compile(r"(?<=://)[^/\s@]+:[^/\s@]+(?=@)"),
     re.compile(r"(?<=\bauthorization)\W+(?:basic|bearer|negotiate|ntlm)\s+\S+", re.IGNORECASE),
+    re.compile(r"(\binput_value=).*?(?=, input_type=)", re.DOTALL),  # as pydantic's errors tell it
     re.compile(r"(?<=\bset-cookie: )\S+", re.IGNORECASE),
     re.compile(
         r"""(?<![a-z])((?:pass(?:word|phrase|wd)?|secret|token|api_?key|hmac|signature|sig)["']?\s*[=:]\s*)["']?[^\s"',;&]+""",

@@ -1,17 +1,17 @@
 """From the authority's challenges to the solvers that answer them."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from certwright.domain.errors import CertwrightError, ConfigurationError, SolverError, StoreError
+from certwright.domain.errors import ConfigurationError, SolverError, StoreError
 from certwright.domain.managed import ManagedCertificate
 from certwright.domain.validation import Validation, choose
 from certwright.engine import catalog, dns
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.explain import explained
 from certwright.engine.outstanding import OutstandingAnswers
+from certwright.engine.unexpected import in_words
 from certwright.engine.written import WrittenRecords
 from certwright.sdk.context import SolverContext
 from certwright.sdk.issuer import Solve
@@ -19,8 +19,6 @@ from certwright.sdk.journal import Journal, Step
 from certwright.sdk.params import read_params
 from certwright.sdk.solver import Challenge, Solver
 from certwright.store import Lease
-
-log = logging.getLogger("certwright")
 
 
 class StoredAnswers:
@@ -135,10 +133,8 @@ def _take_away(work: Solver[Any], challenges: Sequence[Challenge], step: Step) -
         work.clean_up(challenges)
     except StoreError:
         raise
-    except Exception as error:
-        log.debug("an answer could not be taken away", exc_info=error)
-        told = error.message if isinstance(error, CertwrightError) else f"It was stopped by {type(error).__name__}."
-        step.note(f"Not everything could be taken away. {told}")
+    except Exception as error:  # noqa: BLE001 - a plugin may fail in any way; the rest is taken away all the same
+        step.note(f"Not everything could be taken away. {in_words(error, 'taking answers away')}")
 
 
 def _choose(

@@ -3,7 +3,6 @@
 They belong to an *owner*, the first lease under which a run works: ``certificate:ID`` or ``credential:NAME``.
 """
 
-import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -15,6 +14,7 @@ from certwright.domain.errors import CertwrightError, SolverError, StoreError
 from certwright.engine import dns
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.slots import places
+from certwright.engine.unexpected import in_words
 from certwright.sdk.dns import TxtRecord
 from certwright.store import UnitOfWork
 
@@ -23,7 +23,6 @@ REMEMBERED = timedelta(days=7)
 
 _KEY = "dns-01 records"
 _WORKERS = 8
-log = logging.getLogger("certwright")
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -142,11 +141,8 @@ class WrittenRecords:
 
     def _given_up(self, written: Sequence[_Written], error: Exception, *, last: bool) -> Sequence[_Written]:
         """Say what could not be removed; which of it is not tried again."""
-        if isinstance(error, CertwrightError):
-            told, lasting = error.message, not error.retryable
-        else:
-            log.debug("a record could not be removed", exc_info=error)
-            told, lasting = f"It was stopped by {type(error).__name__}.", False
+        told = in_words(error, "the removal of records")
+        lasting = isinstance(error, CertwrightError) and not error.retryable
         never = [w for w in written if lasting and w in self._never]
         left = [w for w in written if w not in never]
         oldest = self._engine.now() - REMEMBERED

@@ -1,5 +1,6 @@
 """A small server that answers challenges and nothing else: one thread a port, for all runs of this process."""
 
+import logging
 import selectors
 import socket
 import threading
@@ -8,12 +9,14 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
+from certwright.domain.errors import CertwrightError
 from certwright.listener.conversation import Conversation, Lookup
 from certwright.listener.http_01 import HttpConversation
 from certwright.listener.shared_port import Place, SharedPort
 from certwright.listener.tls_alpn_01 import TlsConversation
 from certwright.sdk.context import Answers
 
+log = logging.getLogger("certwright")
 _CHUNK = 8192
 _MAX_CONNECTIONS = 128
 _HEARING_SECONDS = 10.0
@@ -120,7 +123,13 @@ class Listener:
             connection.sock.shutdown(socket.SHUT_WR)
 
     def _lookup(self, key: str) -> str | None:
-        return next((found for answers in self.answers if (found := answers.get(key)) is not None), None)
+        try:
+            return next((found for answers in self.answers if (found := answers.get(key)) is not None), None)
+        except CertwrightError:
+            raise
+        except Exception:
+            log.exception("unexpected, at the answer to a challenge")
+            raise
 
     def _drop(self, connection: _Connection) -> None:
         self._connections.discard(connection)

@@ -1,5 +1,6 @@
 """The journal: steps nest, also over threads; each ends as its block did; what a stranger's error says is not told."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -104,6 +105,21 @@ def test_what_a_strangers_error_says_is_not_told(error: type[BaseException], kep
         raise error("c4nary")
     assert kept.end_of("failed").detail.endswith(f" {error.__name__}")
     assert "c4nary" not in str(kept.heard)
+
+
+@pytest.mark.parametrize(("error", "told"), [(ZeroDivisionError, 1), (BrokenPipeError, 0)])
+def test_a_listener_that_fails_stops_nothing_and_is_in_the_log_once(
+    error: type[Exception], told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "certwright")
+
+    def fail(_: Entry) -> None:
+        raise error
+
+    journal = RunJournal(lambda entry: entry, fail)
+    journal.note("first")
+    journal.note("second")
+    assert sum(record.exc_info is not None for record in caplog.records) == told
 
 
 def test_a_run_that_was_overtaken_writes_nothing_more_and_its_steps_are_closed(kept: Kept) -> None:

@@ -62,6 +62,7 @@ def test_what_looks_like_a_secret_is_gone(secret: str) -> None:
     [
         ("Authorization: Basic YW5uYTpsZXRtZWlu", f"Authorization{GONE}"),
         ('{"password": "letmein", "user": "anna"}', f'{{"password": {GONE}", "user": "anna"}}'),
+        ("[type=x, input_value=Key('letmein', 3), input_type=Key]", f"[type=x, input_value={GONE}, input_type=Key]"),
         ("api_key=letmein&zone=3", f"api_key={GONE}&zone=3"),
     ],
 )

@@ -1,5 +1,6 @@
 """Answers are taken away whatever goes wrong, and what goes wrong first is what is told."""
 
+import logging
 from collections.abc import Sequence
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from certwright.domain.errors import LeaseLost, SolverError
 from certwright.domain.runs import Entry
 from certwright.engine.journal import RunJournal
+from certwright.engine.logs import Lines
 from certwright.engine.solving import answered
 from certwright.sdk.params import Params as PluginParams
 from certwright.sdk.solver import Challenge, Solver
@@ -43,10 +45,11 @@ def two() -> list[tuple[Fragile, list[Challenge]]]:
     return [(Fragile(_Params(), solver_context()), [http01(f"{name}.contoso.test")]) for name in ("one", "two")]
 
 
-@pytest.mark.parametrize("error", [ValueError("c4nary"), SolverError("The folder is gone.")])
+@pytest.mark.parametrize("error", [ValueError("token=c4nary"), SolverError("The folder is gone.")])
 def test_all_are_cleaned_and_what_fails_there_is_noted(
-    error: Exception, two: list[tuple[Fragile, list[Challenge]]]
+    error: Exception, two: list[tuple[Fragile, list[Challenge]]], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "certwright")
     heard: list[Entry] = []
     two[0][0].at_the_end = error
     with answered(two, RunJournal(lambda entry: entry, heard.append)):
@@ -54,7 +57,9 @@ def test_all_are_cleaned_and_what_fails_there_is_noted(
     told = "\n".join(f"{entry.title} {entry.detail}" for entry in heard)
     assert all(solver.was_cleaned for solver, _ in two)
     assert "The folder is gone." in told or "ValueError" in told
-    assert "c4nary" not in told
+    logged = "\n".join(map(Lines().format, caplog.records))
+    assert ("in clean_up" in logged) is isinstance(error, ValueError)
+    assert "c4nary" not in f"{told} {logged}"
 
 
 def test_what_failed_first_is_what_is_raised(two: list[tuple[Fragile, list[Challenge]]]) -> None:

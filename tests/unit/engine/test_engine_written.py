@@ -1,5 +1,6 @@
 """Records of many zones: at the same time, but never too much of one service at once, and one fault stops no other."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from certwright.domain.runs import Entry
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.credentials import store_credential
 from certwright.engine.left_over import clear_left_over
+from certwright.engine.logs import Lines
 from certwright.engine.slots import MOST
 from certwright.engine.written import WrittenRecords
 from certwright.sdk.dns import TxtRecord
@@ -95,6 +97,21 @@ def test_what_was_written_before_a_refusal_is_not_forgotten(engine: Engine, tmp_
         (scripts / "out-of-order").unlink()
         clear_left_over(engine, ActiveRun.unrecorded(engine, lease))
     assert "delete _acme-challenge.zone.test" in (scripts / "done").read_text().splitlines()
+
+
+def test_what_a_fault_of_a_provider_keeps_is_told_with_the_fault_in_the_log(
+    engine: Engine, heard: list[Entry], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "certwright")
+    zones = {"zone.test": [TxtRecord("_acme-challenge.zone.test", "value")]}
+    with engine.store.lease("credential:own") as lease:
+        records = WrittenRecords(engine, ActiveRun.unrecorded(engine, lease))
+        records.add("own", zones)
+        monkeypatch.setattr("certwright.dns.script.Script.remove", lambda *_: 1 / 0)
+        records.remove("own", zones)
+    (told,) = (e.title for e in heard if "the next run tries again: _acme-challenge.zone.test" in e.title)
+    assert told.endswith("It was stopped by an unexpected ZeroDivisionError; the log has the details.")
+    assert "ZeroDivisionError: division by zero" in "\n".join(map(Lines().format, caplog.records))
 
 
 def test_what_was_refused_alone_is_forgotten(engine: Engine, heard: list[Entry]) -> None:
