@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import select
 
 from certwright.acme_server.ca import CertificateAuthority
 from certwright.acme_server.config import KeyType
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.events import Event, EventKind
+from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import CertificateVersion, Issuer, ManagedCertificate, TaskSettings
 from certwright.domain.runs import DeploymentState, Entry, Phase, Run, RunKind, Stage
 from certwright.domain.windows import MaintenanceWindow, Span
@@ -23,6 +25,7 @@ from certwright.engine.material import version_facts
 from certwright.engine.renew import renew_all
 from certwright.engine.request import request
 from certwright.engine.windows import put_window, set_window
+from certwright.store.schema import leases
 from certwright.wiring import utc_now
 from world.house import House, house
 from world.hurry import hurried
@@ -153,6 +156,30 @@ def test_journals_events_and_snapshots_go_by_their_age(engine: Engine, managed: 
         assert unit.answers.get("token") is None
 
 
+def test_what_is_left_of_removed_certificates_and_channels_goes(engine: Engine, managed: ManagedCertificate) -> None:
+    gone = ManagedCertificate(title="gone", identifiers=(Identifier.parse("gone.contoso.test"),), issuer="ca")
+    with engine.store.write() as unit:
+        unit.managed.add(gone)
+        unit.credentials.add_typed("notify", "webhook", "chat", {}, {})
+        for name in ("chat", "removed"):
+            unit.records.put(f"channel:{name}", "trouble", "It refuses.", NOW)
+    for subject in (gone, managed):
+        with engine.certificate_lease(subject):
+            pass
+    with engine.store.lease("credential:removed"):
+        pass
+    with engine.store.write() as unit:
+        unit.managed.remove(gone.id)
+    assert housekeep(replace(engine, now=utc_now)).leases == 0
+    later = replace(engine, now=lambda: utc_now() + timedelta(days=2))
+    assert housekeep(later).leases == 1
+    with engine.store.read() as unit:
+        assert unit.records.last("channel:chat", "trouble")
+        assert unit.records.last("channel:removed", "trouble") is None
+        names = unit.leases.connection.scalars(select(leases.c.name)).all()
+    assert {f"certificate:{managed.id}", "credential:removed"} <= set(names)
+
+
 def test_the_oldest_alone_are_looked_at(engine: Engine, managed: ManagedCertificate) -> None:
     with engine.store.write() as unit:
         for days in range(1000):
@@ -235,7 +262,7 @@ def test_the_command_says_what_went(tmp_path: Path) -> None:
     site = Site(tmp_path).initialise()
     done = json.loads(site.cli("housekeeping", "--json", code=0).out)
     assert done == {
-        **dict.fromkeys(("versions", "runs", "events", "snapshots", "answers"), 0),
+        **dict.fromkeys(("versions", "runs", "events", "snapshots", "answers", "leases"), 0),
         **{name: [] for name in ("exchange", "waiting", "problems")},
     }
     assert "Removed: 0 versions" in site.cli("housekeeping", code=0).out

@@ -281,6 +281,13 @@ def test_a_channel_that_a_rule_names_is_not_removed(told: Alarms) -> None:
     assert told.deliver() == []
 
 
+def test_with_a_channel_goes_what_was_remembered_of_it(one: Alarms, hook: Hook) -> None:
+    for _ in range(2):
+        one.channel("heartbeat", "watch", url=url(hook))
+        assert one.told() == [("watch", "Heartbeat")]
+        remove_channel(one.engine, "watch")
+
+
 def test_a_rule_names_channels_that_carry_messages(told: Alarms, hook: Hook) -> None:
     told.channel("heartbeat", "watch", url=url(hook))
     for name in ("watch", "nobody"):

@@ -39,6 +39,7 @@ def housekeeping(session: Session) -> None:
         "events": done.events,
         "snapshots": done.snapshots,
         "answers": done.answers,
+        "leases": done.leases,
         "exchange": [{"server": c.target, "thumbprint": c.parameters["Thumbprint"]} for c in removed],
         "waiting": done.waiting,
         "problems": [list(error.explain()) for error in done.problems],

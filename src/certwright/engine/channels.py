@@ -16,6 +16,8 @@ from certwright.sdk.notifier import Notifier, NotifierContext
 from certwright.sdk.params import read_params, secrets_of, without_secrets
 from certwright.store import UnitOfWork
 
+CHANNEL = "channel:"
+"""Before the name of a channel, wherever something is remembered of it."""
 _ADD = "certwright notification channel add"
 
 
@@ -109,7 +111,7 @@ def try_channel(engine: Engine, name: str) -> str:
 
 
 def remove_channel(engine: Engine, name: str) -> None:
-    """Forget a channel that no rule names, and what waits for it.
+    """Forget a channel that no rule names, with what waits for it and what was remembered of it.
 
     Raises:
         ConfigurationError: if there is no such channel, or a rule names it.
@@ -118,6 +120,12 @@ def remove_channel(engine: Engine, name: str) -> None:
         unit.credentials.typed("notify", name)
         unit.credentials.remove(name)
         unit.outbox.forget(name)
+        forget_removed(unit)
+
+
+def forget_removed(unit: UnitOfWork) -> int:
+    """Forget what was remembered of channels that are no more; how much it was."""
+    return unit.records.forget(CHANNEL, but_for=unit.credentials.kinds("notify"))
 
 
 def put_rule(engine: Engine, rule: Rule) -> None:

@@ -16,6 +16,7 @@ from certwright.domain.runs import Entry, Outcome, Phase, Run, RunKind
 from certwright.engine.journal import Listen, RunJournal
 from certwright.engine.logs import current_run
 from certwright.store import Lease, Store, UnitOfWork
+from certwright.store.leases import CERTIFICATE
 
 ANSWERS_KEPT = timedelta(hours=1)
 """How long challenge answers may lie in the store: no order is waited for as long as this."""
@@ -61,7 +62,7 @@ class Engine:
             unit.runs.interrupt_dead(managed.id, self.now())
             unit.answers.expire(self.now() - ANSWERS_KEPT)
 
-        with self.store.lease(f"certificate:{managed.id}", first=tidy) as lease:
+        with self.store.lease(f"{CERTIFICATE}{managed.id}", first=tidy) as lease:
             yield lease
 
     @contextmanager

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from certwright.domain.errors import CertwrightError, LeaseHeld, WindowClosed
 from certwright.domain.managed import ManagedCertificate
+from certwright.engine.channels import forget_removed
 from certwright.engine.context import ANSWERS_KEPT, Engine
 from certwright.engine.exchange import cleanup
 from certwright.engine.exchange.cleanup import Cleaned
@@ -16,6 +17,7 @@ from certwright.engine.task import MAX_PREDECESSORS
 from certwright.store import UnitOfWork
 
 _BATCH = 200
+_IDLE = timedelta(days=1)
 _SHOWN = 16  # digits of a SHA-256 by which tables of ports name a certificate
 
 
@@ -45,6 +47,7 @@ class Housekept:
     events: int = 0
     snapshots: int = 0
     answers: int = 0
+    leases: int = 0
     cleaned: list[Cleaned] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     problems: list[CertwrightError] = field(default_factory=list)
@@ -59,8 +62,10 @@ def housekeep(engine: Engine, retention: Retention = Retention()) -> Housekept:
     with engine.store.write() as unit:
         done.answers = unit.answers.expire(now - ANSWERS_KEPT)
         done.snapshots = unit.records.expire(SNAPSHOT, now - retention.snapshots)
+        forget_removed(unit)
     done.runs = _all(engine, lambda unit: unit.runs.expire(now - retention.journals, _BATCH))
     done.events = _all(engine, lambda unit: unit.events.expire(now - retention.events, _BATCH))
+    done.leases = _forget_leases(engine, now - _IDLE)
     _prune_versions(engine, retention, now, done)
     _clean_up_exchange(engine, done)
     return done
@@ -92,6 +97,16 @@ def _all(engine: Engine, expire: Callable[[UnitOfWork], int]) -> int:
         total += gone
         if gone < _BATCH:
             return total
+
+
+def _forget_leases(engine: Engine, before: datetime) -> int:
+    """What is left of the leases on certificates that were removed."""
+    with engine.store.read() as unit:
+        gone = unit.leases.of_removed(before)
+    for start in range(0, len(gone), _BATCH):
+        with engine.store.write() as unit:
+            unit.leases.forget(gone[start : start + _BATCH])
+    return len(gone)
 
 
 def _prune_versions(engine: Engine, retention: Retention, now: datetime, done: Housekept) -> None:

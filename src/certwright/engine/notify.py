@@ -15,7 +15,7 @@ from certwright.domain.events import Event, EventKind
 from certwright.domain.messages import Message, channel_message, problem_message, summary_message
 from certwright.domain.notices import KEPT_OVER, NEAR_SHARE, fold, gather, next_attempt, summary_due
 from certwright.domain.rules import Rule
-from certwright.engine.channels import beats, carries, notifier_of
+from certwright.engine.channels import CHANNEL, beats, carries, notifier_of
 from certwright.engine.context import Engine
 from certwright.store import Lease, UnitOfWork
 from certwright.store.outbox import Posting
@@ -196,7 +196,7 @@ def _failed(engine: Engine, lease: Lease, posting: Posting, error: CertwrightErr
 
 def _tell_others(unit: UnitOfWork, posting: Posting, error: CertwrightError, now: datetime) -> None:
     """That the channel does not work, by the others; once a day, and never of what was itself such a message."""
-    subject = f"channel:{posting.channel}"
+    subject = f"{CHANNEL}{posting.channel}"
     last = unit.records.last(subject, TROUBLE)
     if not posting.message.sections or (last and now - last.at < _DAY):
         return
@@ -212,7 +212,7 @@ def _beat(engine: Engine, lease: Lease) -> Iterator[Attempt]:
     now = engine.now()
     with engine.store.read() as unit:
         hearts = [name for name, kind in unit.credentials.kinds("notify").items() if beats(kind)]
-        lately = {name: unit.records.last(f"channel:{name}", "beat") for name in hearts}
+        lately = {name: unit.records.last(f"{CHANNEL}{name}", "beat") for name in hearts}
         is_well = not unit.managed.due(now - _DAY, 1)
     for name, last in lately.items():
         if is_well and (last is None or now - last.at >= _BEAT):
@@ -226,5 +226,5 @@ def _call(engine: Engine, lease: Lease, name: str, now: datetime) -> Attempt:
     except CertwrightError as error:
         return Attempt(name, message.subject, error=error)
     with engine.store.write(lease) as unit:
-        unit.records.put(f"channel:{name}", "beat", answer, now)
+        unit.records.put(f"{CHANNEL}{name}", "beat", answer, now)
     return Attempt(name, message.subject, answer)

@@ -5,17 +5,19 @@ by the epoch it brings. A heartbeat renews it; it may be taken over when it has 
 when the process that holds it is gone from this host. After the database was away, holders get the time to renew.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, literal, select, update
 
 from certwright.domain.errors import LeaseHeld, LeaseLost
 from certwright.store import schema
 from certwright.store.database import Database
 from certwright.store.processes import Holder
 
+CERTIFICATE = "certificate:"
+"""Before the id of a managed certificate, in the name of the lease on it."""
 TTL = timedelta(seconds=30)
 _BEATS_PER_TTL = 3
 _BY_NAME = select(schema.leases).where(schema.leases.c.name == bindparam("name"))
@@ -120,6 +122,28 @@ class Lease:
         if expires_at <= now:
             return self._database.was_there_for(self._ttl)
         return row.holder.has_ended if self._database.backend.is_shared else row.holder.is_gone
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRows:
+    """What is left of leases that nobody holds."""
+
+    connection: Connection
+
+    def of_removed(self, before: datetime) -> Sequence[str]:
+        """The leases on certificates that are no more, if nobody has held them since that moment.
+
+        They alone can be forgotten: the epoch of a name that may come again has to grow for ever.
+        """
+        table, managed = schema.leases, schema.managed
+        names = select(literal(CERTIFICATE) + managed.c.id)
+        idle = (table.c.since < before) & (table.c.expires_at.is_(None) | (table.c.expires_at < before))
+        ours = table.c.name.startswith(CERTIFICATE, autoescape=True)
+        return self.connection.scalars(select(table.c.name).where(ours, idle, table.c.name.not_in(names))).all()
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Remove these, which `of_removed` gave."""
+        self.connection.execute(delete(schema.leases).where(schema.leases.c.name.in_(names)))
 
 
 def _read(connection: Connection, name: str) -> _Row | None:

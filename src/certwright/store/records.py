@@ -1,6 +1,7 @@
 """What was seen or decided about a subject, such as an organisation: JSON values by kind, newest last."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,6 +44,12 @@ class Records:
         newest = select(func.max(records.c.sequence)).where(records.c.kind == kind).group_by(records.c.subject)
         old = (records.c.kind == kind) & (records.c.at < older_than) & records.c.sequence.not_in(newest)
         return self.connection.execute(delete(records).where(old)).rowcount
+
+    def forget(self, prefix: str, *, but_for: Iterable[str]) -> int:
+        """Forget all of subjects that begin so, but for those that go on with one of these; how many there were."""
+        kept = [f"{prefix}{name}" for name in but_for]
+        gone = records.c.subject.startswith(prefix, autoescape=True) & records.c.subject.not_in(kept)
+        return self.connection.execute(delete(records).where(gone)).rowcount
 
     def list(self, subject: str, kind: str, limit: int = KEPT) -> list[Record]:
         """The last ones, newest first."""

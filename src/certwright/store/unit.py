@@ -67,6 +67,7 @@ class UnitOfWork:
         self.people = People(connection)
         self.notices = Notices(connection)
         self.outbox = Outbox(connection)
+        self.leases = leases.LeaseRows(connection)
 
 
 class Store:
