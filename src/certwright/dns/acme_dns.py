@@ -14,11 +14,11 @@ import re
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from typing import Annotated, ClassVar
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, field_validator
 
 from certwright.domain.errors import SolverError, Unreachable
+from certwright.domain.web_address import web_parts
 from certwright.rest import Answer, Api, refused
 from certwright.rest.api import Sign
 from certwright.sdk.dns import DnsProvider, TxtRecord, by_name
@@ -49,14 +49,7 @@ class Params(PluginParams):
     @field_validator("server")
     @classmethod
     def _is_address(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            port = parts.port
-        except ValueError:
-            raise ValueError("that is no address: write https://HOST, with :PORT from 1 to 65535 if need be") from None
-        has_host = bool(parts.hostname) and not re.search(r"\s", parts.netloc)
-        if parts.scheme not in ("https", "http") or not has_host or port == 0 or parts.username is not None:
-            raise ValueError("the address of the API must be https://HOST, without a user name or password")
+        web_parts(value)
         return value.rstrip("/")
 
     @field_validator("allowfrom")

@@ -17,11 +17,12 @@ Source: https://doc.powerdns.com/authoritative/http-api/zone.html
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any, ClassVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import BaseModel, Field, field_validator
 
 from certwright.domain.errors import SolverError
+from certwright.domain.web_address import web_parts
 from certwright.rest import Answer, Api, refused, unknown_zone, zones_seen
 from certwright.sdk.dns import DnsProvider, TxtRecord
 from certwright.sdk.params import ExistingFile, Token
@@ -48,14 +49,10 @@ class Params(PluginParams):
     @field_validator("url")
     @classmethod
     def _is_usable(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            host, _ = parts.hostname or "", parts.port
-        except ValueError:
-            raise ValueError("that is no address") from None
-        if not host or parts.username or parts.query or parts.fragment:
+        parts = web_parts(value)
+        if parts.query or parts.fragment:
             raise ValueError("write it as https://HOST:PORT")
-        if parts.scheme != "https" and not (parts.scheme == "http" and _is_this_machine(host)):
+        if parts.scheme != "https" and not _is_this_machine(parts.hostname or ""):
             raise ValueError("the key would be readable on the way: use https, or http on this machine (127.0.0.1)")
         return value.rstrip("/").removesuffix("/api/v1")
 

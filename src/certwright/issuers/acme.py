@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from cryptography import x509
@@ -55,6 +54,7 @@ from certwright.domain.errors import (
 from certwright.domain.identifiers import IdentifierType
 from certwright.domain.managed import IssuerCapabilities
 from certwright.domain.renewal import Window
+from certwright.domain.web_address import web_parts
 from certwright.rest.proxied import in_the_way
 from certwright.sdk.issuer import IssueRequest, IssuerPlugin, Registration, Solve
 from certwright.sdk.params import ExistingFile
@@ -121,12 +121,10 @@ class Params(ProxiedParams):
     @field_validator("directory")
     @classmethod
     def _is_https(cls, value: str) -> str:
-        parts = urlsplit(value)
+        parts = web_parts(value)
         authorities.refuse_gone(parts.hostname or "")
-        if parts.scheme != "https" or not parts.hostname or parts.port == 0:
+        if parts.scheme != "https":
             raise ValueError("the directory's address must be https://HOST/...")
-        if parts.username is not None:
-            raise ValueError("the directory's address must hold no user name or password")
         return value
 
     @field_validator("email")

@@ -6,6 +6,7 @@ from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from certwright.domain.errors import ConfigurationError
+from certwright.domain.web_address import web_parts
 from certwright.remoting.failures import clean
 
 EXCHANGE = "Microsoft.Exchange"
@@ -154,12 +155,7 @@ def _is_principal(username: str) -> bool:
 
 def _parts(url: str, hint: str) -> SplitResult:
     try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0 and parts.scheme in _PORTS
-    except ValueError:
-        parts, usable = SplitResult("", "", "", "", ""), False
-    if not usable:
-        raise ConfigurationError(f"{clean(url.rpartition('@')[2])} is no address.", hint=hint)
-    if parts.username is not None:
-        raise ConfigurationError("An address must hold no user name and no password.", hint=hint)
-    return parts
+        return web_parts(url)
+    except ValueError as error:
+        shown = clean(url.rpartition("@")[2])
+        raise ConfigurationError(f"{shown} cannot be used: {error}.", hint=hint) from None

@@ -16,8 +16,9 @@ CANARY = "canary-4711"
     [
         ("http://ns1.contoso.com:8081", "https"),
         ("ns1.contoso.com:8081", "https://HOST:PORT"),
-        (f"https://user:{CANARY}@ns1.contoso.com", "https://HOST:PORT"),
+        (f"https://user:{CANARY}@ns1.contoso.com", "must hold no user name"),
         ("https://[::1", "address"),
+        ("https:// :8443", "that is no address"),
         ("https://ns1:99999", "address"),
         ("ftp://127.0.0.1", "https"),
     ],

@@ -87,6 +87,7 @@ def test_a_server_without_the_module_is_told(make: Make) -> None:
     ("values", "wrong"),
     [
         ({"url": "dc01.contoso.com", "auth": "current"}, "is no address"),
+        ({"url": "https:// /wsman", "auth": "current"}, "is no address"),
         ({"url": URL, "auth": "ntlm"}, "needs a user name and a password"),
         ({"url": URL, "auth": "current", "username": "x", "password": "geheim"}, "takes no user name"),
         ({"url": URL, "auth": "kerberos", "username": "svc", "password": "geheim"}, "no user name that Kerberos knows"),

@@ -158,6 +158,7 @@ def test_a_fresh_order_is_dead_when_it_failed_or_its_request_is_refused_but_not_
         ("directory", "https://[::1/"),
         ("directory", "https://ca.test:99999/"),
         ("directory", "https://ca.test:0/"),
+        ("directory", "https:// /directory"),
         ("email", "nobody"),
         ("email", "a@localhost"),
         ("email", "a@contoso.test,b@contoso.test"),
