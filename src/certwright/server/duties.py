@@ -71,7 +71,7 @@ class Duties:
         except LeaseHeld:
             log.debug("%s: another process does it", duty.name)
         except CertwrightError as error:
-            log.warning("%s: %s", duty.name, " ".join(error.explain()))
+            log.warning("%s: %s", duty.name, " ".join(map(str.strip, error.explain())))
             pause = self._failed(duty, error)
         except Exception as error:
             log.exception("unexpected, at %s", duty.name)

@@ -1,5 +1,6 @@
 """Whether the service can do its work: the store takes what is written, and the worker looks at the schedule."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from certwright.domain.errors import StoreError
 from certwright.engine.tally import Tally
 from certwright.store import Store
 
+log = logging.getLogger("certwright")
+_UNTRIED = "it has not been tried yet"
 EVERY_SECONDS = 10.0
 """How often the store is tried."""
 LATE_SECONDS = 20.0
@@ -22,13 +25,18 @@ class Readiness:
     def __init__(self, store: Store, tally: Tally) -> None:
         self._store = store
         self._tally = tally
-        self._failure = "it has not been tried yet"
+        self._failure = _UNTRIED
         self._began_at: float | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Try the store until `stop` is set."""
         while not stop.is_set():
+            before = self._failure
             self.look()
+            if self._failure and self._failure != before:
+                log.warning("Not ready: %s", self._failure)
+            elif before not in ("", _UNTRIED) and not self._failure:
+                log.info("Ready: the store takes what is written.")
             stop.wait(EVERY_SECONDS)
 
     def look(self) -> None:

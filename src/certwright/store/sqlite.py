@@ -52,6 +52,7 @@ class SqliteFile(Backend):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = str(path)
+        self._opened: tuple[int, int] | None = None
 
     def engine(self) -> Engine:
         """Connections that check references and write through to the disk."""
@@ -63,7 +64,16 @@ class SqliteFile(Backend):
         _begin(connection, "BEGIN", query_only=True)
 
     def begin_writing(self, connection: Connection) -> None:
-        """Begin a transaction with SQLite's one lock for writers."""
+        """Begin a transaction with SQLite's one lock for writers.
+
+        Raises:
+            StoreError: if what is open is not the file in the data folder any more: whatever is written would be lost.
+        """
+        if self._found() != self._opened:
+            raise StoreError(
+                f"The store {self.path} was removed, or another file was put in its place, while it is in use.",
+                hint="Nothing more is written. Stop what uses it, put it back or restore a backup, and start again.",
+            )
         _begin(connection, "BEGIN IMMEDIATE", query_only=False)
 
     def outcome(self, connection: Connection, transaction: str) -> bool | None:
@@ -125,6 +135,14 @@ class SqliteFile(Backend):
         causes = [str(error)]
         return StoreError(f"The store {self.name} {what}.", causes=causes, hint=hint, retryable=code in _RETRYABLE)
 
+    def _found(self) -> tuple[int, int] | None:
+        """Which file lies there; None if there is none."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw",
@@ -140,4 +158,5 @@ class SqliteFile(Backend):
         except BaseException:
             connection.close()
             raise
+        self._opened = self._opened or self._found()
         return connection

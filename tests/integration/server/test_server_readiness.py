@@ -1,12 +1,15 @@
 """Whether the service says that it can work."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
 
 import pytest
 from sqlalchemy import text
 
+from certwright.domain.errors import StoreError
 from certwright.engine.context import Engine
 from certwright.engine.tally import Tally
 from certwright.server import readiness
@@ -41,6 +44,29 @@ def test_it_is_not_ready_while_the_store_cannot_be_written(engine: Engine) -> No
     rename("elsewhere", "memory")
     made.look()
     assert list(made.reasons()) == []
+
+
+def test_the_log_says_once_that_it_is_not_ready_and_that_it_is_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "certwright")
+    monkeypatch.setattr(readiness, "EVERY_SECONDS", 0.01)
+    made, stop, looks = Readiness(engine.store, Tally()), threading.Event(), count()
+    touch = engine.store.touch
+
+    def failing() -> None:
+        if next(looks) < 3:
+            raise StoreError("The disk is full.")
+        touch()
+
+    monkeypatch.setattr(engine.store, "touch", failing)
+    running = threading.Thread(target=made.run, args=(stop,))
+    running.start()
+    until(lambda: not any(made.reasons()))
+    until(lambda: len(caplog.messages) > 1)
+    stop.set()
+    running.join()
+    assert caplog.messages == ["Not ready: The disk is full.", "Ready: the store takes what is written."]
 
 
 def test_it_is_not_ready_while_the_store_keeps_it_waiting(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,4 @@
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -137,6 +138,20 @@ def test_a_file_that_went_away_is_told(tmp_path: Path) -> None:
         database.read(),
     ):
         pytest.fail("unreachable")
+
+
+@on_sqlite
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_written_to_a_file_that_was_taken_away(settings: Settings, store: Store, replaced: bool) -> None:
+    file, away = settings.data_folder / "certwright.db", settings.data_folder / "away.db"
+    store.touch()
+    file.rename(away)
+    if replaced:
+        shutil.copy(away, file)
+    with pytest.raises(StoreError, match="was removed, or another file was put in its place"):
+        store.touch()
+    away.replace(file)
+    store.touch()
 
 
 @on_sqlite
