@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from certwright.domain.errors import Unreachable
 from certwright.domain.runs import Entry, Outcome, Phase, Run, RunKind
+from certwright.engine import duties
 from world.web import House
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}"
@@ -23,6 +25,15 @@ def test_what_needs_a_person_comes_first_and_leads_to_it(house: House) -> None:
     assert "What needs a person attention mail.contoso.com" in seen.words
     assert f'href="/certificates/{mail.id}"' in seen.text
     assert 'href="/certificates?health=attention"' in seen.text
+
+
+def test_what_the_service_cannot_do_needs_a_person_too(house: House) -> None:
+    house.managed("mail.contoso.com")
+    duties.failed(house.engine, "backup", "The daily backup", Unreachable("The disk is away.", hint="Mount it."))
+    seen = house.signed_in().get("/")
+    assert "What needs a person attention The daily backup It fails since" in seen.words
+    assert "The disk is away. Mount it." in seen.words
+    assert "Nothing. Certwright renews" not in seen.words
 
 
 def test_certificates_are_found_by_what_the_address_says(house: House) -> None:
