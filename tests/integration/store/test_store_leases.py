@@ -8,12 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from certwright.domain.errors import LeaseHeld, LeaseLost, StoreError
+from certwright.domain.identifiers import Identifier
+from certwright.domain.managed import Issuer, ManagedCertificate
 from certwright.settings import Settings
 from certwright.store import Store, database, heartbeat, open_store
 from certwright.store.database import Database
 from certwright.store.processes import Holder
+from certwright.store.schema import leases
 from peers.postgres import Postgres
 from world.stores import execute, on_postgresql
 
@@ -296,3 +300,21 @@ def test_who_is_gone_where_the_system_tells_no_start_times() -> None:
     assert not Holder(host, os.getpid(), "").is_gone
     assert not Holder(host, 1, "").is_gone
     assert Holder(host, int(Path("/proc/sys/kernel/pid_max").read_text()), "").is_gone
+
+
+def test_leases_on_what_was_removed_are_forgotten_and_no_others(store: Store, issuer: Issuer) -> None:
+    kept = ManagedCertificate(title="x", identifiers=(Identifier.parse("mail.contoso.com"),), issuer=issuer.name)
+    with store.write() as unit:
+        unit.managed.add(kept)
+    names = (f"certificate:{kept.id}", "certificate:removed", "credential:removed")
+    for name in names:
+        with store.lease(name):
+            pass
+    with store.write() as unit:
+        now = datetime.now(UTC)
+        assert unit.leases.of_removed(now - timedelta(days=1)) == []
+        gone = unit.leases.of_removed(now + timedelta(days=1))
+        unit.leases.forget(gone)
+        left = set(unit.leases.connection.scalars(select(leases.c.name)))
+    assert gone == ["certificate:removed"]
+    assert {names[0], names[2]} <= left
