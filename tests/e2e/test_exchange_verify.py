@@ -279,9 +279,9 @@ def test_the_queue_of_a_send_connector_tells_that_its_certificate_is_gone(looker
         def look() -> tuple[queues.Outbound, ...]:
             return queues.look(reached, snapshot, snapshot.send_connectors or ())
 
-        (before,) = queues.baseline(look())
-        assert (before.service, before.now, before.address) == ("outbound: To partner", "Ready", "partner.contoso.test")
-        known = verify.before_of([before])
+        known = queues.before_of(look())
+        (row,) = queues.judge(look(), known)
+        assert (row.service, row.before, row.address) == ("outbound: To partner", "Ready", "partner.contoso.test")
 
         connector.tls_certificate_name = "<I>CN=Another CA<S>CN=mail.contoso.test"
         state.transport_changed()
@@ -305,6 +305,6 @@ def test_queues_that_may_not_be_read_are_told_as_such(tmp_path: Path) -> None:
         made.organisation.state.send_connectors.append(SendConnector("To partner", smart_hosts=("p.contoso.test",)))
         with organisation(made) as reached:
             snapshot = discover(reached, [made.first.spec.fqdn], made.journal)
-            (row,) = queues.baseline(queues.look(reached, snapshot, snapshot.send_connectors or ()))
+            (row,) = queues.judge(queues.look(reached, snapshot, snapshot.send_connectors or ()), {})
     assert row.now is None
     assert "the queue cannot be read" in row.detail

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from certwright.domain.deployment import Finding, ServedRow, Severity, Verdict
@@ -11,6 +11,7 @@ from certwright.exchange.access.organisation import Organisation
 from certwright.exchange.access.records import text
 from certwright.exchange.model import Connector
 from certwright.exchange.snapshot import Snapshot
+from certwright.exchange.verification.ports import Key
 from certwright.remoting.clixml import Obj
 from certwright.remoting.psrp import Command
 
@@ -20,7 +21,7 @@ EVENTS = (NO_CERTIFICATE, 12015, 12016, 12017, 12018)
 
 _SMTP = 25
 _STUCK = frozenset({"Retry", "Suspended"})
-_OUR_DOING = re.compile(r"\b454 4\.7\.5\b")  # TlsCertificateName names a certificate that transport cannot find
+_OUR_DOING = re.compile(r"\b454 4\.7\.5\b|\bTlsCertificateName\b")  # it names a certificate that transport cannot find
 _SHOWN = 300
 _REMEDIES = {
     NO_CERTIFICATE: "See which certificates it could use: Get-ExchangeCertificate -Server '{server}' -DomainName NAME; "
@@ -56,6 +57,20 @@ class Queue:
     messages: int
     last_error: str
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether its last error tells of the connector's certificate."""
+        return _OUR_DOING.search(self.last_error) is not None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether its mail stands still; with such an error it does while the next attempt is made, too."""
+        return self.status in _STUCK or (self.is_ours and self.messages > 0)
+
+
+Before = tuple[Queue, ...] | str | None
+"""How queues were: None if that is not known; earlier versions kept one status for all queues of a connector."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
@@ -69,12 +84,13 @@ class Outbound:
     @property
     def worst(self) -> Queue | None:
         """The queue that is stuck, else the one with most mail; None if there is none."""
-        return max(self.queues, key=lambda queue: (queue.status in _STUCK, queue.messages), default=None)
+        return _worst(self.queues)
 
     @property
-    def shown(self) -> str | None:
-        """The state as tables show it."""
-        return self.worst.status if self.worst else None
+    def key(self) -> Key:
+        """What finds it again, as `ports.row_key`."""
+        leads_to = self.connector.smart_hosts or self.connector.address_spaces
+        return (self.server, f"outbound: {self.connector.name}", ", ".join(leads_to), _SMTP)
 
 
 def look(organisation: Organisation, snapshot: Snapshot, connectors: Iterable[Connector]) -> tuple[Outbound, ...]:
@@ -113,45 +129,65 @@ def queue(record: Obj) -> Queue:
         next_hop=text(get("NextHopDomain")),
         status=text(get("Status")),
         messages=count if isinstance(count, int) else 0,
-        last_error=text(get("LastError")),
+        last_error=text(get("LastError"))[:_SHOWN],
     )
 
 
-def baseline(seen: Iterable[Outbound]) -> tuple[ServedRow, ...]:
-    """Rows of how things are before anything is done."""
-    return tuple(_row(outbound, outbound.shown, Verdict.NOT_VERIFIED, _detail(outbound)) for outbound in seen)
+def before_of(seen: Iterable[Outbound]) -> dict[Key, Before]:
+    """How things are before anything is done, by `Outbound.key`."""
+    return {outbound.key: None if outbound.obstacle else outbound.queues for outbound in seen}
 
 
 def judge(
     seen: Iterable[Outbound],
-    before: Mapping[tuple[str, str, str, int], str | None],
+    before: Mapping[Key, Before],
     events: Mapping[str, Sequence[Event]] | None = None,
 ) -> list[ServedRow]:
-    """The verdict on each changed send connector; one that was stuck before proves nothing, nor does one without mail.
+    """The verdict on each changed send connector; a queue that was stuck before proves nothing, nor does no mail.
 
     Args:
         seen: its queues now.
-        before: how they were, by `ports.row_key`.
+        before: how they were, by `Outbound.key`.
         events: by server, what transport has written since the change, newest first; None if that cannot be read.
     """
-    return [_judged(outbound, before.get(_key(outbound)), (events or {}).get(outbound.server, ())) for outbound in seen]
+    return [_judged(outbound, before.get(outbound.key), (events or {}).get(outbound.server, ())) for outbound in seen]
 
 
-def _judged(outbound: Outbound, before: str | None, events: Sequence[Event]) -> ServedRow:
-    worst, detail = outbound.worst, _detail(outbound)
+def _judged(outbound: Outbound, before: Before, events: Sequence[Event]) -> ServedRow:
+    detail = _detail(outbound)
     naming = [e for e in events if e.id == NO_CERTIFICATE and _names(e, outbound.connector)]
     if naming:
         return _row(
             outbound, before, Verdict.REGRESSION, f"event {NO_CERTIFICATE}: {naming[0].message[:_SHOWN]}; {detail}"
         )
+    worst = outbound.worst
     if worst is None:
         return _row(outbound, before, Verdict.NOT_VERIFIED, detail)
-    if worst.status not in _STUCK:
+    if not worst.is_stuck:
         return _row(outbound, before, Verdict.OK, detail)
-    if before in _STUCK:
-        return _row(outbound, before, Verdict.NOT_VERIFIED, f"as before: {detail}")
-    ours = before is not None or _OUR_DOING.search(worst.last_error)
-    return _row(outbound, before, Verdict.REGRESSION if ours else Verdict.NOT_VERIFIED, detail)
+    if broken := _worst(queue for queue in outbound.queues if _is_worse(queue, _same(queue, before))):
+        return _row(outbound, before, Verdict.REGRESSION, _waiting(broken))
+    return _row(outbound, before, Verdict.NOT_VERIFIED, f"as before: {detail}" if _same(worst, before) else detail)
+
+
+def _same(queue: Queue, before: Before) -> tuple[Queue, ...]:
+    """The queues to the same next hop, as they were."""
+    if isinstance(before, str):
+        return (replace(queue, status=before, last_error=""),)
+    return tuple(then for then in before or () if then.next_hop.lower() == queue.next_hop.lower())
+
+
+def _is_worse(queue: Queue, earlier: Sequence[Queue]) -> bool:
+    """Whether the change may have stopped it; one that is new, stuck for another reason, may be for a dead domain."""
+    if not queue.is_stuck:
+        return False
+    if queue.is_ours:
+        return not any(then.is_ours for then in earlier)
+    return bool(earlier) and not any(then.is_stuck for then in earlier)
+
+
+def _worst(queues: Iterable[Queue]) -> Queue | None:
+    return max(queues, key=lambda queue: (queue.is_stuck, queue.messages), default=None)
 
 
 def warnings(events: Mapping[str, Sequence[Event]]) -> tuple[Finding, ...]:
@@ -175,32 +211,30 @@ def _names(event: Event, connector: Connector) -> bool:
 
 
 def _detail(outbound: Outbound) -> str:
-    worst = outbound.worst
     if outbound.obstacle:
         return f"the queue cannot be read: {outbound.obstacle}"
-    if worst is None:
+    if outbound.worst is None:
         return "there is no queue: no mail has been sent there lately, which would prove it"
-    waiting = f"{worst.messages} message{'' if worst.messages == 1 else 's'} to {worst.next_hop or 'nowhere'}"
-    return f"{waiting}, last error: {worst.last_error[:_SHOWN]}" if worst.last_error else waiting
+    return _waiting(outbound.worst)
 
 
-def _key(outbound: Outbound) -> tuple[str, str, str, int]:
-    connector = outbound.connector
-    leads_to = connector.smart_hosts or connector.address_spaces
-    return (outbound.server, f"outbound: {connector.name}", ", ".join(leads_to), _SMTP)
+def _waiting(queue: Queue) -> str:
+    waiting = f"{queue.messages} message{'' if queue.messages == 1 else 's'} to {queue.next_hop or 'nowhere'}"
+    return f"{waiting}, last error: {queue.last_error}" if queue.last_error else waiting
 
 
-def _row(outbound: Outbound, before: str | None, verdict: Verdict, detail: str) -> ServedRow:
-    server, service, address, port = _key(outbound)
+def _row(outbound: Outbound, before: Before, verdict: Verdict, detail: str) -> ServedRow:
+    server, service, address, port = outbound.key
+    worst, earlier = outbound.worst, before if isinstance(before, str) else _worst(before or ())
     return ServedRow(
         server=server,
         service=service,
         address=address,
         port=port,
         protocol="SMTP",
-        before=before,
-        now=outbound.shown,
-        valid=outbound.worst is not None and outbound.worst.status not in _STUCK,
+        before=earlier.status if isinstance(earlier, Queue) else earlier,
+        now=worst.status if worst else None,
+        valid=worst is not None and not worst.is_stuck,
         verdict=verdict,
         detail=detail,
         sends=True,

@@ -12,7 +12,7 @@ from certwright.exchange.model import Connector
 from certwright.exchange.snapshot import Snapshot
 from certwright.exchange.verification import queues
 from certwright.exchange.verification.ports import Key
-from certwright.exchange.verification.verify import Patience, before_of, patiently
+from certwright.exchange.verification.verify import Patience, patiently
 from certwright.sdk.context import Memory
 from certwright.sdk.journal import Journal
 
@@ -25,7 +25,7 @@ class Kept(Value):
     thumbprint: str
     since: datetime
     connectors: tuple[str, ...] = ()
-    before: tuple[tuple[Key, str | None], ...] = ()
+    before: tuple[tuple[Key, queues.Before], ...] = ()
 
 
 def remember(
@@ -42,7 +42,7 @@ def remember(
     fresh = [c for c in connectors if c.kind == "send" and _identity(c) not in kept.connectors]
     if not fresh:
         return
-    before = before_of(queues.baseline(queues.look(organisation, snapshot, fresh)))
+    before = queues.before_of(queues.look(organisation, snapshot, fresh))
     update = {
         "connectors": (*kept.connectors, *map(_identity, fresh)),
         "before": (*kept.before, *before.items()),

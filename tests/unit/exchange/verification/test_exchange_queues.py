@@ -1,29 +1,27 @@
 """Whether mail is still sent, by queues and events."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
 from certwright.domain.deployment import Severity, Verdict
 from certwright.exchange.model import Connector
 from certwright.exchange.verification.ports import row_key
-from certwright.exchange.verification.queues import EVENTS, Outbound, Queue, baseline, judge, queue, warnings
+from certwright.exchange.verification.queues import EVENTS, Before, Outbound, Queue, before_of, judge, queue, warnings
+from certwright.exchange.verification.sending import Kept
 from certwright.remoting.clixml import Obj
 
 PARTNER = Connector("To partner", "send", guid="aa", smart_hosts=("partner.test",), source_servers=("EX01",))
 NOT_FOUND = "454 4.7.5 The certificate specified in TlsCertificateName of the SendConnector could not be found."
 UNRELATED = "421 4.4.1 Connection timed out."
+AS_BEFORE = (Verdict.NOT_VERIFIED, "as before")
 
 
 @dataclass(frozen=True)
 class Written:
     id: int
     message: str
-
-
-def outbound(status: str = "", error: str = "", messages: int = 0, *others: Queue) -> Outbound:
-    first = (Queue("aa", "partner.test", status, messages, error),) if status else ()
-    return Outbound("ex01", PARTNER, (*first, *others))
 
 
 def test_a_queue_is_read_from_its_record() -> None:
@@ -40,37 +38,108 @@ def test_a_queue_is_read_from_its_record() -> None:
     assert queue(Obj()) == Queue("", "", "", 0, "")
 
 
+DEAD = "451 4.4.0 DNS query failed."
+
+
+def to(next_hop: str, status: str, error: str = "", messages: int = 0) -> Queue:
+    return Queue("aa", next_hop, status, messages, error)
+
+
+READY, RETRY = to("partner.test", "Ready"), to("partner.test", "Retry", UNRELATED, 2)
+
+
 @pytest.mark.parametrize(
     ("before", "now", "verdict", "says"),
     [
-        ("Ready", outbound("Ready"), Verdict.OK, "0 messages to partner.test"),
-        ("Retry", outbound("Active", "", 1), Verdict.OK, "1 message to partner.test"),
-        (None, outbound("Ready"), Verdict.OK, ""),
-        ("Ready", outbound("Retry", NOT_FOUND, 3), Verdict.REGRESSION, "3 messages to partner.test, last error: 454"),
-        ("Ready", outbound("Suspended"), Verdict.REGRESSION, ""),
-        ("Ready", outbound("Retry", UNRELATED), Verdict.REGRESSION, "421 4.4.1"),
-        (None, outbound("Retry", NOT_FOUND), Verdict.REGRESSION, "454 4.7.5"),
-        (None, outbound("Retry", UNRELATED), Verdict.NOT_VERIFIED, "421 4.4.1"),
-        ("Retry", outbound("Retry", NOT_FOUND), Verdict.NOT_VERIFIED, "as before"),
-        ("Ready", outbound(), Verdict.NOT_VERIFIED, "there is no queue"),
-        ("Ready", Outbound("ex01", PARTNER, obstacle="Access is denied."), Verdict.NOT_VERIFIED, "Access is denied"),
+        ((READY,), (READY,), Verdict.OK, "0 messages to partner.test"),
+        ((RETRY,), (to("partner.test", "Active", "", 1),), Verdict.OK, "1 message to partner.test"),
+        ((), (READY,), Verdict.OK, ""),
+        (None, (READY,), Verdict.OK, ""),
+        (
+            (READY,),
+            (to("partner.test", "Retry", NOT_FOUND, 3),),
+            Verdict.REGRESSION,
+            "3 messages to partner.test, last",
+        ),
+        ((READY,), (to("PARTNER.test", "Suspended"),), Verdict.REGRESSION, ""),
+        ((READY,), (RETRY,), Verdict.REGRESSION, "421 4.4.1"),
+        ((), (to("partner.test", "Retry", NOT_FOUND),), Verdict.REGRESSION, "454 4.7.5"),
+        (None, (to("partner.test", "Retry", NOT_FOUND),), Verdict.REGRESSION, "454 4.7.5"),
+        ((), (RETRY,), Verdict.NOT_VERIFIED, "421 4.4.1"),
+        (None, (RETRY,), Verdict.NOT_VERIFIED, "421 4.4.1"),
+        ((RETRY,), (RETRY,), Verdict.NOT_VERIFIED, "as before: 2 messages"),
+        ((RETRY,), (to("partner.test", "Retry", NOT_FOUND, 2),), Verdict.REGRESSION, "454 4.7.5"),
+        ((RETRY,), (to("partner.test", "Retry", "TlsCertificateName is unknown"),), Verdict.REGRESSION, ""),
+        ((to("partner.test", "Retry", NOT_FOUND),), (to("partner.test", "Retry", NOT_FOUND),), *AS_BEFORE),
+        ((READY,), (to("partner.test", "Active", NOT_FOUND, 1),), Verdict.REGRESSION, "454 4.7.5"),
+        ((READY,), (to("partner.test", "Ready", NOT_FOUND),), Verdict.OK, ""),
+        ((READY,), (), Verdict.NOT_VERIFIED, "there is no queue"),
     ],
 )
 def test_a_queue_that_was_not_stuck_before_must_not_be_stuck(
-    before: str | None, now: Outbound, verdict: Verdict, says: str
+    before: Before, now: tuple[Queue, ...], verdict: Verdict, says: str
 ) -> None:
-    (row,) = baseline([now])
-    (judged,) = judge([now], {row_key(row): before})
-    assert row_key(judged) == row_key(row) == ("ex01", "outbound: To partner", "partner.test", 25)
+    seen = Outbound("ex01", PARTNER, now)
+    (judged,) = judge([seen], {seen.key: before})
+    assert row_key(judged) == seen.key == ("ex01", "outbound: To partner", "partner.test", 25)
     assert judged.verdict is verdict
     assert says in judged.detail
-    assert row.verdict is Verdict.NOT_VERIFIED
-    assert row.before == row.now == judged.now
+
+
+@pytest.mark.parametrize("messages", [1, 99])
+@pytest.mark.parametrize(
+    ("then", "error"), [(READY, NOT_FOUND), (READY, UNRELATED), (RETRY, NOT_FOUND), (None, NOT_FOUND)]
+)
+def test_what_else_was_stuck_before_excuses_no_queue(then: Queue | None, error: str, messages: int) -> None:
+    dead = to("dead.test", "Retry", DEAD, 40)
+    before = Outbound("ex01", PARTNER, (dead, then) if then else (dead,))
+    now = Outbound("ex01", PARTNER, (dead, to("partner.test", "Retry", error, messages)))
+    (row,) = judge([now], before_of([before]))
+    assert row.verdict is Verdict.REGRESSION
+    assert f"{messages} message" in row.detail
+    assert f"to partner.test, last error: {error}" in row.detail
+    assert (row.before, row.now, row.valid) == ("Retry", "Retry", False)
+
+
+def test_another_dead_domain_is_no_regression() -> None:
+    before = Outbound("ex01", PARTNER, (READY,))
+    (row,) = judge([Outbound("ex01", PARTNER, (READY, to("dead.test", "Retry", DEAD, 1)))], before_of([before]))
+    assert (row.verdict, row.detail) == (Verdict.NOT_VERIFIED, f"1 message to dead.test, last error: {DEAD}")
+
+
+@pytest.mark.parametrize(
+    ("before", "error", "verdict"),
+    [
+        ("Ready", UNRELATED, Verdict.REGRESSION),
+        ("Retry", UNRELATED, Verdict.NOT_VERIFIED),
+        ("Retry", NOT_FOUND, Verdict.REGRESSION),
+        (None, UNRELATED, Verdict.NOT_VERIFIED),
+    ],
+)
+def test_a_baseline_of_an_earlier_version_is_still_read(before: str | None, error: str, verdict: Verdict) -> None:
+    seen = Outbound("ex01", PARTNER, (to("partner.test", "Retry", error, 1),))
+    stored = {
+        "thumbprint": "A1",
+        "since": "2026-01-01T00:00:00Z",
+        "connectors": ["To partner"],
+        "before": [[list(seen.key), before]],
+    }
+    (row,) = judge([seen], dict(Kept.model_validate(stored).before))
+    assert (row.verdict, row.before) == (verdict, before)
+
+
+def test_a_baseline_is_what_was_seen_when_it_is_read_again() -> None:
+    unread = Outbound("ex02", PARTNER, obstacle="Access is denied.")
+    before = before_of([Outbound("ex01", PARTNER, (READY, RETRY)), unread])
+    kept = Kept(thumbprint="A1", since=datetime(2026, 1, 1, tzinfo=UTC), before=tuple(before.items()))
+    assert dict(Kept.model_validate_json(kept.model_dump_json()).before) == before
+    assert before[unread.key] is None
+    (row,) = judge([unread], before)
+    assert (row.verdict, row.detail) == (Verdict.NOT_VERIFIED, "the queue cannot be read: Access is denied.")
 
 
 def test_of_several_queues_the_stuck_one_counts() -> None:
-    other = Queue("aa", "other.test", "Retry", 1, UNRELATED)
-    (row,) = judge([outbound("Active", "", 50, other)], {})
+    (row,) = judge([Outbound("ex01", PARTNER, (to("partner.test", "Active", "", 50), RETRY))], {})
     assert (row.now, row.valid) == ("Retry", False)
 
 
@@ -86,9 +155,9 @@ def test_of_several_queues_the_stuck_one_counts() -> None:
 def test_an_event_that_names_the_connector_is_a_failure_whatever_its_queue_says(
     event: Written, verdict: Verdict
 ) -> None:
-    (row,) = judge([outbound("Ready")], {}, {"ex01": [event], "ex02": []})
+    (row,) = judge([Outbound("ex01", PARTNER, (READY,))], {}, {"ex01": [event], "ex02": []})
     assert row.verdict is verdict
-    (elsewhere,) = judge([outbound("Ready")], {}, {"ex02": [event]})
+    (elsewhere,) = judge([Outbound("ex01", PARTNER, (READY,))], {}, {"ex02": [event]})
     assert elsewhere.verdict is Verdict.OK
 
 
