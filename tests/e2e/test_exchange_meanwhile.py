@@ -124,6 +124,26 @@ def test_killed_half_way_no_run_that_nobody_looks_at_goes_on_or_back(place: tupl
     assert organisation.first.sha256 not in organisation.served().values()
 
 
+def test_killed_after_a_run_that_was_refused_it_says_how_to_go_on_and_not_why_that_was(
+    place: tuple[Contoso, Site, str],
+) -> None:
+    organisation, site, managed = place
+    command, sending = agreed(site, managed), organisation.organisation.state.send_connectors[0]
+    sources = sending.source_servers
+    sending.source_servers = (*sources, "EX09")
+    assert "the plan was refused" in site.cli(*command, code=1).told
+    sending.source_servers = sources
+    killed(organisation, site, command)
+    step = f"certwright task run {managed} {stands(site, managed).task_id}"
+    for asked in (("exchange", "status"), ("certificate", "show", managed)):
+        said = site.cli(*asked).told
+        assert step in said
+        assert "refused" not in said
+    site.cli(*step.split()[1:], "--yes", code=0)
+    assert step not in site.cli("exchange", "status", code=0).told
+    assert organisation.first.sha256 not in organisation.served().values()
+
+
 def test_servers_that_were_not_chosen_wait_for_the_maintenance_window(place: tuple[Contoso, Site, str]) -> None:
     _, site, managed = place
     chosen = ("--server", "ex01.contoso.test")

@@ -161,7 +161,7 @@ def show(session: Session, certificate: Reference) -> None:
         for label, value in found.lines():
             console.print(f"{label:<16} {value}")
         for state in found.states:
-            headline = f"Task {found.managed.task(state.task_id).title}: {state.stage} {state.message}".rstrip()
+            headline = f"Task {found.managed.task(state.task_id).title}: {state.stage} {state.told}".rstrip()
             console.print(served(console, state.served, headline) if state.served else headline)
 
     session.emit(found.data(), to_person)

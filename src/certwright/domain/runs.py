@@ -130,6 +130,14 @@ class DeploymentState(Value):
         """Whether targets may be in a state between two versions."""
         return self.changed or self.stage in (Stage.APPLYING, Stage.UNDOING)
 
+    @property
+    def told(self) -> str:
+        """What a person is told of it: the message, or how to go on with what nobody may be at any more."""
+        if self.message or self.stage is not Stage.APPLYING:
+            return self.message
+        again = f"certwright task run {self.managed_id} {self.task_id}"
+        return f"It was broken off, unless a run is at it now. Go on with it: {again}"
+
     def is_for(self, version_id: str | None, marks: Collection[str]) -> bool:
         """Whether it stands there for all of this."""
         return self.version_id == version_id and set(marks) <= set(self.occasion)
@@ -144,5 +152,6 @@ class DeploymentState(Value):
             "attempts": self.attempts if is_same else 0,
             "baseline": baseline,
             "served": (),
+            "message": "",
         }
         return self.model_copy(update=update)

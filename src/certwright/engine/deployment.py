@@ -244,7 +244,7 @@ class Deployment:
 
     def _forward(self, run: ActiveRun, task: Task[Any], plan: Plan) -> None:
         if plan.changes:
-            self._standing.move(Stage.APPLYING)
+            self._standing.move(Stage.APPLYING, message="")
             with run.journal.step(f"Apply {len(plan.changes)} changes"):
                 task.apply(plan)
         with run.journal.step("Verify what every port serves"):

@@ -26,3 +26,13 @@ ROW = ServedRow(server="ex01", service="IIS", address="127.0.0.1", port=443, pro
 )
 def test_what_is_stored_of_a_run_is_read_back_as_it_was(value: BaseModel) -> None:
     assert type(value).model_validate_json(value.model_dump_json()) == value
+
+
+def test_the_message_of_an_attempt_goes_with_the_next_one_which_says_how_to_go_on_where_it_was_broken_off() -> None:
+    failed = DeploymentState(task_id="t1", managed_id="m1", version_id="v1", stage=Stage.FAILED, message="Refused.")
+    assert failed.told == "Refused."
+    begun = failed.begun("v1", ())
+    assert begun.told == ""
+    applying = begun.model_copy(update={"stage": Stage.APPLYING})
+    assert applying.told.endswith("certwright task run m1 t1")
+    assert applying.model_copy(update={"message": "It waits."}).told == "It waits."

@@ -140,7 +140,7 @@ def _undeployed(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, t
         return f"the newest certificate is not deployed yet, so ports serve what they did. {waits}".rstrip()
     if state.stage is Stage.DEPLOYED:
         return ""
-    return f"its deployment is not finished ({state.stage}). {state.message.partition(chr(10))[0]}".rstrip()
+    return f"its deployment is not finished ({state.stage}). {state.told.partition(chr(10))[0]}".rstrip()
 
 
 def _is_there(task: TaskSettings, connection: Connection) -> bool:
