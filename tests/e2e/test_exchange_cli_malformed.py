@@ -120,6 +120,57 @@ def test_a_title_that_is_taken_is_told_before_anybody_is_asked(place: Place) -> 
     is_said(place.exchange(*setup, *authority), f"'{PUBLIC}' already", f"exchange plan {PUBLIC}", "--title")
 
 
+UNPROVABLE = ("cannot be proved in the way", "--dns CREDENTIAL")
+
+
+@pytest.fixture
+def newcomer(place: Place, tmp_path: Path) -> Place:
+    """An installation that has no account at the authority, and is to have none."""
+    site = Site(tmp_path).initialise()
+    site.cli(
+        "credential", "add", "exchange", "exchange", "--username", USERNAME, "--password-file", "-",
+        given=PASSWORD, code=0,
+    )  # fmt: skip
+    return Place(place.organisation, site, tmp_path)
+
+
+def set_up(place: Place, *options: str) -> Ended:
+    server = place.organisation.ca.server
+    account = ["--email", "postmaster@contoso.test", "--directory", server.directory_url]
+    authority = [*account, "--directory-ca-file", str(server.ca_file)]
+    return place.exchange("setup", "--yes", *place.organisation.reach_options, *authority, *options)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--name", "bad name"], ("'bad name' is not a DNS name", "A label has letters")),
+        (["--name", f"{'a' * 70}.contoso.test"], ("a label of 70 characters", "at most 63")),
+        (["--name", PUBLIC, "--name", "*.contoso.test"], UNPROVABLE),
+        (["--dns", "nobody"], ("'nobody'", "credential")),
+    ],
+    ids=lambda words: words[-1],
+)
+def test_no_account_is_registered_for_names_that_cannot_be_issued_or_proved(
+    options: list[str], says: tuple[str, ...], newcomer: Place
+) -> None:
+    refused = set_up(newcomer, *options)
+    is_said(refused, *says)
+    assert ("read what" in refused.err) is ("--name" not in options)
+    assert json.loads(newcomer.site.cli("issuer", "list", "--json", code=0).out) == []
+    assert json.loads(newcomer.site.cli("certificate", "list", "--json", code=0).out) == []
+
+
+def test_no_account_is_registered_for_a_name_that_was_found_and_cannot_be_proved(newcomer: Place) -> None:
+    (connector, *_) = newcomer.organisation.organisation["EX01"].state.receive_connectors
+    named, connector.fqdn = connector.fqdn, "*.contoso.test"
+    try:
+        is_said(set_up(newcomer), *UNPROVABLE)
+    finally:
+        connector.fqdn = named
+    assert json.loads(newcomer.site.cli("issuer", "list", "--json", code=0).out) == []
+
+
 def test_a_connector_that_is_not_there_is_not_acknowledged(place: Place) -> None:
     is_said(place.exchange("acknowledge", "Outbound"), "There is no send connector 'Outbound'", OUTBOUND)
     told = json.loads(place.exchange("acknowledge", OUTBOUND.upper(), "--json", code=0).out)

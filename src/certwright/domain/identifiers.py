@@ -19,6 +19,7 @@ MAX_COMMON_NAME = 64
 MAX_NAMES = 10_000
 _MAX_TYPED = 1000  # IDNA mapping can shorten what was typed, but nothing sensible by this much
 _MAX_CAUSES = 20
+_ONE_NAME = "Write one host name alone, for example mail.contoso.com."
 
 # The ICANN section of the public suffix list names these, but no public authority validates them: RFC 7686 leaves
 # .onion to a method of its own, RFC 8375 gives home.arpa to homes, and the reverse zones name addresses.
@@ -66,7 +67,9 @@ class Identifier:
             InvalidIdentifier: with the reason and what to write instead.
         """
         if len(text) > _MAX_TYPED:
-            raise InvalidIdentifier(f"{text[:40] + '...'!r} is {len(text)} characters long; a DNS name has {MAX_NAME}.")
+            raise InvalidIdentifier(
+                f"{text[:40] + '...'!r} is {len(text)} characters long; a DNS name has {MAX_NAME}.", hint=_ONE_NAME
+            )
         name = text.strip().removesuffix(".")
         if not name:
             raise InvalidIdentifier("The name is empty.", hint="Write a full host name, for example mail.contoso.com.")
@@ -238,12 +241,15 @@ def _a_labels(name: str, shown: str, limit: int) -> str:
     _refuse_what_is_no_name(name, shown)
     ascii_name = name.lower() if name.isascii() else _to_ascii(name, shown)
     if len(ascii_name) > limit:
-        raise InvalidIdentifier(f"{shown} is {len(ascii_name)} characters long; DNS allows {limit}.")
+        raise InvalidIdentifier(f"{shown} is {len(ascii_name)} characters long; DNS allows {limit}.", hint=_ONE_NAME)
     labels = ascii_name.split(".")
     for label in labels:
         _check_label(label, shown)
     if _NUMBER.fullmatch(labels[-1]):
-        raise InvalidIdentifier(f"{shown} ends in a number, so it is neither a DNS name nor a whole IP address.")
+        raise InvalidIdentifier(
+            f"{shown} ends in a number, so it is neither a DNS name nor a whole IP address.",
+            hint="Write a full host name, for example mail.contoso.com, or all of the address.",
+        )
     return ascii_name
 
 
@@ -268,9 +274,14 @@ def _refuse_what_is_no_name(name: str, shown: str) -> None:
 
 def _check_label(label: str, shown: str) -> None:
     if not label:
-        raise InvalidIdentifier(f"{shown} has a dot too many: an empty label is not allowed.")
+        raise InvalidIdentifier(
+            f"{shown} has a dot too many: an empty label is not allowed.", hint="Write one dot between two labels."
+        )
     if len(label) > MAX_LABEL:
-        raise InvalidIdentifier(f"{shown} has a label of {len(label)} characters; DNS allows {MAX_LABEL}.")
+        raise InvalidIdentifier(
+            f"{shown} has a label of {len(label)} characters; DNS allows {MAX_LABEL}.",
+            hint=f"Look whether it is typed as it should be: each part between two dots has at most {MAX_LABEL}.",
+        )
     if not _LABEL.fullmatch(label):
         raise InvalidIdentifier(
             f"{shown} is not a DNS name: the label {label!r} is not allowed.",

@@ -15,6 +15,7 @@ from certwright.domain.identifiers import parse_all
 from certwright.domain.keys import KeySource, KeyType, PrivateKey
 from certwright.domain.managed import (
     CertificateVersion,
+    Issuer,
     KeySettings,
     ManagedCertificate,
     new_id,
@@ -57,22 +58,7 @@ def create(engine: Engine, wish: Wish) -> ManagedCertificate:
         ConfigurationError: with all that is wrong with it.
         NotFound: if an issuer, a credential or a maintenance window that it names is not in the store.
     """
-    identifiers = parse_all(wish.names)
-    managed_id = new_id()
-    key = _key_settings(wish, f"key:{managed_id}")
-    managed = ManagedCertificate(
-        id=managed_id,
-        title=wish.title or identifiers[0].value,
-        identifiers=identifiers,
-        issuer=wish.issuer,
-        fallback_issuers=wish.fallback_issuers,
-        key=key,
-        validations=(readable(wish.validation),),
-        profile=wish.profile,
-        preferred_chain=wish.preferred_chain,
-        pfx_password_credential=wish.pfx_password_credential,
-        window=wish.window,
-    )
+    managed = _described(wish)
     _know_profile(engine, managed)
     with engine.store.write() as unit:
         check_credentials(unit, managed.validations)
@@ -80,11 +66,42 @@ def create(engine: Engine, wish: Wish) -> ManagedCertificate:
             check_issuer(managed, unit.issuers.get(name))
         if wish.pfx_password_credential:
             unit.credentials.get(wish.pfx_password_credential)
-        if wish.own_key and key.own_key:
-            unit.secrets.put(key.own_key, keys.private_key_pem(wish.own_key))
+        if wish.own_key and managed.key.own_key:
+            unit.secrets.put(managed.key.own_key, keys.private_key_pem(wish.own_key))
         unit.managed.add(managed)
         reschedule(engine, unit, managed)
     return managed
+
+
+def check_wish(engine: Engine, wish: Wish, issuer: Issuer) -> None:
+    """Refuse what `create` would refuse with `issuer`, which need not be registered yet; nothing is stored.
+
+    Raises:
+        ConfigurationError: with all that is wrong with it.
+        NotFound: if a credential that it names is not in the store.
+    """
+    managed = _described(wish)
+    with engine.store.read() as unit:
+        check_credentials(unit, managed.validations)
+    check_issuer(managed, issuer)
+
+
+def _described(wish: Wish) -> ManagedCertificate:
+    identifiers = parse_all(wish.names)
+    managed_id = new_id()
+    return ManagedCertificate(
+        id=managed_id,
+        title=wish.title or identifiers[0].value,
+        identifiers=identifiers,
+        issuer=wish.issuer,
+        fallback_issuers=wish.fallback_issuers,
+        key=_key_settings(wish, f"key:{managed_id}"),
+        validations=(readable(wish.validation),),
+        profile=wish.profile,
+        preferred_chain=wish.preferred_chain,
+        pfx_password_credential=wish.pfx_password_credential,
+        window=wish.window,
+    )
 
 
 def _know_profile(engine: Engine, managed: ManagedCertificate) -> None:

@@ -94,8 +94,9 @@ def test_names_are_read_into_one_form(typed: str, value: str) -> None:
     ],
 )
 def test_what_is_no_name_is_refused_with_the_reason(typed: str, reason: str) -> None:
-    with pytest.raises(InvalidIdentifier, match=reason):
+    with pytest.raises(InvalidIdentifier, match=reason) as caught:
         Identifier.parse(typed)
+    assert caught.value.hint
 
 
 def test_the_longest_name_counts_its_wildcard() -> None:

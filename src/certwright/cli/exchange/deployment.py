@@ -74,11 +74,11 @@ def setup(
     """Describe the certificate and its deployment. Names and servers are found out; Exchange is not changed."""
     from certwright.engine.exchange import setup as setting  # noqa: PLC0415 - loads the store
 
-    public = directory_ca_file is None
-    proposal = setting.propose(
-        session.engine, given(Settings, values), tuple(name or ()), title, public=public, window=window
-    )
     account = setting.Account(issuer, email, directory or setting.LETS_ENCRYPT, directory_ca_file)
+    ways = {"--dns": dns, "--http-address": http_address, "--webroot": webroot}
+    validation = validation_of(ways, look(http_check_via, off=False))
+    wanted = given(Settings, values)
+    proposal = setting.propose(session.engine, wanted, account, validation, tuple(name or ()), title, window=window)
     ask = not yes and session.can_ask
     if ask:
         session.progress.close()
@@ -90,8 +90,6 @@ def setup(
         account = replace(account, email=typer.prompt(told))
     if ask and not typer.confirm("Set this up?"):
         raise ConfigurationError("Nothing was set up, as you wished.")
-    ways = {"--dns": dns, "--http-address": http_address, "--webroot": webroot}
-    validation = validation_of(ways, look(http_check_via, off=False))
     made = setting.set_up(session.engine, proposal, account, validation, title)
 
     def show(console: "Console") -> None:

@@ -7,14 +7,14 @@ from functools import cache
 from typing import Any
 
 from certwright.domain.errors import ConfigurationError
-from certwright.domain.managed import ManagedCertificate, TaskSettings
+from certwright.domain.managed import Issuer, IssuerCapabilities, ManagedCertificate, TaskSettings
 from certwright.domain.validation import Validation
 from certwright.engine.context import Engine
 from certwright.engine.exchange.discovery import discover
 from certwright.engine.exchange.names import resolves
 from certwright.engine.exchange.reach import KIND, described, progress
 from certwright.engine.issuers import add_issuer
-from certwright.engine.managed import Wish, create
+from certwright.engine.managed import Wish, check_wish, create
 from certwright.engine.task_list import add_task
 from certwright.exchange.judgement.doctor import in_use
 from certwright.exchange.judgement.names import NameVerdict, judge, proposed_names, required_names
@@ -24,7 +24,6 @@ from certwright.exchange.snapshot import Snapshot
 from certwright.sdk.params import read_params
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
-_ISSUER = "letsencrypt"
 _PROFILE = "classic"
 
 
@@ -39,6 +38,11 @@ class Account:
     email: str | None = None
     directory: str = LETS_ENCRYPT
     ca_file: str | None = None
+
+    @property
+    def coming(self) -> str:
+        """What an issuer is called that is registered for it."""
+        return "letsencrypt" if self.directory == LETS_ENCRYPT else "exchange-authority"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,11 @@ class Proposal:
 def propose(
     engine: Engine,
     given: Mapping[str, Any],
+    account: Account,
+    validation: Validation,
     chosen: tuple[str, ...] = (),
     title: str | None = None,
     *,
-    public: bool = True,
     window: str | None = None,
 ) -> Proposal:
     """Read the organisation and work out the certificate and the task; nothing is stored but what was seen.
@@ -69,18 +74,23 @@ def propose(
     Args:
         engine: what to work with.
         given: parameters of the task, as far as they are to be other than what is found out or remembered.
+        account: who is to sign it; a public authority must be able to look the names up.
+        validation: how the names are to be proved.
         chosen: the names to put on the certificate; none stands for those that are found.
         title: what the certificate is to be called; None stands for its first name.
-        public: whether a public authority is to sign it, which must be able to look the names up.
         window: the maintenance window in which it is to be deployed; None is any time.
 
     Raises:
-        ConfigurationError: if a parameter is wrong, no public name is found, or there is a certificate of this title.
-        NotFound: if there is no such window.
+        ConfigurationError: if a parameter is wrong, a name cannot be issued or not be proved so, no public name is
+            found, or there is a certificate of this title.
+        NotFound: if there is no such window, issuer or credential.
     """
     if window is not None:
         with engine.store.read() as unit:
             unit.windows.get(window)
+    if chosen:
+        _check_names(engine, chosen, account, validation)
+    public = account.ca_file is None
     settings = read_params(Settings, described(engine, given), "the deployment to Exchange")
     snapshot = discover(engine, settings, complete=True).snapshot
     resolve = cache(resolves)
@@ -92,10 +102,24 @@ def propose(
             "No name was found in this organisation that a public authority could certify and look up.",
             hint="See where each name comes from: certwright exchange names; or give them with --name.",
         )
+    _check_names(engine, names, account, validation)
     _check_title(engine, title or names[0])
     if not isinstance(settings.endpoint, dict):
         settings = settings.model_copy(update={"servers": tuple(map(_asked_as, snapshot.servers))})
     return Proposal(settings, snapshot, verdicts, names, window)
+
+
+def _check_names(engine: Engine, names: tuple[str, ...], account: Account, validation: Validation) -> None:
+    """As `_check_title`."""
+    known = _known_issuer(engine, account)
+    if known is None:
+        able = IssuerCapabilities(internal_names=account.ca_file is not None)
+        params = {"directory": account.directory}
+        issuer = Issuer(name=account.coming, kind="acme", params=params, capabilities=able)
+    else:
+        with engine.store.read() as unit:
+            issuer = unit.issuers.get(known)
+    check_wish(engine, Wish(names=names, issuer=issuer.name, validation=validation), issuer)
 
 
 def _check_title(engine: Engine, title: str) -> None:
@@ -165,5 +189,5 @@ def _issuer(engine: Engine, account: Account) -> str:
     params: dict[str, Any] = {"directory": account.directory, "email": account.email, "agree_tos": True}
     if account.ca_file:
         params["ca_file"] = account.ca_file
-    name = _ISSUER if account.directory == LETS_ENCRYPT else "exchange-authority"
-    return add_issuer(engine, "acme", name, params, internal_names=account.ca_file is not None, eab=None).name
+    internal = account.ca_file is not None
+    return add_issuer(engine, "acme", account.coming, params, internal_names=internal, eab=None).name
