@@ -177,6 +177,22 @@ def test_a_connector_that_is_not_there_is_not_acknowledged(place: Place) -> None
     assert told["acknowledged"] == [OUTBOUND]
 
 
+def test_what_a_server_says_commands_no_terminal(place: Place, tmp_path: Path) -> None:
+    hostile = "a\x1b[31mb\x07"
+    site = place.site.copied(tmp_path)
+    (connector, *_) = place.organisation.organisation["EX01"].state.receive_connectors
+    named, connector.fqdn = connector.fqdn, hostile
+    try:
+        told = site.cli("exchange", "discover", code=0).told
+        data = site.cli("exchange", "discover", "--json", code=0).out
+    finally:
+        connector.fqdn = named
+    assert "a\\x1b[31mb\\x07" in told
+    assert not {"\x1b", "\x07"} & set(told)
+    assert json.loads(data)["snapshot"]
+    assert json.dumps(hostile) in data
+
+
 SNAPSHOTS: dict[str, bytes] = {
     "empty": b"",
     "garbage": bytes(range(256)) * 20,

@@ -78,4 +78,4 @@ class Progress:
         if self._status is None:
             self._status = Console(file=self._out, stderr=True).status("")
             self._status.start()
-        self._status.update(escape(title))
+        self._status.update(escape(plain(title)))

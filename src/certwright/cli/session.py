@@ -96,10 +96,12 @@ class Session:
     @functools.cached_property
     def console(self) -> "Console":
         """Standard output for people."""
-        from rich.console import Console  # noqa: PLC0415 - Rich is loaded only where it is used
+        from certwright.cli.console import PlainConsole  # noqa: PLC0415 - Rich is loaded only where it is used
 
         width = None if sys.stdout.isatty() else 200
-        return Console(highlight=False, markup=False, width=width, soft_wrap=True)  # commands must be fit to be pasted
+        return PlainConsole(
+            highlight=False, markup=False, width=width, soft_wrap=True
+        )  # commands must be fit to be pasted
 
     def emit(self, data: Any, show: Callable[["Console"], None]) -> None:
         """Print `data` as JSON if that was asked for, else `show` it to a person; the work must be done by now.
@@ -114,7 +116,7 @@ class Session:
             else:
                 with self.console.capture() as shown:  # Rich itself would leave when the reader does
                     show(self.console)
-                streams.write(sys.stdout, shown.get())
+                streams.write_shown(sys.stdout, shown.get())
         except OSError as error:
             self.as_json = False  # errors go where they can be seen
             if not isinstance(error, BrokenPipeError):

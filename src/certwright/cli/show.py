@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from certwright.cli.streams import plain
 from certwright.domain.deployment import Finding, Plan, ServedRow, Severity, Verdict
 from certwright.domain.readiness import Readiness, Report
 from certwright.domain.runs import Entry, Phase
@@ -29,7 +30,7 @@ def table(
     for header in headers:
         made.add_column(header, overflow="fold")
     for row in rows:
-        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        made.add_row(*(Text(plain(cell)) if isinstance(cell, str) else cell for cell in row))
     return made
 
 
@@ -50,7 +51,7 @@ def served(console: "Console", rows: Sequence[ServedRow], title: str | None = No
             _served(row.before, narrow=narrow),
             _served(row.now, narrow=narrow),
             "\n".join(row.names) or "none",
-            Text(f"{row.verdict}{': ' + row.detail if row.detail else ''}", style=COLOURS[row.verdict]),
+            Text(plain(f"{row.verdict}{': ' + row.detail if row.detail else ''}"), style=COLOURS[row.verdict]),
         ]
         for row in rows
     ]

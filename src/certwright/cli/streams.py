@@ -17,23 +17,30 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-# Marks that turn the order of what follows on a terminal: a server's name could disguise a command with them.
+# What commands a terminal, and marks that turn the order of what follows: a server's name could disguise a command.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 _TURNING = {code: f"\\u{code:04x}" for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+_SPELLED = {**_CONTROLS, **_TURNING}
 
 
 def plain(text: str) -> str:
-    """`text` in the order in which it stands."""
-    return text.translate(_TURNING)
+    """`text` in the order in which it stands, its control characters escaped, but for line breaks and tabs."""
+    return text.translate(_SPELLED)
 
 
 def write(stream: TextIO, text: str) -> None:
-    """Write at once.
+    """As `write_shown`, of the text made plain."""
+    write_shown(stream, plain(text))
+
+
+def write_shown(stream: TextIO, text: str) -> None:
+    """Write at once what a `PlainConsole` has made.
 
     Raises:
         OSError: if it cannot be written; what is written after that is lost in silence.
     """
     try:
-        stream.write(plain(text))
+        stream.write(text)
         stream.flush()
     except OSError:
         silence(stream)
