@@ -1,6 +1,7 @@
 """The command line against a real authority: what each command does, prints, writes, and how it ends."""
 
 import json
+import shlex
 import stat
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -109,6 +110,29 @@ def test_the_recovery_key_brings_a_lost_master_key_back(tmp_path: Path) -> None:
 # --- what is printed ------------------------------------------------------------------------------
 
 
+def _lists_that_are_added_to(site: Site, name: str) -> None:
+    """What is added stays beside what was there; what an option replaces is told with the way back."""
+    change = ["task", "change", name, "exchange"]
+    more = ["--add", "servers=EX02", "--add", "servers=EX01", "--add", "connectors=To A, B", "--add", "connectors=C"]
+    added = _json(site, *change, *more)
+    assert "No longer" not in added["message"]
+    assert (added["params"]["servers"], added["params"]["connectors"]) == (["EX01", "EX02"], ["To A, B", "C"])
+    replaced = _json(site, *change, "--server", "EX01", "--connector", "D")
+    assert (replaced["params"]["servers"], replaced["params"]["connectors"]) == (["EX01"], ["D"])
+    told = [line for line in replaced["message"].splitlines() if line.startswith("No longer in ")]
+    assert [line.partition(".")[0] for line in told] == [
+        "No longer in servers: EX02",
+        "No longer in connectors: To A, B, C",
+    ]
+    for line in told:
+        site.cli(*shlex.split(line.partition("certwright ")[2]), code=0)
+    back = _json(site, *change, "--unset", "connectors")
+    assert (back["params"]["servers"], "No longer" in back["message"]) == (["EX01", "EX02"], False)
+    for wrong in ("colour=red", "servers", "servers=", "canary=EX02"):
+        assert "added" in site.cli(*change, "--add", wrong, code=2).err
+    _json(site, *change, "--server", "EX01")
+
+
 def test_everything_that_prints_data_prints_json(site: Site, ca: Authority, tmp_path: Path) -> None:
     name = _issued(site, ca)
     site.cli("credential", "add", "exchange", "json", "--username", "u", "--password-file", "-", given="p", code=0)
@@ -129,6 +153,7 @@ def test_everything_that_prints_data_prints_json(site: Site, ca: Authority, tmp_
     assert changed["id"] == task["id"]
     assert changed["params"] == {"servers": ["EX01"], "canary": "EX01"}
     assert "no parameter" in site.cli("task", "change", name, "exchange", "--unset", "colour", code=2).err
+    _lists_that_are_added_to(site, name)
     assert "canary" in site.cli("task", "change", name, "exchange", "--canary", "EX09", code=2).err
     assert _json(site, "certificate", "request", name, code=3)["reason"] == "fresh"
     assert _json(site, "task", "remove", name, "put")["removed"] == task["id"]

@@ -94,6 +94,14 @@ def _build_change(group: typer.Typer, plugin: Plugin) -> None:
         unset: Annotated[
             list[str] | None, typer.Option(metavar="PARAMETER", help="Back to its default; may be given several times.")
         ] = None,
+        add: Annotated[
+            list[str] | None,
+            typer.Option(
+                metavar="PARAMETER=VALUE",
+                help="Add this to what the parameter lists, where its own option replaces that; may be given several "
+                "times.",
+            ),
+        ] = None,
         trigger: When = None,
         failed_task: Failed = None,
         stop: Stops = None,
@@ -106,6 +114,8 @@ def _build_change(group: typer.Typer, plugin: Plugin) -> None:
 
         certificate = context.parent.params["certificate"] if context.parent else ""
         names = [name.lstrip("-").replace("-", "_") for name in unset or ()]
+        with session.engine.store.read() as unit:
+            before = unit.managed.get(certificate).task(task or plugin.name)
         changed = change_task(
             session.engine,
             certificate,
@@ -116,15 +126,49 @@ def _build_change(group: typer.Typer, plugin: Plugin) -> None:
                 **{_UNSET[name]: None for name in names if name in _UNSET},
                 **_when(trigger, failed_task, retries, retry_delay, window, stop=stop),
             },
+            _added(plugin, add or ()),
         )
+        dropped = _dropped(certificate, before, changed, [name for name in values if name not in names])
         session.say(
-            f"Task {changed.id} ({changed.title}) is changed.\n"
+            f"Task {changed.id} ({changed.title}) is changed.\n{dropped}"
             f"Next: certwright certificate preview {shlex.quote(certificate)}",
             **changed.model_dump(mode="json"),
         )
 
 
 _UNSET = {"failed_task": "watched", "retries": "retries", "retry_delay": "retry_delay", "window": "window"}
+
+
+def _added(plugin: Plugin, texts: Sequence[str]) -> dict[str, Any]:
+    """What is to be added, by parameter."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        name = name.lstrip("-").replace("-", "_")
+        if name not in plugin.params.model_fields or not value:
+            known = ", ".join(sorted(plugin.params.model_fields))
+            raise ConfigurationError(
+                f"{text!r} cannot be added: it is no parameter with a value.",
+                hint=f"Write PARAMETER=VALUE; the parameters are {known}.",
+            )
+        found.setdefault(name, []).append(value)
+    return given(plugin.params, found)
+
+
+def _dropped(certificate: str, before: TaskSettings, after: TaskSettings, names: Sequence[str]) -> str:
+    """What lists no longer hold that a person may have meant to add to, a line each, with the way back."""
+    lines = ""
+    for name in names:
+        held, now = before.params.get(name), after.params.get(name)
+        if not isinstance(held, list) or not isinstance(now, list):
+            continue
+        if gone := [str(one) for one in held if one not in now]:
+            again = " ".join(f"--add {shlex.quote(f'{name}={one}')}" for one in gone)
+            lines += (
+                f"No longer in {name.replace('_', ' ')}: {', '.join(gone)}. If they were to stay: "
+                f"certwright task change {shlex.quote(certificate)} {after.kind} --task {after.id} {again}\n"
+            )
+    return lines
 
 
 def _when(

@@ -52,6 +52,7 @@ def change_task(
     values: Mapping[str, Any],
     unset: Collection[str] = (),
     settings: Mapping[str, Any] = MappingProxyType({}),
+    added: Mapping[str, Any] = MappingProxyType({}),
 ) -> TaskSettings:
     """Change parameters of a task, or when it runs; what it remembers of its deployments stays.
 
@@ -64,6 +65,7 @@ def change_task(
         values: the parameters that change.
         unset: the parameters that go back to their defaults.
         settings: fields of `TaskSettings` that change.
+        added: what is added to parameters that list something, after `values`.
 
     Raises:
         ConfigurationError: if a parameter is wrong or not known, a credential is missing, or it could never run.
@@ -71,7 +73,8 @@ def change_task(
     with engine.store.read() as unit:
         wanted = unit.managed.get(reference).task(task)
     model = catalog.plugin("tasks", wanted.kind).params
-    given = change_params(model, wanted.params, values, unset, f"the task {wanted.title!r}")
+    more = {name: _both(name, {**wanted.params, **values}.get(name), new) for name, new in added.items()}
+    given = change_params(model, wanted.params, {**values, **more}, unset, f"the task {wanted.title!r}")
     params = given.model_dump(mode="json", exclude_unset=True)
     changed = wanted.model_copy(update={**settings, "params": params})
 
@@ -86,6 +89,21 @@ def change_task(
         return tuple(now if t.id == wanted.id else t for t in managed.tasks)
 
     return _change(engine, reference, change).task(wanted.id)
+
+
+def _both(name: str, held: Any, new: Any) -> Any:
+    """What a parameter lists, and what is added to that."""
+    match held, new:
+        case dict() | None, dict():
+            return {**(held or {}), **new}
+        case list() | None, list():
+            return [*(held or ()), *(one for one in new if one not in (held or ()))]
+        case _:
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigurationError(
+                f"Nothing can be added to the parameter {name!r}: it does not list anything.",
+                hint=f"Give all of it, with {flag}.",
+            )
 
 
 def check_kind(settings: TaskSettings) -> None:

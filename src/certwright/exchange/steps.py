@@ -1,6 +1,7 @@
 """What a person is to do: sentences, and commands on lines of their own, so that they can be copied."""
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 _INDENT = "    "
@@ -12,6 +13,12 @@ def steps(sentence: str, *commands: str) -> str:
     A name from Exchange that holds a line break cannot become a command of its own.
     """
     return "\n".join((_one_line(sentence), *(f"{_INDENT}{_one_line(command)}" for command in commands)))
+
+
+def adding(parameter: str, names: Iterable[str], certificate: str = "CERT") -> str:
+    """The command that adds to what a parameter of the task lists."""
+    more = " ".join(f"--add {shlex.quote(f'{parameter}={name}')}" for name in names)
+    return f"certwright task change {certificate} exchange {more}"
 
 
 def parts(text: str) -> Iterator[tuple[bool, str]]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from certwright.domain.certificates import CertificateFacts
 from certwright.exchange.deployment.wish import mail_access_name, names_server
-from certwright.exchange.model import Certificate, Connector, ServerState, quoted
+from certwright.exchange.model import Certificate, Connector, ServerState
 from certwright.exchange.references import referred_to, refers_to
+from certwright.exchange.steps import adding
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def unannounced(
         return None
     name = mail_access_name(facts, "") or "HOST"
     commands = [c.setting(f"-Fqdn {name}") for c in (silent if not is_announced else ())]
-    commands += [f"add {quoted(c.identity or c.name)} to the parameter connectors" for c in own]
+    commands += [adding("connectors", [c.identity or c.name for c in own])] if own else []
     others = (held.thumbprint for c in own for held in referred_to(c.tls_certificate_name, state.certificates))
     return Unannounced(state.names, tuple(commands), frozenset(others))
 

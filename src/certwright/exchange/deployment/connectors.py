@@ -13,7 +13,7 @@ from certwright.exchange.deployment import changes
 from certwright.exchange.model import Certificate, Connector, Service, quoted
 from certwright.exchange.references import certificates_of, referred_to
 from certwright.exchange.snapshot import Hybrid, Snapshot
-from certwright.exchange.steps import steps
+from certwright.exchange.steps import adding, steps
 
 HYBRID = "HybridConfiguration"
 ORGANISATION = "organisation"
@@ -207,9 +207,10 @@ class _Follower:
                 f"{title(connector)} named the certificate after the last deployment, and somebody has let it name "
                 f"{names} since: it stays so{until}.",
                 steps(
-                    "If that is not meant, give this in the Exchange Management Shell; or add the connector to the "
-                    "parameter connectors, so that it follows:",
+                    "If that is not meant, give the first command in the Exchange Management Shell; or let the "
+                    "connector follow from now on, with the other one, where Certwright runs:",
                     self._change(connector, "").typed,
+                    adding("connectors", [connector.identity or connector.name]),
                 ),
             )
         elif found:
@@ -308,5 +309,8 @@ def _source_unknown(connector: Connector, names: Sequence[str]) -> Finding:
         connector,
         f"{title(connector)} has to follow, but it sends through {', '.join(names)} too, which would not have the "
         "certificate: mail would stop there (454 4.7.5).",
-        "Add these servers to the parameter servers, or take them out of the connector's SourceTransportServers.",
+        steps(
+            "Have the task work on these servers, too, or take them out of the connector's SourceTransportServers:",
+            adding("servers", names),
+        ),
     )

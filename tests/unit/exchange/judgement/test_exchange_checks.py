@@ -45,7 +45,7 @@ from certwright.domain.certificates import SERVER_AUTHENTICATION
 from certwright.domain.deployment import Finding, ServedRow, Severity, Verdict
 from certwright.exchange.deployment.wish import Wish
 from certwright.exchange.judgement.checks import CHECKS, check
-from certwright.exchange.judgement.drift import Deployed
+from certwright.exchange.judgement.drift import Deployed, deployed
 from certwright.exchange.model import (
     Binding,
     Certificate,
@@ -707,7 +707,20 @@ def test_forgotten_servers() -> None:
     finding = one("targets", snapshot, wish(servers=("ex01.contoso.com",)))
     assert "EX02, EX03 keep their certificates" in finding.message
     assert "EX02 serve the same names" in finding.message
+    assert "--add servers=ex02.contoso.com --add servers=ex03.contoso.com" in finding.remedy
     assert found("targets", snapshot, wish()) == []
+
+
+@pytest.mark.parametrize(("attended", "severity"), [(True, Severity.WARN), (False, Severity.ASK)])
+def test_a_server_that_is_no_longer_among_those_of_the_task_is_asked_for(attended: bool, severity: Severity) -> None:
+    snapshot = healthy(server(), server("EX02"))
+    left = deployed(snapshot, facts(thumbprint=OLD), {s.server: Service.IIS for s in snapshot.servers})
+    wanted = wish(servers=("ex01.contoso.com",), last=left)
+    finding = one("targets", snapshot, wanted, attended=attended)
+    assert finding.severity is severity
+    assert "EX02 got the last one from here, and still use it until it expires" in finding.message
+    unused = healthy(server(), server("EX02", own("EX02"), old(services=Service.NONE)))
+    assert one("targets", unused, wanted, attended=attended).severity is Severity.WARN
 
 
 @pytest.mark.parametrize(("attended", "severity"), [(True, Severity.WARN), (False, Severity.ASK)])

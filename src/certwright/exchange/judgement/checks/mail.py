@@ -19,7 +19,7 @@ from certwright.exchange.judgement.checks.case import (
 )
 from certwright.exchange.model import Certificate, Connector, ServerState, Service, quoted
 from certwright.exchange.references import certificates_of, common_name, referred_to
-from certwright.exchange.steps import steps
+from certwright.exchange.steps import adding, steps
 
 _TELEPHONY = {Service.UM: "MSExchangeUM", Service.UM_CALL_ROUTER: "MSExchangeUMCR"}
 _INBOUND = "Get-InboundConnector | Format-List -Property 'Name', 'TlsSenderCertificateName'"
@@ -50,8 +50,9 @@ def _named(case: Case, connector: Connector, state: ServerState) -> Iterator[Fin
             f"{connector_title(connector)} names a certificate that {state.info.name} does not hold "
             f"({connector.tls_certificate_name}): mail through it waits there (454 4.7.5).{hint}",
             steps(
-                f"Add {quoted(connector.identity or connector.name)} to the parameter connectors, so that it follows; "
-                "or let it choose by its name, in the Exchange Management Shell:",
+                "Let it follow the certificate, with the first command; or let it choose by its name, with the other, "
+                "in the Exchange Management Shell:",
+                adding("connectors", [connector.identity or connector.name], case.context.certificate),
                 connector.setting("-TlsCertificateName $null"),
             ),
             connector.identity,
@@ -60,7 +61,10 @@ def _named(case: Case, connector: Connector, state: ServerState) -> Iterator[Fin
         yield warn(
             f"{connector_title(connector)} names a certificate on {state.info.name} that has expired "
             f"({last[0].thumbprint}).",
-            f"Add {quoted(connector.identity or connector.name)} to the parameter connectors, so that it follows.",
+            steps(
+                "Let it follow the certificate:",
+                adding("connectors", [connector.identity or connector.name], case.context.certificate),
+            ),
             connector.identity,
         )
 
@@ -156,7 +160,7 @@ def _hybrid_servers(case: Case, names: Iterable[str]) -> Iterator[Finding]:
         yield warn(
             f"{listed(lacking)} take part in the hybrid configuration, but get no new certificate. All its servers "
             "need one of the same issuer and subject.",
-            f"Add {listed(map(quoted, lacking))} to the parameter servers.",
+            steps("Have the task work on them, too:", adding("servers", lacking, case.context.certificate)),
         )
 
 

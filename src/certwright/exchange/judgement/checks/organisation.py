@@ -9,7 +9,7 @@ from certwright.exchange.judgement.checks import sight
 from certwright.exchange.judgement.checks.case import Case, Check, ask, deploys, listed, note, stop, warn
 from certwright.exchange.model import MAIL_ACCESS, ServerState, Unknown
 from certwright.exchange.references import refers_to
-from certwright.exchange.steps import steps
+from certwright.exchange.steps import adding, steps
 from certwright.exchange.verification.balancers import install
 
 _WEB = "IIS"
@@ -61,7 +61,10 @@ def _reachability(case: Case) -> Iterator[Finding]:
             f"{info.name} belongs to the organisation, but could not be read: {why.get(info.name.lower(), 'unknown')}",
             "Nothing is changed anywhere until it answers."
             if is_target
-            else "It gets no certificate from here. Name it in the parameter servers once it answers."
+            else steps(
+                "It gets no certificate from here. Once it answers, have the task work on it, too:",
+                adding("servers", [info.fqdn or info.name], case.context.certificate),
+            )
             if case.wish
             else steps("Once it answers, look again:", "certwright exchange doctor"),
             info.name,
@@ -83,12 +86,24 @@ def _targets(case: Case) -> Iterator[Finding]:
     if left:
         together = [state.info.name for state in left if _is_together(state, chosen)]
         more = f" {listed(together)} serve the same names: clients will see both certificates." if together else ""
-        yield warn(
+        dropped = [state.info.name for state in left if _is_dropped(case, state)]
+        more += f" {listed(dropped)} got the last one from here, and still use it until it expires." if dropped else ""
+        yield (ask if dropped and not case.context.attended else warn)(
             f"{listed(s.info.name for s in left)} keep their certificates: they are not among the servers that this "
             f"deployment is for.{more}",
-            "Add them to the parameter servers; nothing is copied from one server to another by itself, in an "
-            "availability group neither.",
+            steps(
+                "Nothing is copied from one server to another by itself, in an availability group neither. To have the "
+                "task work on them, too:",
+                adding("servers", [s.info.fqdn or s.info.name for s in left], case.context.certificate),
+            ),
         )
+
+
+def _is_dropped(case: Case, state: ServerState) -> bool:
+    """Whether the last deployment worked there, and services still have what it left."""
+    last = case.wish.last if case.wish else None
+    held = state.certificate(last.thumbprint) if last and state.server in last.servers else None
+    return bool(held and held.services)
 
 
 def _is_together(state: ServerState, chosen: tuple[ServerState, ...]) -> bool:
