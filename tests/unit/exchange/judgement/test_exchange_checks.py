@@ -49,6 +49,7 @@ from certwright.exchange.judgement.drift import Deployed, deployed
 from certwright.exchange.model import (
     Binding,
     Certificate,
+    Connector,
     HostFacts,
     KeyStorage,
     Rival,
@@ -359,6 +360,28 @@ def test_a_connector_that_follows_and_announces_a_name_that_is_not_on_the_certif
     assert f"Set-SendConnector -Identity 'Outbound to Office 365' -Fqdn '{MAIL}'" in finding.remedy
     for fine in ({}, {"fqdn": ""}, {**other, "enabled": False}, {**other, "tls_certificate_name": None}):
         assert found("connector-fqdn", healthy(send_connectors=(hybrid_connector(**fine),)), wish()) == []
+
+
+@pytest.mark.parametrize(("attended", "severity"), [(True, Severity.WARN), (False, Severity.ASK)])
+def test_a_receive_connector_that_follows_and_would_lose_the_name_that_it_announces(
+    attended: bool, severity: Severity
+) -> None:
+    lost = "autodiscover.contoso.com"
+    earlier = old(facts=facts(MAIL, lost, thumbprint=OLD, days=20))
+    named = front_end("EX01", fqdn=lost, tls_certificate_name=earlier.tls_certificate_name)
+    wanted = wish(facts=facts(MAIL, thumbprint=NEW))
+
+    def said(connector: Connector, wanted: Wish = wanted) -> list[Finding]:
+        there = server("EX01", earlier, own(), auth(), connectors=(connector,))
+        return found("connector-fqdn", healthy(there), wanted, attended=attended)
+
+    (finding,) = said(named)
+    assert (finding.severity, finding.subject) == (severity, named.identity)
+    assert f"announces itself as {lost}" in finding.message
+    assert f"Set-ReceiveConnector -Identity '{named.identity}' -Fqdn '{MAIL}'" in finding.remedy
+    for fine in ({"fqdn": MAIL}, {"fqdn": "ex01.contoso.com"}, {"enabled": False}, {"tls_certificate_name": None}):
+        assert said(replace(named, **fine)) == []
+    assert said(named, wish(facts=facts(MAIL, lost, thumbprint=NEW))) == []
 
 
 def test_a_connector_that_will_follow_needs_no_word() -> None:

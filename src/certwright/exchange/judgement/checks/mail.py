@@ -9,6 +9,7 @@ from certwright.exchange.judgement.checks.case import (
     LATER,
     Case,
     Check,
+    ask,
     by_thumbprint,
     connector_title,
     deploys,
@@ -100,6 +101,28 @@ def _connector_fqdn(case: Case) -> Iterator[Finding]:
                 ),
                 connector.identity,
             )
+
+
+def _receive_fqdn(case: Case) -> Iterator[Finding]:
+    """A receive connector that follows, and loses the name by which it greets."""
+    if case.wish is None:
+        return
+    facts, name = case.wish.facts, mail_access_name(case.wish.facts, "")
+    for connector in (c for state in case.targets for c in state.connectors or () if c.enabled and c.fqdn):
+        earlier = referred_to(connector.tls_certificate_name, case.replaced)
+        if facts.covers(connector.fqdn) or not any(c.facts and c.facts.covers(connector.fqdn) for c in earlier):
+            continue
+        yield (warn if case.context.attended else ask)(
+            f"{connector_title(connector)} announces itself as {connector.fqdn}. The certificate that it names now has "
+            "this name, and the new one, which it is to name, has not: who compares the two may not send mail there.",
+            steps(
+                "Add this name to the certificate; or let the connector announce one that is on it, with the first "
+                "command in the Exchange Management Shell; or deploy yourself if it may be so, with the other one:",
+                connector.setting(f"-Fqdn {quoted(name or 'HOST')}"),
+                f"certwright exchange apply {case.context.certificate}",
+            ),
+            connector.identity,
+        )
 
 
 def _is_hybrid(case: Case) -> bool:
@@ -273,12 +296,13 @@ CHECKS = (
     ),
     Check(
         "connector-fqdn",
-        "Name that a send connector announces",
-        "A send connector greets other servers by its Fqdn. The certificate that it presents should have that name. "
-        "Add it to the certificate, or set the Fqdn to a name that the certificate has.",
-        _connector_fqdn,
+        "Name that a connector announces",
+        "A connector greets other servers by its Fqdn. The certificate that it presents should have that name. "
+        "Add it to the certificate, or set the Fqdn to a name that the certificate has. A receive connector that "
+        "would lose its name with the new certificate is not led to it unless a person looks on.",
+        lambda case: (*_connector_fqdn(case), *_receive_fqdn(case)),
         deploys,
-        sight.organisation(sight.senders),
+        sight.either(sight.organisation(sight.senders), sight.servers(sight.connectors)),
     ),
     Check(
         "hybrid-names",
