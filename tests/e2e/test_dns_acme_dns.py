@@ -54,6 +54,7 @@ def test_a_person_makes_the_cnames_and_the_next_run_goes_on(one: Proofs, server:
     assert sorted(asked) == ["_acme-challenge.contoso.test", "_acme-challenge.mail.contoso.test"]
     with one.site.engine() as engine, engine.store.read() as unit:
         assert unit.runs.list(managed.id)[0].outcome is Outcome.WAITING
+    assert "[renewal-waits]" in one.site.cli("status", code=4).out
     one.world.records("contoso.test", "_acme-challenge.contoso.test", "CNAME", asked["_acme-challenge.contoso.test"])
     with pytest.raises(NeedsPerson) as raised:
         one.request(managed)

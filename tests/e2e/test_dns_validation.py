@@ -11,6 +11,7 @@ import pytest
 
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.errors import CertwrightError, ConfigurationError, NeedsPerson, NotProved, SolverError
+from certwright.domain.events import EventKind
 from certwright.domain.runs import Outcome
 from certwright.domain.validation import Validation
 from certwright.engine.credentials import store_credential, try_credential
@@ -191,6 +192,12 @@ def test_by_hand_a_run_waits_and_the_next_goes_on_with_the_same_records(one: Pro
     assert "you may remove them" not in one.journal(managed)
     with one.site.engine() as engine, engine.store.read() as unit:
         assert unit.runs.list(managed.id)[0].outcome is Outcome.WAITING
+        told = [event.kind for _, event in unit.events.list() if event.managed_id == managed.id]
+    assert told == [EventKind.ISSUANCE_WAITS]
+    status = one.site.cli("status", code=4).out
+    assert f"certwright certificate log {managed.id}" in status
+    assert "[renewal-waits]" in status
+    assert all(value in one.site.cli("certificate", "log", managed.id, code=0).out for value in values)
     one.world.records("contoso.test", "_acme-challenge.manual.contoso.test", "TXT", *(f'"{v}"' for v in values))
     one.request(managed)
     assert issued_names(one) == {"manual.contoso.test", "*.manual.contoso.test"}

@@ -10,14 +10,16 @@ from certwright.domain.managed import Value
 class EventKind(StrEnum):
     """Kinds of event.
 
-    `renewal-moved`: the authority changed its mind about when to renew (RFC 9773). `expiring`: the current version ends
-    soon, and nothing has replaced it. `tasks-done`: a task ran that had failed, and no other stands failed. `drift`:
-    what is served is no longer what was deployed. `proof-...`: about a record in DNS that proves names and stays there.
-    `watched-...`: about something that is watched and not renewed. `duty-...`: about a duty of the service.
+    `issuance-waits`: a request goes on when a person has done something. `renewal-moved`: the authority changed its
+    mind about when to renew (RFC 9773). `expiring`: the current version ends soon, and nothing has replaced it.
+    `tasks-done`: a task ran that had failed, and no other stands failed. `drift`: what is served is no longer what was
+    deployed. `proof-...`: about a record in DNS that proves names and stays there. `watched-...`: about something that
+    is watched and not renewed. `duty-...`: about a duty of the service.
     """
 
     CERTIFICATE_ISSUED = "certificate-issued"
     ISSUANCE_FAILED = "issuance-failed"
+    ISSUANCE_WAITS = "issuance-waits"
     CERTIFICATE_REVOKED = "certificate-revoked"
     DEPLOYED = "deployed"
     DEPLOYMENT_FAILED = "deployment-failed"

@@ -15,6 +15,7 @@ from certwright.domain.looks import PROOF_DAYS, ProofLook, TaskLook, differs, pr
 from certwright.domain.managed import TaskSettings
 from certwright.domain.notices import NEAR_SHARE, URGENT, URGENT_SHARE
 from certwright.domain.renewal import Decision, Failure, RenewalInput
+from certwright.domain.retry import Cause
 from certwright.domain.runs import DeploymentState, Stage
 from certwright.domain.watching import UNSEEN
 
@@ -73,6 +74,11 @@ class HealthInput:
         """Why the last requests failed."""
         return self.renewal.failure
 
+    @property
+    def waits_for_person(self) -> bool:
+        """Whether the renewal goes on when a person has done something."""
+        return self.failure is not None and self.failure.cause is Cause.PERSON
+
     @cached_property
     def ends(self) -> datetime | None:
         """When the first certificate in use ends: the current version, or an earlier one that a task put to use."""
@@ -124,7 +130,7 @@ def _expired(given: HealthInput) -> Said | None:
     facts = given.renewal.facts
     if facts is None or facts.not_after > given.now:
         return None
-    return f"It ended on {_date(facts.not_after)}. {_why(given)}", given.command("certificate renew")
+    return f"It ended on {_date(facts.not_after)}. {_why(given)}", _replace(given)
 
 
 def _served_expired(given: HealthInput) -> Said | None:
@@ -164,7 +170,7 @@ def _stuck(given: HealthInput) -> Said | None:
 def _urgent(given: HealthInput) -> Said | None:
     if given.ends is None or not given.is_within(URGENT, URGENT_SHARE):
         return None
-    return f"What is in use ends on {_date(given.ends)}. {_why(given)}", given.command("certificate renew")
+    return f"What is in use ends on {_date(given.ends)}. {_why(given)}", _replace(given)
 
 
 def _drift(given: HealthInput) -> Said | None:
@@ -176,7 +182,11 @@ def _drift(given: HealthInput) -> Said | None:
 
 def _renewal_failing(given: HealthInput) -> Said | None:
     failure = given.failure
-    if failure is None or not (failure.count >= REPEATED or given.is_within(NEAR, NEAR_SHARE)):
+    if (
+        failure is None
+        or given.waits_for_person
+        or not (failure.count >= REPEATED or given.is_within(NEAR, NEAR_SHARE))
+    ):
         return None
     times = "once" if failure.count == 1 else f"{failure.count} times"
     said = f"The renewal failed {times} since {_date(failure.since)}: {_line(failure.message)}"
@@ -204,6 +214,10 @@ def _needs_person(given: HealthInput) -> Said | None:
         if state.stage is Stage.WAITING:
             return _line(state.message) or "A deployment waits for a person.", given.command("certificate show")
     return None
+
+
+def _renewal_waits(given: HealthInput) -> Said | None:
+    return (_why(given), _replace(given)) if given.waits_for_person else None
 
 
 def _needs_change(given: HealthInput) -> Said | None:
@@ -299,11 +313,17 @@ def _repair(given: HealthInput, task: TaskFacts) -> str:
 def _why(given: HealthInput) -> str:
     """Why nothing has replaced it."""
     if given.failure:
-        return f"The last attempt failed: {_line(given.failure.message)}"
+        what = "The renewal waits for a person" if given.waits_for_person else "The last attempt failed"
+        return f"{what}: {_line(given.failure.message)}"
     if given.decision.reason is renewal.Reason.HELD:
         return given.decision.message
     failed = next((state for state in given.waiting() if state.message), None)
     return _line(failed.message) if failed else "No attempt to replace it has failed."
+
+
+def _replace(given: HealthInput) -> str:
+    """The command that replaces it, or that shows what a person has to do first."""
+    return given.command("certificate log" if given.waits_for_person else "certificate renew")
 
 
 def _line(text: str) -> str:
@@ -337,6 +357,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("proof-ended", Health.FAILING, "a record of dns-persist-01 has ended", _proof_ended),
     Rule("needs-person", Health.ATTENTION, "a deployment waits for a person", _needs_person),
+    Rule("renewal-waits", Health.ATTENTION, "a renewal waits for a person, as for records in DNS", _renewal_waits),
     Rule("needs-change", Health.ATTENTION, "the renewal fails until a setting is changed", _needs_change),
     Rule("near-its-end", Health.ATTENTION, "less than 14 days, or a sixth of its life, are left", _near),
     Rule(

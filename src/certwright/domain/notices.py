@@ -21,6 +21,7 @@ from certwright.domain.rules import Digest, Matter, Rule
 
 OPENS: Mapping[EventKind, Matter] = {
     EventKind.ISSUANCE_FAILED: Matter.ISSUANCE,
+    EventKind.ISSUANCE_WAITS: Matter.NEEDS_PERSON,
     EventKind.DEPLOYMENT_FAILED: Matter.DEPLOYMENT,
     EventKind.ROLLED_BACK: Matter.ROLLED_BACK,
     EventKind.NEEDS_PERSON: Matter.NEEDS_PERSON,
@@ -33,15 +34,30 @@ OPENS: Mapping[EventKind, Matter] = {
     EventKind.WATCHED_UNSEEN: Matter.WATCHED,
     EventKind.DUTY_FAILED: Matter.SERVICE,
 }
-CLOSES: Mapping[EventKind, tuple[Matter, ...]] = {
-    EventKind.CERTIFICATE_ISSUED: (Matter.ISSUANCE, Matter.EXPIRING, Matter.INCIDENT),
-    EventKind.DEPLOYED: (Matter.DEPLOYMENT, Matter.ROLLED_BACK, Matter.NEEDS_PERSON, Matter.DRIFT),
-    EventKind.TASKS_DONE: (Matter.DEPLOYMENT,),
-    EventKind.DRIFT_OVER: (Matter.DRIFT,),
-    EventKind.PROOF_RENEWED: (Matter.PROOF,),
-    EventKind.DUTY_WORKED: (Matter.SERVICE,),
-    EventKind.WATCHED_REPLACED: (Matter.WATCHED,),
+CLOSES: Mapping[EventKind, tuple[EventKind, ...]] = {
+    EventKind.CERTIFICATE_ISSUED: (
+        EventKind.ISSUANCE_FAILED,
+        EventKind.ISSUANCE_WAITS,
+        EventKind.EXPIRING,
+        EventKind.RENEWAL_MOVED,
+    ),
+    EventKind.DEPLOYED: (
+        EventKind.DEPLOYMENT_FAILED,
+        EventKind.ROLLED_BACK,
+        EventKind.NEEDS_PERSON,
+        EventKind.DRIFT,
+    ),
+    EventKind.TASKS_DONE: (EventKind.DEPLOYMENT_FAILED,),
+    EventKind.DRIFT_OVER: (EventKind.DRIFT,),
+    EventKind.PROOF_RENEWED: (EventKind.PROOF_ENDING,),
+    EventKind.DUTY_WORKED: (EventKind.DUTY_FAILED,),
+    EventKind.WATCHED_REPLACED: (
+        EventKind.WATCHED_ENDING,
+        EventKind.WATCHED_CHANGED,
+        EventKind.WATCHED_UNSEEN,
+    ),
 }
+"""By what ends a case: the events of which the last one opened it, or added to it."""
 PASSING = frozenset({Matter.WATCHED})
 """What is over when it has been told: no event says that it ended."""
 COUNTED = (EventKind.CERTIFICATE_ISSUED, EventKind.DEPLOYED, EventKind.CERTIFICATE_REVOKED)
@@ -79,7 +95,8 @@ class Subject:
 class Case(Value):
     """One matter of one certificate, by one rule.
 
-    `topic` is what cases with the same cause have in common. `count` is how often it happened since it began, `told`
+    `topic` is what cases with the same cause have in common. `by` is the last event of it, None in those that an
+    earlier version stored. `count` is how often it happened since it began, `told`
     how much of that was told. `news_at` is since when there is something to tell, None if there is nothing; `over_at`
     when it ended.
     """
@@ -90,6 +107,7 @@ class Case(Value):
     title: str
     message: str
     hint: str = ""
+    by: EventKind | None = None
     since: AwareDatetime
     count: int = 1
     told: int = 0
@@ -140,7 +158,7 @@ def cause_of(message: str) -> str:
 def touched(event: Event) -> tuple[Matter, ...]:
     """The matters whose cases an event opens, adds to or closes."""
     opened = OPENS.get(event.kind)
-    return (opened,) if opened else CLOSES.get(event.kind, ())
+    return (opened,) if opened else tuple(OPENS[kind] for kind in CLOSES.get(event.kind, ()))
 
 
 def fold(
@@ -187,6 +205,7 @@ def observe(rule: Rule, matter: Matter, before: Case | None, event: Event, subje
         title=subject.title,
         message=event.message,
         hint=event.hint,
+        by=event.kind,
         since=event.at if before is None or begins else before.since,
         count=1 if before is None or begins else before.count + 1,
         told=0 if before is None or begins else before.told,
@@ -220,7 +239,7 @@ def _news_at(rule: Rule, case: Case, now: datetime, subject: Subject) -> datetim
 
 def _closed(before: Case | None, event: Event) -> Case | None:
     """What was never worth telling is forgotten."""
-    if before is None or before.over_at is not None:
+    if before is None or before.over_at is not None or (before.by and before.by not in CLOSES[event.kind]):
         return before
     if before.news_at is None and not before.told:
         return None

@@ -272,10 +272,16 @@ def last_resort(given: RenewalInput) -> Decision | None:
 
 
 def backing_off(given: RenewalInput) -> Decision | None:
-    """It failed, and is tried again later."""
+    """It failed, or waits for a person, and is tried again later."""
     failure = given.failure
     if failure is None or failure.retry_at <= given.now:
         return None
+    if failure.cause is Cause.PERSON:
+        message = (
+            f"It waits for a person: {failure.message} It looks again on {_date(failure.retry_at)}. Read what is to "
+            f"be done with: certwright certificate log {given.managed.id}"
+        )
+        return _wait(Reason.BACKING_OFF, message, failure.retry_at)
     times = "once" if failure.count == 1 else f"{failure.count} times since {_date(failure.since)}"
     wait = (
         "Something has to be changed first"

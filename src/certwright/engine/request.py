@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.domain import certificates, keys, renewal
-from certwright.domain.errors import CertwrightError, ConfigurationError, NotProved, OrderDead, StoreError
-from certwright.domain.events import EventKind
+from certwright.domain.errors import CertwrightError, ConfigurationError, NeedsPerson, NotProved, OrderDead, StoreError
+from certwright.domain.events import Event, EventKind
 from certwright.domain.keys import KeySource, PrivateKey
 from certwright.domain.managed import CertificateVersion, Issuer, KeyForm, ManagedCertificate
 from certwright.domain.renewal import Reason
@@ -85,12 +86,18 @@ def request_for(
                 raise
             except CertwrightError as error:
                 with engine.store.write(lease) as unit:
-                    kind = EventKind.ISSUANCE_FAILED
-                    unit.events.add(run.event(kind, managed, engine.now(), error.message, error.hint))
+                    unit.events.add(_failed(run, managed, engine.now(), error))
                     note_failure(engine, unit, managed, error)
                     reschedule(engine, unit, managed)
                 raise
         return RequestResult(decision, version)
+
+
+def _failed(run: ActiveRun, managed: ManagedCertificate, at: datetime, error: CertwrightError) -> Event:
+    if isinstance(error, NeedsPerson):
+        hint = f"Read what is to be done with: certwright certificate log {managed.id}"
+        return run.event(EventKind.ISSUANCE_WAITS, managed, at, error.message, hint)
+    return run.event(EventKind.ISSUANCE_FAILED, managed, at, error.message, error.hint)
 
 
 def _obtain(

@@ -135,6 +135,9 @@ CASES: list[tuple[str, Change]] = [
     ("deployment-failing", lambda given: behind(stage=Stage.FAILED, failures=1)(at(80)(given))),
     ("proof-ended", proof(0)),
     ("needs-person", behind(stage=Stage.WAITING, message="Restart IIS.", failures=9)),
+    ("renewal-waits", failed(1, Cause.PERSON)),
+    ("renewal-waits", failed(9, Cause.PERSON)),
+    ("renewal-waits", lambda given: failed(9, Cause.PERSON)(at(80)(given))),
     ("needs-change", failed(1, Cause.SETTINGS)),
     ("near-its-end", at(77)),
     ("changed", look(differences=(CHOSEN,))),
@@ -237,6 +240,20 @@ def test_the_answer_names_the_cause_and_the_command() -> None:
     assert condition.hint == f"certwright certificate test {MANAGED.id}"
     drift = judge(look(differences=(REBOUND, CHOSEN))(well()))
     assert (drift.hint, "Somebody bound it." in drift.message) == ("Plan it.", True)
+
+
+@pytest.mark.parametrize(
+    ("day", "said"),
+    [
+        (60, "The renewal waits for a person: The authority does not answer."),
+        (88, "What is in use ends on 2027-01-30 00:00 UTC. The renewal waits for a person: The authority does"),
+        (90, "It ended on 2027-01-30 00:00 UTC. The renewal waits for a person: The authority does"),
+    ],
+)
+def test_a_renewal_that_waits_for_a_person_names_where_the_records_are_shown(day: float, said: str) -> None:
+    condition = judge(failed(5, Cause.PERSON)(at(day)(well())))
+    assert condition.message.startswith(said)
+    assert condition.hint == f"certwright certificate log {MANAGED.id}"
 
 
 @pytest.mark.parametrize(

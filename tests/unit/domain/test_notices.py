@@ -280,6 +280,22 @@ def test_a_message_is_tried_again_later_but_never_much_later_and_not_for_ever(
         assert (MINUTE if retryable else HOUR) <= again - NOON <= 6 * HOUR
 
 
+def test_what_a_request_waits_for_is_over_with_the_certificate_and_what_a_deployment_waits_for_is_not() -> None:
+    desk = Desk(Rule(name="r", failures=3))
+    desk.hear(happened(EventKind.ISSUANCE_WAITS, "dns"), happened(EventKind.NEEDS_PERSON, "edge", message="Halfway."))
+    told = desk.tell(NOON)
+    assert {s.matter for s in told} == {Matter.NEEDS_PERSON}
+    desk.hear(
+        happened(EventKind.DEPLOYED, "dns", NOON + HOUR), happened(EventKind.CERTIFICATE_ISSUED, "edge", NOON + HOUR)
+    )
+    assert desk.tell(NOON + HOUR) == ()
+    desk.hear(
+        happened(EventKind.CERTIFICATE_ISSUED, "dns", NOON + HOUR), happened(EventKind.DEPLOYED, "edge", NOON + HOUR)
+    )
+    over = desk.tell(NOON + HOUR)
+    assert sorted(name for s in over for name in s.names if s.is_over) == ["dns", "edge"]
+
+
 KINDS = st.sampled_from([*OPENS, EventKind.CERTIFICATE_ISSUED, EventKind.DEPLOYED, EventKind.DRIFT_OVER])
 MESSAGES = st.sampled_from([OUTAGE, "The port 443 is closed.", "Quota.", "mail.contoso.test is wrong."])
 QUIET = QuietHours.parse("20:00-08:00")

@@ -247,6 +247,14 @@ def test_what_is_known_beside_the_version_counts(given_input: RenewalInput, due:
     assert decision.next_check >= given_input.now
 
 
+def test_what_waits_for_a_person_is_not_said_to_need_nobody() -> None:
+    waits = failure(LATER - DAY, LATER + DAY).model_copy(update={"cause": Cause.PERSON})
+    told = decide(with_state(given_at(LATER), failure=waits)).message
+    assert told.startswith("It waits for a person: ")
+    assert f"certwright certificate log {MANAGED.id}" in told
+    assert "nothing to change" not in told
+
+
 WISH = Wish(by="anna", at=LATER)
 
 
