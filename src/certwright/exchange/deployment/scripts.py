@@ -47,7 +47,7 @@ def undo_script(plan: Plan, title: str, now: datetime) -> str:
         lines += ["", f"# {number}. {_line(changes.title(change))}"]
         lines.append(_stopping(change.inverse) if change.inverse else "# Nothing takes this back, and nothing has to.")
         if change.inverse and (service := _NAMED.get(change.action)):
-            lines.append(_restart(change.target, MAIL_SERVICES[service]))
+            lines.append(_restart_or_tell(change.target, service))
     return "\n".join([*lines, ""])
 
 
@@ -99,8 +99,7 @@ def _command(change: Change, title: str) -> str:
 def _restarts_by_hand(plan: Plan, server: str) -> Iterator[str]:
     """Restarts of what reads its certificate when it starts, where the plan leaves them to a person.
 
-    That is so where Certwright was given no way to the host. This shell may have none either: then it says so, and goes
-    on.
+    That is so where Certwright was given no way to the host.
     """
     own = [change for change in plan.changes if change.target == server]
     planned = {changes.names_of(change) for change in own if change.action == changes.RESTART}
@@ -109,8 +108,14 @@ def _restarts_by_hand(plan: Plan, server: str) -> Iterator[str]:
         if service in changed and names not in planned:
             yield ""
             yield f"# {_line(server)}: {service} reads its certificate only when it starts"
-            told = f"If {service} runs on {server}, restart it there: {changes.RESTART} {', '.join(names)}"
-            yield f"try {{ {_restart(server, names)} }} catch {{ Write-Warning {quoted(_line(told))} }}"
+            yield _restart_or_tell(server, service)
+
+
+def _restart_or_tell(server: str, service: Service) -> str:
+    """Restarts POP or IMAP; where this shell has no way to the server either, it says what to type, and goes on."""
+    names = MAIL_SERVICES[service]
+    told = f"If {service} runs on {server}, restart it there: {changes.RESTART} {', '.join(names)}"
+    return f"try {{ {_restart(server, names)} }} catch {{ Write-Warning {quoted(_line(told))} }}"
 
 
 def _restart(server: str, names: Iterable[str]) -> str:

@@ -182,11 +182,15 @@ def test_the_management_shell_reads_names_as_they_are(name: str) -> None:
     )
 
 
-def test_names_that_are_set_back_are_read_by_a_restart_of_what_runs() -> None:
-    lines = undo_script(plan(), "Contoso mail", NOW).splitlines()
+def test_names_that_are_set_back_are_read_by_a_restart_of_what_runs_or_a_person_is_told_and_the_rest_follows() -> None:
+    text = undo_script(plan(), "Contoso mail", NOW)
+    lines = text.splitlines()
     (named,) = [at for at, line in enumerate(lines) if line.startswith("Set-PopSettings")]
-    assert lines[named + 1] == RESTART
-    assert lines.count(RESTART) == 1
+    told = "If POP runs on EX01, restart it there: Restart-Service MSExchangePOP3, MSExchangePOP3BE"
+    assert lines[named + 1] == f"try {{ {RESTART} }} catch {{ Write-Warning '{told}' }}"
+    assert text.count("Invoke-Command") == 1
+    assert text.index("} catch {") < text.index(OLD)
+    assert is_powershell(text)
 
 
 @given(NAMES, NAMES, NAMES)
