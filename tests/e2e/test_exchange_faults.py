@@ -127,6 +127,29 @@ def test_a_cmdlet_that_fails_is_rolled_back_to_a_consistent_state(
     assert one.mutations.count(IMPORT) == 1
 
 
+@pytest.mark.parametrize(
+    ("keeps", "effect", "stage"),
+    [(False, Fail(DENIED), "rolled-back"), (True, Fail(DENIED), "rolled-back"), (True, Gone(), "undoing")],
+    ids=["not asked for", "refuses", "is gone"],
+)
+def test_the_way_back_requires_no_ssl_where_the_way_forward_did_not(
+    tmp_path: Path, keeps: bool, effect: Effect, stage: str
+) -> None:
+    with world(tmp_path, spec("MAIL01"), spec("MAIL02")) as two:
+        earlier, version = two.authority.issue(), two.authority.issue()
+        deploy(two.task(earlier))
+        states = [server.state for server in two.organisation.servers.values()]
+        for state in states:
+            state.require_ssl[1] = False
+        two.organisation["MAIL02"].faults.inject(effect, ENABLE, nth=1, times=None)
+        ended = run(two.task(version, [earlier], do_not_require_ssl=keeps))
+        assert ended.stage == stage, ended.told
+        assert two.served()[443] == earlier.facts.sha256[:16]
+        assert [state.require_ssl[1] for state in states] == [not keeps, False]
+        typed = [line for line in ended.told.splitlines() if "-Services 'IIS'" in line]
+        assert ["-DoNotRequireSsl:$true" in line for line in typed] == ([True] if stage == "undoing" else [])
+
+
 @pytest.mark.parametrize("nth", [1, 2])
 def test_a_cmdlet_that_does_half_leaves_one_certificate_everywhere(deployed: tuple[World, Material], nth: int) -> None:
     one, earlier = deployed

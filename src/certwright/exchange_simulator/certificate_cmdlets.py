@@ -183,7 +183,11 @@ def _enable(call: Invocation) -> Iterable[Record]:
     replaces = Services.SMTP in wanted and _replaces_default(call, stored)
     before = state.directory_values()
     warnings = state.enable(
-        stored.thumbprint, wanted, replace_internal_transport=replaces, skip_iis=half_done is not None
+        stored.thumbprint,
+        wanted,
+        replace_internal_transport=replaces,
+        require_ssl=not call.get("DoNotRequireSsl", False),
+        skip_iis=half_done is not None,
     )
     for target, attribute, old in before:
         if getattr(target, attribute) != old:

@@ -21,6 +21,7 @@ from certwright.exchange_simulator.certificates import (
 )
 from certwright.exchange_simulator.configuration import (
     COMPONENTS,
+    DEFAULT_WEB_SITE,
     FRONT_END_TRANSPORT,
     HUB_TRANSPORT,
     IMAP_SERVICES,
@@ -73,6 +74,7 @@ class ServerState:
         move_active_copies: DatabaseCopyActivationDisabledAndMoveNow.
         paused: Whether its cluster node is paused.
         web_bindings: IIS's https bindings; a test may add some.
+        require_ssl: By number of the web site, whether it refuses plain http (403.4), as setup leaves both.
         cookie_certificate: Thumbprint of what Outlook on the web signs cookies with: bound at the last start.
         web_faults: What of its web services fails.
         scheduled_tasks: What the Windows task scheduler runs.
@@ -119,6 +121,7 @@ class ServerState:
         )
         self.certificates = {c.thumbprint: c for c in (exchange, auth_certificate, management)}
         self.web_bindings = setup_bindings(exchange.thumbprint)
+        self.require_ssl = {binding.site: True for binding in self.web_bindings}
         self.cookie_certificate = exchange.thumbprint
         self.web_faults: list[WebFault] = []
         self.scheduled_tasks: list[ScheduledTask] = []
@@ -191,7 +194,13 @@ class ServerState:
                     stored.status = None
 
     def enable(
-        self, thumbprint: str, services: Services, *, replace_internal_transport: bool, skip_iis: bool = False
+        self,
+        thumbprint: str,
+        services: Services,
+        *,
+        replace_internal_transport: bool,
+        require_ssl: bool = True,
+        skip_iis: bool = False,
     ) -> list[str]:
         """Assign services; flags only grow.
 
@@ -199,6 +208,7 @@ class ServerState:
             thumbprint: Of a certificate in the store.
             services: What to add.
             replace_internal_transport: Whether SMTP also makes it the default (internal transport) certificate.
+            require_ssl: Whether IIS also makes the Default Web Site refuse plain http.
             skip_iis: Leave the web site as it is, as a run that dies half-way does.
 
         Returns:
@@ -226,6 +236,7 @@ class ServerState:
             if Services.IIS in services:
                 for binding in self.web_bindings:
                     binding.thumbprint = stored.thumbprint if binding.assigned else binding.thumbprint
+                self.require_ssl[DEFAULT_WEB_SITE] |= require_ssl
             if Services.SMTP in services:
                 stored.readable_by_network_service = True
             if Services.SMTP in services and replace_internal_transport:

@@ -183,7 +183,8 @@ class Exchange(Task[Settings]):
         if deployment is None:
             self.context.journal.note("Nothing that is served had been changed: there is nothing to take back.")
             return ()
-        gone = undo.let_go(deployment, self.params.servers, self.context.now())
+        keeps = self.params.do_not_require_ssl
+        gone = undo.let_go(deployment, self.params.servers, self.context.now(), do_not_require_ssl=keeps)
         left = tuple(sentence for sentences in gone.values() for sentence in sentences)
         for sentence in left:
             self.context.journal.note(sentence)
@@ -345,6 +346,7 @@ class Exchange(Task[Settings]):
             moved=watch.moved,
             left=watch.left,
             servers=tuple(servers) or self.params.servers,
+            do_not_require_ssl=self.params.do_not_require_ssl,
         )
 
     def _hooks(self, plan: Plan, work: Work) -> Hooks:
@@ -410,7 +412,8 @@ class Exchange(Task[Settings]):
             try:
                 undo.undo_server(deployment, server, work, self.context.now())
             except CertwrightError as stuck:
-                self._alone[server] = undo.stuck(deployment, {server: stuck}, self.context.now())
+                failed, keeps = {server: stuck}, self.params.do_not_require_ssl
+                self._alone[server] = undo.stuck(deployment, failed, self.context.now(), do_not_require_ssl=keeps)
 
     def _resume_baseline(self) -> None:
         """What ports served before is kept for a run that goes on with this one."""

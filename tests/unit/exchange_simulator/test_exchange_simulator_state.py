@@ -116,6 +116,18 @@ def test_federation_is_not_for_enable(state: ServerState) -> None:
         state.enable(issued.thumbprint, Services.FEDERATION, replace_internal_transport=False)
 
 
+def test_iis_requires_ssl_of_the_default_web_site_alone_unless_told_otherwise(state: ServerState) -> None:
+    thumbprint = add(state, AUTHORITY.issue("mail.contoso.test")).thumbprint
+    state.require_ssl |= {1: False, 2: False}
+    state.enable(thumbprint, Services.SMTP, replace_internal_transport=True)
+    state.enable(thumbprint, Services.IIS, replace_internal_transport=False, require_ssl=False)
+    assert state.require_ssl == {1: False, 2: False}
+    state.enable(thumbprint, Services.IIS, replace_internal_transport=False)
+    assert state.require_ssl == {1: True, 2: False}
+    state.enable(thumbprint, Services.IIS, replace_internal_transport=False, require_ssl=False)
+    assert state.require_ssl == {1: True, 2: False}
+
+
 def test_a_certificate_without_common_name_is_not_taken_for_pop(state: ServerState) -> None:
     nameless = add(state, AUTHORITY.issue("mail.contoso.test", common_name=""))
     warnings = state.enable(

@@ -48,7 +48,7 @@ class Work:
     what failed there afterwards. `servers` are those through any of which the organisation is changed, `states` how
     servers were read back after their changes; `stop` ends all threads before their next change. `overtaken` are
     changes, by how they are typed, that are not made: somebody else changed the same thing since the plan was made, or
-    it cannot be read what would have to be put back.
+    it cannot be read what would have to be put back. `do_not_require_ssl` holds for what is taken back, too.
     """
 
     organisation: Organisation
@@ -65,6 +65,7 @@ class Work:
     states: dict[str, ServerState] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
     overtaken: dict[str, DeploymentError] = field(default_factory=dict)
+    do_not_require_ssl: bool = False
 
     @property
     def written(self) -> str | None:

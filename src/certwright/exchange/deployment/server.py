@@ -159,36 +159,31 @@ class _Server:
         return wanted & ~have
 
     def _bind(self) -> Change:
-        made = self._enable(Service.IIS, "the Default Web Site is to serve it")
+        made = self._enable(self._wish.facts.thumbprint, Service.IIS, "the Default Web Site is to serve it")
         bound = self._state.web_site_certificate()
         if bound is None or unusable(bound, self._now):
             return made
-        before = changes.enable(self._state.server, bound.thumbprint, Service.IIS, "")
+        before = self._enable(bound.thumbprint, Service.IIS)
         return made.model_copy(update={"inverse": before.typed})
 
     def _assign(self, services: Service) -> Change:
         """The mail services. Of that only one thing can be taken back: what SMTP does to the internal transport."""
-        made = self._enable(services, f"it is not assigned to {services} yet")
+        made = self._enable(self._wish.facts.thumbprint, services, f"it is not assigned to {services} yet")
         found = self._state.certificate(self._internal_now())
         if Service.SMTP not in services or found is None or found.thumbprint == self._wish.facts.thumbprint:
             return made
         if found.is_protected or found.thumbprint in self._protected or unusable(found, self._now):
             return made
-        before = changes.enable(self._state.server, found.thumbprint, Service.SMTP, "")
+        before = self._enable(found.thumbprint, Service.SMTP)
         return made.model_copy(update={"inverse": before.typed})
 
-    def _enable(self, services: Service, why: str) -> Change:
-        return changes.enable(
-            self._state.server,
-            self._wish.facts.thumbprint,
-            services,
-            why,
-            do_not_require_ssl=self._wish.do_not_require_ssl,
-        )
+    def _enable(self, thumbprint: str, services: Service, why: str = "") -> Change:
+        keeps = self._wish.do_not_require_ssl
+        return changes.enable(self._state.server, thumbprint, services, why, do_not_require_ssl=keeps)
 
     def _internal_transport(self, *, is_smtp_assigned: bool) -> None:
         """Assigning SMTP also replaces the certificate servers use among themselves: keep the one that was there."""
-        server, new = self._state.server, self._wish.facts.thumbprint
+        new = self._wish.facts.thumbprint
         current, before = self._state.internal_transport, self._internal_before()
         if before == new or not (is_smtp_assigned or (current != before and before is not None)):
             self._internal_replaced()
@@ -200,7 +195,7 @@ class _Server:
                 if is_smtp_assigned
                 else f"the internal transport certificate is {current} now: this puts the earlier one back"
             )
-            self._draft.changes.append(changes.enable(server, before, Service.SMTP, why))
+            self._draft.changes.append(self._enable(before, Service.SMTP, why))
         elif is_smtp_assigned:
             known = f"the internal transport certificate {before}" if before else "the internal transport certificate"
             self._say(
@@ -216,7 +211,7 @@ class _Server:
         if recorded is None or current in {None, recorded} or recorded in self._wish.predecessors:
             return
         obstacle = self._obstacle_to_keeping(recorded)
-        typed = changes.enable(self._state.server, recorded, Service.SMTP, "").typed
+        typed = self._enable(recorded, Service.SMTP).typed
         self._say(
             "internal-transport-stays",
             Severity.WARN,

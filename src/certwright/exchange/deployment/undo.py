@@ -35,7 +35,14 @@ class Return:
     kept: Service = IRREVOCABLE
 
 
-def way_back(deployment: Deployment, state: ServerState, now: datetime, protected: Collection[str] = ()) -> Return:
+def way_back(
+    deployment: Deployment,
+    state: ServerState,
+    now: datetime,
+    protected: Collection[str] = (),
+    *,
+    do_not_require_ssl: bool = False,
+) -> Return:
     """How `state` becomes what it was before `deployment`, as far as it was that which changed it.
 
     `protected` are the thumbprints with which Exchange signs its own tokens.
@@ -58,21 +65,25 @@ def way_back(deployment: Deployment, state: ServerState, now: datetime, protecte
             )
         else:
             back.changes.append(changes.set_name(state.server, service, was, "it was so before"))
-    web_site = _obstacle(before.web_site, state, now, protected)
-    _web_site(back, before, state, deployment.thumbprint, web_site)
+    if _serves(state, deployment.thumbprint) and before.web_site != deployment.thumbprint:
+        obstacle = _obstacle(before.web_site, state, now, protected)
+        _web_site(back, before, state, obstacle, do_not_require_ssl=do_not_require_ssl)
     if state.internal_transport in deployment.versions:
         _internal_transport(back, before, state, _obstacle(before.internal, state, now, protected))
     return back
 
 
-def _web_site(back: Return, before: Before, state: ServerState, thumbprint: str, obstacle: str | None) -> None:
-    bound, new = state.web_site_certificate(), state.certificate(thumbprint)
-    if bound is not None and not (new and new.on_web_site):
-        return
-    if bound is None and (new is None or (new.services is not None and Service.IIS not in new.services)):
-        return
-    if before.web_site == thumbprint:
-        return
+def _serves(state: ServerState, thumbprint: str) -> bool:
+    """Whether the Default Web Site uses this certificate, as far as Exchange tells."""
+    found = state.certificate(thumbprint)
+    if state.web_site_certificate() is not None:
+        return found is not None and found.on_web_site
+    return found is not None and (found.services is None or Service.IIS in found.services)
+
+
+def _web_site(
+    back: Return, before: Before, state: ServerState, obstacle: str | None, *, do_not_require_ssl: bool
+) -> None:
     if before.web_site is None or obstacle:
         back.stays.append(
             f"{state.server}: the Default Web Site keeps the new certificate, because the one before "
@@ -80,8 +91,9 @@ def _web_site(back: Return, before: Before, state: ServerState, thumbprint: str,
         )
         back.kept |= Service.IIS
         return
+    why = "the web site was bound to it before"
     back.changes.append(
-        changes.enable(state.server, before.web_site, Service.IIS, "the web site was bound to it before")
+        changes.enable(state.server, before.web_site, Service.IIS, why, do_not_require_ssl=do_not_require_ssl)
     )
 
 
@@ -108,12 +120,14 @@ def _obstacle(thumbprint: str | None, state: ServerState, now: datetime, protect
     return unusable(found, now)
 
 
-def let_go(deployment: Deployment, servers: Collection[str], now: datetime) -> dict[str, list[str]]:
+def let_go(
+    deployment: Deployment, servers: Collection[str], now: datetime, *, do_not_require_ssl: bool = False
+) -> dict[str, list[str]]:
     """The servers that still have to be taken back, but are no longer among `servers`: what a person does on each."""
     return {
         server: [
             f"{server} is no longer among the task's servers: what was begun there is not taken back.",
-            *by_hand(server, before, now, deployment.connectors),
+            *by_hand(server, before, now, deployment.connectors, do_not_require_ssl=do_not_require_ssl),
         ]
         for server, before in deployment.servers.items()
         if server not in deployment.settled and not any(_is_same(server, named) for named in servers)
@@ -153,7 +167,7 @@ def undo(deployment: Deployment, work: Work, now: datetime) -> Service:
 
     failed |= side_by_side(servers, take_back, work.stop)
     if failed:
-        raise stuck(deployment, failed, now)
+        raise stuck(deployment, failed, now, do_not_require_ssl=work.do_not_require_ssl)
     return reduce(or_, kept.values(), IRREVOCABLE)
 
 
@@ -170,7 +184,8 @@ def undo_server(deployment: Deployment, server: str, work: Work, now: datetime) 
 def _server_back(server: str, deployment: Deployment, work: Work, now: datetime) -> Service:
     with work.journal.step(f"{server}: take back") as step:
         state = work.organisation.state(server)
-        back = way_back(deployment, state, now, work.organisation.session(server).protected())
+        protected = work.organisation.session(server).protected()
+        back = way_back(deployment, state, now, protected, do_not_require_ssl=work.do_not_require_ssl)
         _carry_out(back, work, step)
         return back.kept
 
@@ -236,7 +251,14 @@ def _connector(
     back.changes.append(restored)
 
 
-def by_hand(server: str, before: Before, now: datetime, connectors: Iterable[Named] = ()) -> list[str]:
+def by_hand(
+    server: str,
+    before: Before,
+    now: datetime,
+    connectors: Iterable[Named] = (),
+    *,
+    do_not_require_ssl: bool = False,
+) -> list[str]:
     """What a person does to take the deployment back on `server`, by what is remembered alone: sentences.
 
     A certificate that must not be used again is named with the reason instead of the command.
@@ -249,7 +271,8 @@ def by_hand(server: str, before: Before, now: datetime, connectors: Iterable[Nam
         if thumbprint and (obstacle := _remembered_obstacle(before.certificates.get(thumbprint), now)):
             todo.append(f"{server}: {used} {thumbprint} {obstacle}: leave the new one there.")
         elif thumbprint:
-            todo.append(_shell(changes.enable(server, thumbprint, service, "")))
+            made = changes.enable(server, thumbprint, service, "", do_not_require_ssl=do_not_require_ssl)
+            todo.append(_shell(made))
     for service, name in ((Service.POP, before.pop_name), (Service.IMAP, before.imap_name)):
         if name:
             todo.append(_shell(changes.set_name(server, service, name, "")))
@@ -285,13 +308,20 @@ def _distinct(errors: Iterable[Exception]) -> list[Exception]:
     return list({str(error): error for error in errors}.values())
 
 
-def stuck(deployment: Deployment, failed: Mapping[str, CertwrightError], now: datetime) -> NeedsPerson:
+def stuck(
+    deployment: Deployment,
+    failed: Mapping[str, CertwrightError],
+    now: datetime,
+    *,
+    do_not_require_ssl: bool = False,
+) -> NeedsPerson:
     """What a person has to do where the deployment could not be taken back."""
     owned = [named for named in reversed(deployment.connectors) if named.kind != "receive"]
     commands = [_shell(changes.name_certificate(n.connector, n.before, "")) for n in owned if ORGANISATION in failed]
     for server in deployment.servers:
         if server in failed:
-            commands += by_hand(server, deployment.servers[server], now, deployment.connectors)
+            before, connectors = deployment.servers[server], deployment.connectors
+            commands += by_hand(server, before, now, connectors, do_not_require_ssl=do_not_require_ssl)
     return NeedsPerson(
         f"The change could not be taken back on {', '.join(failed)}.",
         causes=[*_distinct(failed.values()), *commands],

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.deployment import Change, Plan
+from certwright.domain.errors import Unreachable
 from certwright.domain.keys import KeyType
 from certwright.exchange.deployment import changes
 from certwright.exchange.deployment.memory import Before, Deployment, Remembered
 from certwright.exchange.deployment.plan import make_plan
 from certwright.exchange.deployment.scripts import undo_script
 from certwright.exchange.deployment.situation import Served, Situation
-from certwright.exchange.deployment.undo import by_hand, way_back
+from certwright.exchange.deployment.undo import by_hand, let_go, stuck, way_back
 from certwright.exchange.deployment.waves import Order
 from certwright.exchange.deployment.wish import Wish, mail_access_name, requested_services
 from certwright.exchange.judgement.drift import Deployed, DeployedServer
@@ -396,6 +397,28 @@ def test_do_not_require_ssl_goes_with_iis_only() -> None:
         if "Services" in c.parameters
     ]
     assert told == [("IIS", True), ("IMAP, POP, SMTP", False), ("SMTP", False)]
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["as it is", "required"])
+def test_do_not_require_ssl_holds_for_every_way_back(keeps: bool) -> None:
+    state = server()
+    made = plan(state, wish=Wish(issued(), services=SUPPORTED, do_not_require_ssl=keeps))
+    remembered = Before.of(state, None)
+    deployment, after = begun(remembered, state.server), carried_out(state, made)
+    back = way_back(deployment, after, NOW, do_not_require_ssl=keeps)
+    failed = {state.server: Unreachable("It does not answer.")}
+    typed = [
+        *(change.inverse for change in made.changes),
+        *undo_script(made, "Contoso mail", NOW).splitlines(),
+        *(change.typed for change in back.changes),
+        *by_hand(state.server, remembered, NOW, do_not_require_ssl=keeps),
+        *let_go(deployment, (), NOW, do_not_require_ssl=keeps)[state.server],
+        *stuck(deployment, failed, NOW, do_not_require_ssl=keeps).causes,
+    ]
+    enabled = [str(line) for line in typed if "Enable-ExchangeCertificate" in str(line) and "'IIS'" in str(line)]
+    assert len(enabled) == 6
+    assert all(("-DoNotRequireSsl:$true" in line) == keeps for line in enabled)
+    assert not any("DoNotRequireSsl" in str(line) for line in typed if "'IIS'" not in str(line))
 
 
 class TestWildcard:
