@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from certwright.domain.deployment import Verdict
-from certwright.exchange_simulator import ServerSpec, WireForm
+from certwright.exchange_simulator import Fail, ServerSpec, WireForm
 from peers.exchange_task import NAME, NAMES, WAYS, World, deploy, pfx, run, spec, verdicts, world
 
 pytestmark = pytest.mark.e2e
@@ -47,6 +47,23 @@ def test_every_mutation_names_the_server_and_asks_nothing(one: World) -> None:
     assert all(call.parameters["Confirm"] is False for call in on_exchange)
     assert all(call.parameters["Force"] is True for call in on_exchange if call.cmdlet.startswith("Enable"))
     assert one.guards == len(one.mutations) + 2  # Set-Pop/ImapSettings found their names set by the assignment
+
+
+def test_names_of_pop_and_imap_that_the_certificate_covers_stay(one: World) -> None:
+    version, state = one.authority.issue(), one.first.state
+    state.pop.x509_certificate_name = state.imap.x509_certificate_name = NAMES[1]
+    one.first.faults.inject(Fail("Access is denied."), "Set-PopSettings", times=None)
+    ended = run(one.task(version))
+    assert ended.stage == "waiting", ended.told
+    assert f"Set-PopSettings -Server 'mail01.contoso.test' -X509CertificateName '{NAMES[1]}'" in ended.told
+    assert (state.pop.x509_certificate_name, state.imap.x509_certificate_name) == (NAME, NAMES[1])
+
+    one.first.faults.heal()
+    again = run(one.task(version))
+    assert again.stage == "deployed", again.told
+    assert (state.pop.x509_certificate_name, state.imap.x509_certificate_name) == (NAMES[1], NAMES[1])
+    assert set(one.served().values()) == {version.facts.sha256[:16]}
+    assert not one.task(version).plan().changes
 
 
 def test_two_servers_get_the_same_certificate_imported_everywhere_first(tmp_path: Path) -> None:

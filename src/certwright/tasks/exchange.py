@@ -24,7 +24,7 @@ from certwright.exchange.deployment import changes, memory, undo
 from certwright.exchange.deployment.announced import unannounced
 from certwright.exchange.deployment.apply import Work, import_secrets, organisational
 from certwright.exchange.deployment.connectors import all_of, title
-from certwright.exchange.deployment.outstanding import outstanding
+from certwright.exchange.deployment.outstanding import completed, outstanding
 from certwright.exchange.deployment.plan import chosen, left_out, make_plan, workable
 from certwright.exchange.deployment.rehearse import rehearse
 from certwright.exchange.deployment.rollout import Hooks, carry_out_plan, shown
@@ -245,7 +245,8 @@ class Exchange(Task[Settings]):
         store, requested, facts = self.context.memory, self._watch.requested, self.context.material.facts
         skipped = {*self._away, *self._alone, *self._left_out}
         services = {s: given for s, given in requested.items() if given is not None and s not in skipped}
-        drift.keep(store, drift.deployed(self._snapshot, facts, services, rows, drift.kept(store), self._found))
+        after = completed(self._snapshot, self._watch.left)
+        drift.keep(store, drift.deployed(after, facts, services, rows, drift.kept(store), self._found))
 
     @cached_property
     def _watch(self) -> Watch:

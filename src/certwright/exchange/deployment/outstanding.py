@@ -2,12 +2,16 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from certwright.domain.deployment import Finding
 from certwright.domain.errors import CertwrightError, NeedsPerson
+from certwright.exchange.deployment import changes
 from certwright.exchange.deployment.apply import Left
 from certwright.exchange.deployment.connectors import LEFT_OUT
+from certwright.exchange.model import ServerState, Service
+from certwright.exchange.snapshot import Snapshot
 from certwright.exchange.verification import balancers, chains, evidence, verify
 from certwright.exchange.verification.chains import Gap
 from certwright.exchange.verification.evidence import Blind
@@ -16,6 +20,21 @@ from certwright.exchange.verification.ports import Port
 WAITS = "connector-waits"
 SOAK = timedelta(hours=24)
 """How long those who chose some of the servers have to look at these, before the others follow by themselves."""
+
+
+def completed(snapshot: Snapshot, left: Iterable[Left]) -> Snapshot:
+    """`snapshot` with the names of POP and IMAP that are left to a person: what a later look finds is compared with it.
+
+    What stands there now was set by the assignment, and chosen by nobody.
+    """
+    names = {(one.change.target, one.change.action): one.change.parameters.get("X509CertificateName") for one in left}
+
+    def named(state: ServerState) -> ServerState:
+        pop = names.get((state.server, changes.SET_NAME[Service.POP])) or state.pop_name
+        imap = names.get((state.server, changes.SET_NAME[Service.IMAP])) or state.imap_name
+        return replace(state, pop_name=pop, imap_name=imap)
+
+    return replace(snapshot, servers=tuple(map(named, snapshot.servers)))
 
 
 def outstanding(

@@ -9,9 +9,11 @@ from certwright.domain.deployment import Change, Finding, Severity
 from certwright.exchange.access.host import MAIL_SERVICES
 from certwright.exchange.deployment import changes
 from certwright.exchange.deployment.announced import unannounced
+from certwright.exchange.deployment.memory import Before
 from certwright.exchange.deployment.situation import Served, Situation, stored, with_replaced
 from certwright.exchange.deployment.wish import Wish, is_host_name, mail_access_name, names_server, requested_services
 from certwright.exchange.fitness import UNTRUSTED, acceptance, is_blocking, unusable
+from certwright.exchange.judgement.drift import DeployedServer
 from certwright.exchange.model import MAIL_ACCESS, Certificate, ServerState, Service, quoted
 
 INTERNAL_LIFETIME = timedelta(days=60)
@@ -76,7 +78,7 @@ class _Server:
             self._draft.changes.append(self._bind())
         if rest := missing & ~Service.IIS:
             self._draft.changes.append(self._assign(rest))
-        self._names(wanted)
+        self._names(wanted, missing)
         self._issuers(is_used=not missing)
         self._draft.changes += receive
         self._internal_transport(is_smtp_assigned=Service.SMTP in missing)
@@ -287,12 +289,14 @@ class _Server:
                 found.advice,
             )
 
-    def _names(self, wanted: Service) -> None:
+    def _names(self, wanted: Service, assigned: Service) -> None:
         """POP and IMAP find their certificate by name: let it be one that the version covers."""
-        was, covers = self._was, self._wish.facts.covers
-        for service, current, left in (
-            (Service.POP, self._state.pop_name, was and was.pop_name),
-            (Service.IMAP, self._state.imap_name, was and was.imap_name),
+        was, begun = self._was or DeployedServer(services=0), self._begun
+        is_same = begun is not None and begun.thumbprint == self._wish.facts.thumbprint
+        first = (begun.servers.get(self._state.server) if begun and is_same else None) or Before()
+        for service, current, left, before in (
+            (Service.POP, self._state.pop_name, was.pop_name, first.pop_name),
+            (Service.IMAP, self._state.imap_name, was.imap_name, first.imap_name),
         ):
             if service not in wanted:
                 continue
@@ -300,13 +304,28 @@ class _Server:
                 self._say(
                     "mail-access-name-unknown",
                     Severity.WARN,
-                    f"the {service} settings cannot be read, so the certificate name they look for stays as it is.",
+                    f"the {service} settings cannot be read: no certificate name is set for them, or put back.",
                 )
-            elif left and covers(left) and left.lower() != current.lower():
-                why = f"{service} looked for a certificate for {left!r} after the last deployment"
-                self._rename(service, current, left, f"{why}, and looks for {current!r} now")
-            elif not covers(current):
-                self._rename_to_covered(service, current)
+            else:
+                self._name(service, current, left, before, is_assigned=service in assigned)
+
+    def _name(self, service: Service, current: str, left: str | None, first: str | None, *, is_assigned: bool) -> None:
+        """Let `service` look for what it did after the last deployment, or does now, if the version covers that.
+
+        Assigning the certificate lets it look for the common name. `first` is what it did before that, if a deployment
+        of this version died on the way.
+        """
+        common = self._wish.facts.common_name or ""
+        before = first if first and current.lower() == common.lower() else current
+        name = next((one for one in (left, before, current) if one and self._wish.facts.covers(one)), None)
+        if name is None:
+            self._rename_to_covered(service, current)
+        elif name == left and name.lower() != current.lower():
+            why = f"{service} looked for a certificate for {left!r} after the last deployment"
+            self._rename(service, before, name, f"{why}, and looks for {current!r} now")
+        elif name.lower() != (common if is_assigned else current).lower():
+            why = f"assigning the certificate to {service} lets it look for {common!r}: this puts the earlier name back"
+            self._rename(service, before, name, why)
 
     def _rename_to_covered(self, service: Service, current: str) -> None:
         server = self._state.server

@@ -126,8 +126,14 @@ def _after(change: Change, state: ServerState) -> ServerState:
             iis_sites=(found.iis_sites or frozenset()) | ({1} if Service.IIS in services else set()),
         )
         certificates = [grown if c.thumbprint == thumbprint else c for c in certificates]
-        transport = thumbprint if Service.SMTP in services else state.internal_transport
-        return replace(state, certificates=tuple(certificates), internal_transport=transport)
+        common = found.facts.common_name if found.facts else None
+        return replace(
+            state,
+            certificates=tuple(certificates),
+            internal_transport=thumbprint if Service.SMTP in services else state.internal_transport,
+            pop_name=common if Service.POP in services else state.pop_name,
+            imap_name=common if Service.IMAP in services else state.imap_name,
+        )
     name = change.parameters.get("X509CertificateName")
     if change.action == "Set-PopSettings":
         return replace(state, pop_name=name)
@@ -419,6 +425,70 @@ def test_do_not_require_ssl_holds_for_every_way_back(keeps: bool) -> None:
     assert len(enabled) == 6
     assert all(("-DoNotRequireSsl:$true" in line) == keeps for line in enabled)
     assert not any("DoNotRequireSsl" in str(line) for line in typed if "'IIS'" not in str(line))
+
+
+class TestNameOfMailAccess:
+    """Assigning the certificate to POP or IMAP lets it look for the common name, whatever it looked for before."""
+
+    chosen = "pop.contoso.test"
+    facts = issued(("mail.contoso.test", chosen))
+    wish = Wish(facts, services=SUPPORTED)
+
+    def state(self) -> ServerState:
+        return server(pop_name=self.chosen, imap_name="mail.contoso.test")
+
+    def assigned(self) -> ServerState:
+        """The server where a run was killed after that."""
+        stored = replace(version(SUPPORTED, frozenset({1})), thumbprint=self.facts.thumbprint, facts=self.facts)
+        return replace(
+            self.state(),
+            certificates=(internal(iis_sites=frozenset({2})), auth(), stored),
+            pop_name="mail.contoso.test",
+        )
+
+    def begun(self) -> Deployment:
+        before = Before.of(self.state(), None)
+        name = self.state().server
+        return Deployment(thumbprint=self.facts.thumbprint, sha256=self.facts.sha256, servers={name: before})
+
+    @staticmethod
+    def named(made: Plan) -> list[tuple[str, str]]:
+        return [(c.action, c.parameters["X509CertificateName"]) for c in made.changes if c.action.startswith("Set-")]
+
+    def test_a_name_that_the_certificate_covers_is_put_back_after_that(self) -> None:
+        made = plan(self.state(), wish=self.wish)
+        assert self.named(made) == [("Set-PopSettings", self.chosen)]
+        actions = [c.action for c in made.changes]
+        mail = next(at for at, c in enumerate(made.changes) if Service.POP in changes.services_of(c))
+        assert mail < actions.index("Set-PopSettings")
+        assert "lets it look for 'mail.contoso.test'" in made.changes[actions.index("Set-PopSettings")].why
+        assert f"Set-PopSettings -Server 'ex01.contoso.test' -X509CertificateName '{self.chosen}'" in undo_script(
+            made, "Contoso mail", NOW
+        )
+
+    def test_also_if_the_run_was_killed_in_between(self) -> None:
+        made = plan(self.assigned(), wish=self.wish, begun=self.begun())
+        assert self.named(made) == [("Set-PopSettings", self.chosen)]
+        assert made.changes[0].inverse == made.changes[0].typed
+        assert not plan(replace(self.assigned(), pop_name=self.chosen), wish=self.wish, begun=self.begun()).changes
+
+    def test_what_it_looks_for_without_such_a_run_is_left(self) -> None:
+        assert not plan(self.assigned(), wish=self.wish).changes
+        other = self.begun().model_copy(update={"thumbprint": OTHER})
+        assert not plan(self.assigned(), wish=self.wish, begun=other).changes
+
+    def test_what_the_last_deployment_left_comes_before_it(self) -> None:
+        was = Deployed(
+            thumbprint=OTHER,
+            sha256="0" * 64,
+            servers={"ex01.contoso.test": DeployedServer(services=SUPPORTED.value, pop_name=self.chosen)},
+        )
+        drifted = replace(self.state(), pop_name="mail.contoso.test")
+        made = plan(drifted, wish=replace(self.wish, last=was))
+        assert self.named(made) == [("Set-PopSettings", self.chosen)]
+        (change,) = [c for c in made.changes if c.action == "Set-PopSettings"]
+        assert "and looks for 'mail.contoso.test' now" in change.why
+        assert "'mail.contoso.test'" in change.inverse
 
 
 class TestWildcard:
