@@ -1,11 +1,17 @@
 """`certwright certificate test` with real name servers: obstacles are found before the authority is asked."""
 
 import json
+import socketserver
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
+import dns.message
+import dns.query
+import dns.rcode
+import dns.rdatatype
 import dns.resolver
 import pytest
 
@@ -16,8 +22,10 @@ from certwright.domain.managed import ManagedCertificate
 from certwright.domain.readiness import Check, Readiness, Report
 from certwright.domain.runs import Outcome, RunKind
 from certwright.domain.validation import Validation
+from certwright.engine.caa import refuse_forbidden
 from certwright.engine.test import test as attempt
 from certwright.engine.validations import put_validation
+from certwright.sdk.journal import SilentJournal
 from peers.ports import free_port
 from world.proofs import Proofs
 
@@ -247,3 +255,80 @@ def test_from_the_command_line(one: Proofs) -> None:
     assert data["ready"] is False
     assert [c["check"] for c in data["checks"] if c["verdict"] == "failed"] == ["caa"]
     one.site.cli("certificate", "test", managed.id, code=0)
+
+
+def test_caa_behind_an_alias_names_its_end_and_a_fix_that_can_be_carried_out(one: Proofs) -> None:
+    one.world.zone("cdn.com", 'lb A 127.0.0.1\nlb CAA 0 issue "other.example"\n')
+    with one.world.holding("contoso.com", "cdn.contoso.com", "CNAME", "lb.cdn.com."):
+        managed = one.describe("cdn.contoso.com")
+        check = the(report_of(one, managed), "caa", "cdn.contoso.com")
+        with pytest.raises(SolverError) as raised:
+            one.request(managed)
+    assert "The CAA records at lb.cdn.com (cdn.contoso.com is an alias of it) do not let" in check.evidence
+    assert check.fix == raised.value.hint
+    assert check.fix.startswith('Add the CAA record 0 issue "ca.contoso.com" at lb.cdn.com. If lb.cdn.com is not yours')
+    assert "replace the CNAME record at cdn.contoso.com by A and AAAA records" in check.fix
+
+
+@pytest.mark.parametrize("alias", [True, False], ids=["behind an alias", "of the zone itself"])
+def test_caa_that_cannot_be_found_out_spends_no_attempt(one: Proofs, alias: bool) -> None:
+    """The target's servers do not serve its zone; those of the name are well."""
+    world, name = one.world, "mail.contoso.com" if alias else "mail.lame.com"
+    world.delegate("lame.com", {"ns1.lame.com": [world.primary]})
+    with world.holding("contoso.com", "mail.contoso.com", "CNAME", "x.lame.com."):
+        managed = one.describe(name)
+        report = report_of(one, managed)
+        with pytest.raises(SolverError) as raised:
+            one.request(managed)
+    assert one.ca.server.requests[Endpoint.NEW_ORDER] == 0
+    told = "\n".join(raised.value.explain())
+    assert "[dns-lame-server]" in told
+    assert "ns1.lame.com" in told
+    assert raised.value.hint.startswith("Let them load the zone")
+    check = the(report, "caa", name)
+    assert check.evidence in told
+    for fix in (check.fix, raised.value.hint):
+        assert "Let the name servers of lame.com answer questions for CAA" in fix
+        assert ("replace the CNAME record at mail.contoso.com" in fix) == alias
+    fixes = [each.fix for each in report.checks if each.verdict is Readiness.FAILED and each.check != "proof"]
+    assert not any("servers above mail.contoso.com" in fix for fix in fixes)
+
+
+class Hesitant(socketserver.UDPServer):
+    """A resolver that cannot find out CAA when it is first asked; all else it has from `behind`."""
+
+    behind: str
+    hesitated = 0
+
+
+class Question(socketserver.BaseRequestHandler):
+    server: Hesitant
+
+    def handle(self) -> None:
+        wire, sock = self.request
+        asked = dns.message.from_wire(wire)
+        if asked.question[0].rdtype == dns.rdatatype.CAA and not self.server.hesitated:
+            self.server.hesitated += 1
+            reply = dns.message.make_response(asked)
+            reply.set_rcode(dns.rcode.SERVFAIL)
+        else:
+            host, _, port = self.server.behind.rpartition(":")
+            reply = dns.query.udp(asked, host, timeout=20, port=int(port))
+        sock.sendto(reply.to_wire(), self.client_address)
+
+
+def test_caa_that_is_found_out_when_it_is_asked_for_again(one: Proofs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("certwright.engine.caa._PAUSE", 0.0)
+    managed, port = one.describe("contoso.com"), free_port()
+    with Hesitant(("127.0.0.1", port), Question) as resolver, one.site.engine() as engine:
+        resolver.behind = one.world.resolver
+        serving = Thread(target=resolver.serve_forever, args=(0.01,))
+        serving.start()
+        try:
+            with engine.store.read() as unit:
+                issuer = unit.issuers.get(managed.issuer)
+            refuse_forbidden(replace(engine, resolvers=(f"127.0.0.1:{port}",)), managed, issuer, SilentJournal())
+        finally:
+            resolver.shutdown()
+            serving.join()
+        assert resolver.hesitated

@@ -198,7 +198,7 @@ def _ask(
         order_url=order.url,
     )
     plugin = issuer_plugin(engine, issuer.name, run.journal)
-    refuse_forbidden(engine, wanted, issuer)
+    refuse_forbidden(engine, wanted, issuer, run.journal)
     with (
         places.taken(f"authority:{issuer.counted_at}"),
         run.journal.step(f"Obtain the certificate from {issuer.name}"),

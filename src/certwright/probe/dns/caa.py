@@ -6,15 +6,17 @@ knows the parameters `accounturi` and `validationmethods` of RFC 8657.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dns.rdtypes.ANY.CAA import CAA
+from dns.rdtypes.ANY.CNAME import CNAME
 
+from certwright.domain.errors import SolverError
 from certwright.domain.issue_value import IssueValue
-from certwright.probe.dns.query import CONCLUSIVE, canonical
+from certwright.probe.dns.query import CONCLUSIVE, SILENT, Answer, Kind, canonical, shown_name
 from certwright.probe.dns.resolver import Resolver
-from certwright.probe.dns.zones import ancestors
+from certwright.probe.dns.zones import MAX_ALIASES, Survey, ancestors
 from certwright.probe.wire import harmless
 
 _CRITICAL, _MISTAKEN_FOR_CRITICAL = 128, 1
@@ -55,13 +57,22 @@ class CaaRecord:
 class CaaSet:
     """The records that count for `name`, which stand at `at`; none if there are none up to the top level.
 
-    `failure` says why they could not be read: an authority would not know either, and must not issue.
+    `failure` says why they could not be read: an authority would not know either, and must not issue. `kind` is what
+    came of the question then, and `at` the zone that is to answer it; empty if the resolver itself does not answer.
+    `alias` is the name, `name` or one above it, that an alias leads from to there; empty if none does.
     """
 
     name: str
     at: str = ""
     records: tuple[CaaRecord, ...] = ()
     failure: str = ""
+    alias: str = ""
+    kind: Kind | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the records stand, and how one comes there."""
+        return f"{self.at} ({self.alias} is an alias of it)" if self.alias else self.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,38 +111,86 @@ def find_caa(resolver: Resolver, name: str) -> CaaSet:
     for place in ancestors(base):
         answer = resolver.ask(place, "CAA")
         if answer.kind not in CONCLUSIVE:
-            return CaaSet(base, place, failure=f"{answer.server} was asked for CAA of {place}: {answer.told()}")
+            return _unread(resolver, base, answer)
         records = tuple(
             CaaRecord(record.flags, record.tag.decode("latin-1").lower(), record.value.decode("latin-1"))
             for record in answer.records
             if isinstance(record, CAA)
         )
         if records:
-            return CaaSet(base, place, tuple(sorted(records, key=str)))
+            end = answer.chain[-1]
+            return CaaSet(base, end, tuple(sorted(records, key=str)), alias=place if end != place else "")
     return CaaSet(base)
+
+
+def _unread(resolver: Resolver, base: str, answer: Answer) -> CaaSet:
+    """What `answer` is to the question for the records of `base`, with the zone that is to answer it."""
+    if answer.kind in SILENT and resolver.ask("", "NS").kind in SILENT:
+        return CaaSet(base, failure=_asked(answer, ""), kind=answer.kind)
+    end = _end(resolver, answer.name)
+    try:
+        zone = Survey(resolver).zone(end).name
+    except SolverError:
+        zone = end
+    if end == answer.name:
+        return CaaSet(base, zone, failure=_asked(answer, ""), kind=answer.kind)
+    told = _asked(answer, f", an alias of {end}")
+    return CaaSet(base, zone, failure=told, alias=answer.name, kind=answer.kind)
+
+
+def _asked(answer: Answer, which: str) -> str:
+    return f"{answer.server} was asked for CAA of {answer.name}{which}: {answer.told()}"
+
+
+def _end(resolver: Resolver, name: str) -> str:
+    """The last of the aliases from `name` on that can be found; each is asked for alone, as the end may not answer."""
+    links = [name]
+    while len(links) <= MAX_ALIASES:
+        records = resolver.ask(links[-1], "CNAME").records
+        target = next((shown_name(record.target) for record in records if isinstance(record, CNAME)), "")
+        if not target or target in links:
+            break
+        links.append(target)
+    return links[-1]
 
 
 def judge(found: CaaSet, applicant: Applicant, *, wildcard: bool) -> Judgement:
     """Whether `applicant` may issue for the name of `found`, or for the wildcard beneath it."""
-    if found.failure:
-        return Judgement(
-            Verdict.UNKNOWN,
-            f"The CAA records of {found.name} cannot be read, and an authority that cannot read them must not issue: "
-            f"{found.failure}.",
-            f"Let the name servers of {found.at} answer questions for CAA: with records, or that there are none.",
-        )
+    judged = _judge_unread(found) if found.failure else _judge_read(found, applicant, wildcard=wildcard)
+    if not (found.alias and judged.fix):
+        return judged
+    instead = (
+        f"If {found.at} is not yours, have its owner do that, or replace the CNAME record at {found.alias} by A and "
+        "AAAA records."
+    )
+    return replace(judged, fix=f"{judged.fix} {instead}")
+
+
+def _judge_unread(found: CaaSet) -> Judgement:
+    return Judgement(
+        Verdict.UNKNOWN,
+        f"The CAA records of {found.name} cannot be read, and an authority that cannot read them must not issue: "
+        f"{found.failure}.",
+        f"Let the name servers of {found.at} answer questions for CAA: with records, or that there are none."
+        if found.at
+        else "Let this machine reach its resolver at port 53 by UDP and TCP, or name another one.",
+    )
+
+
+def _judge_read(found: CaaSet, applicant: Applicant, *, wildcard: bool) -> Judgement:
     mend = f"Remove that record at {found.at}, or set its flags to 0."
     if critical := [record for record in found.records if record.forbids]:
         told = (
-            f"The CAA records at {found.at} have one that is critical and that no authority may ignore: {critical[0]}."
+            f"The CAA records at {found.place} have one that is critical and that no authority may ignore: "
+            f"{critical[0]}."
         )
         return Judgement(Verdict.FORBIDDEN, told, mend)
     judged = _judge_known(found, applicant, wildcard=wildcard)
     doubtful = [record for record in found.records if record.may_forbid]
     if judged.verdict is Verdict.ALLOWED and doubtful:
         told = (
-            f"The CAA records at {found.at} have one that {_STRICT}, and maybe others, takes as critical and unknown, "
-            f"so that it must not issue: {doubtful[0]}."
+            f"The CAA records at {found.place} have one that {_STRICT}, and maybe others, takes as critical and "
+            f"unknown, so that it must not issue: {doubtful[0]}."
         )
         return Judgement(_strict(applicant), told, mend)
     return judged
@@ -146,7 +205,7 @@ def _judge_known(found: CaaSet, applicant: Applicant, *, wildcard: bool) -> Judg
     tag = "issuewild" if wildcard and any(r.tag == "issuewild" for r in found.records) else "issue"
     records = [record for record in found.records if record.tag == tag]
     if not records:
-        where = f"The CAA records at {found.at} restrict nobody" if found.at else f"{found.name} has no CAA records"
+        where = f"The CAA records at {found.place} restrict nobody" if found.at else f"{found.name} has no CAA records"
         return Judgement(Verdict.ALLOWED, f"{where}, so any authority may issue.")
     return _judge_issue(found, applicant, records)
 
@@ -165,8 +224,8 @@ def _judge_issue(found: CaaSet, applicant: Applicant, records: Sequence[CaaRecor
     if not ours:
         return Judgement(
             Verdict.UNKNOWN,
-            f"The CAA records at {found.at} restrict who may issue ({shown}), and this authority does not say by which "
-            "name it goes.",
+            f"The CAA records at {found.place} restrict who may issue ({shown}), and this authority does not say by "
+            "which name it goes.",
             "Compare the records with what the authority's documentation says of CAA.",
         )
     named = [(record, value) for record in records if (value := _read(record.value)).issuer in ours]
@@ -174,15 +233,15 @@ def _judge_issue(found: CaaSet, applicant: Applicant, records: Sequence[CaaRecor
     if not named:
         return Judgement(
             Verdict.FORBIDDEN,
-            f"The CAA records at {found.at} do not let {identity} issue for {found.name}: {shown}.",
+            f"The CAA records at {found.place} do not let {identity} issue for {found.name}: {shown}.",
             f'Add the CAA record 0 {records[0].tag} "{identity}" at {found.at}.',
         )
     obstacles = [_spelling(record, applicant) or _obstacle(value, applicant) for record, value in named]
     if None in obstacles:
-        return Judgement(Verdict.ALLOWED, f"The CAA records at {found.at} let {identity} issue: {shown}.")
+        return Judgement(Verdict.ALLOWED, f"The CAA records at {found.place} let {identity} issue: {shown}.")
     # One that does not forbid for certain lets the authority issue, whatever the others say.
     verdict, why, fix = min((o for o in obstacles if o), key=lambda obstacle: obstacle[0] is Verdict.FORBIDDEN)
-    return Judgement(verdict, f"The CAA records at {found.at} let {identity} issue, but {why}: {shown}.", fix)
+    return Judgement(verdict, f"The CAA records at {found.place} let {identity} issue, but {why}: {shown}.", fix)
 
 
 def _spelling(record: CaaRecord, applicant: Applicant) -> tuple[Verdict, str, str] | None:

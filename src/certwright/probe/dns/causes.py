@@ -71,7 +71,7 @@ def _broken(trace: Trace) -> Iterator[Cause]:
         if obstacle.kind is ObstacleKind.NO_ANSWER and (follows or harms_nobody):
             continue
         which, remedy = _OBSTACLES[obstacle.kind]
-        yield Cause(which, obstacle.sentence, remedy.format(trace.challenge_name))
+        yield Cause(which, obstacle.sentence, remedy.format(obstacle.name or trace.challenge_name))
         if obstacle.kind is ObstacleKind.ALIAS_DEAD:
             yield from wildcard_alias(trace)
     yield from by_server

@@ -154,10 +154,11 @@ class ObstacleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What could not be found, in a sentence."""
+    """What could not be found, in a sentence; `name` is the one that nobody answers for, if that is why."""
 
     kind: ObstacleKind
     sentence: str
+    name: str = ""
 
     @classmethod
     def of(cls, error: SolverError) -> "Obstacle":
@@ -168,7 +169,8 @@ class Obstacle:
             LookupFailure: ObstacleKind.NO_ANSWER,
         }
         sentence = " ".join([error.message, *map(str, error.causes)])
-        return cls(kinds.get(type(error), ObstacleKind.NO_ZONE), sentence)
+        name = error.answer.name if isinstance(error, LookupFailure) else ""
+        return cls(kinds.get(type(error), ObstacleKind.NO_ZONE), sentence, name)
 
 
 @dataclass(frozen=True, slots=True)
