@@ -251,6 +251,24 @@ def test_what_somebody_else_does_between_reading_and_writing_is_not_undone(case:
     assert peer.read(NAME) == [ONE.value]
 
 
+def test_of_two_zones_of_one_name_the_one_that_the_key_may_change_is_enough(case: Case) -> None:
+    peer, ours = case.peer, case.provider()
+    if not isinstance(peer, SetVendor):
+        pytest.skip(f"the peer of {case.name} has no two zones of one name")
+    peer.has_twin = True
+    ours.add(ZONE, [ONE])
+    assert peer.read(NAME) == [ONE.value]
+    assert "was left out" in case.told[-1]
+    ours.remove(ZONE, [ONE])
+    assert peer.read(NAME) == []
+    peer.is_closed = True
+    for change in (ours.add, ours.remove):
+        with pytest.raises(SolverError) as caught:
+            change(ZONE, [ONE])
+        assert "right" in "\n".join(caught.value.explain())
+        assert CREDENTIAL in caught.value.hint
+
+
 @pytest.mark.parametrize("requests_before", range(6))
 def test_two_runs_at_one_name_lose_nothing(case: Case, requests_before: int) -> None:
     """The second run comes between any two requests of the first, so between its reading and writing, too."""

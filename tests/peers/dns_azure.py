@@ -20,6 +20,7 @@ SECRET = "abc8Q~dEfGhIjKlMnOpQrStUvWxYz0123456789._"
 SUBSCRIPTION = "bbbbbbbb-cccc-dddd-eeee-ffffffffffff"
 _SCOPE = "https://management.azure.com/.default"
 _PER_PAGE = 2
+_TWIN_GROUP = "earlier-group"
 
 
 class AzureApi(SetVendor):
@@ -99,6 +100,8 @@ class AzureApi(SetVendor):
             return _refused(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
         rows = [{"id": _id_of(zone), "name": zone, "properties": {"zoneType": "Public"}} for zone in self.zones]
         rows.insert(0, {"id": _id_of(f"private-{ZONE}"), "name": ZONE, "properties": {"zoneType": "Private"}})
+        if self.has_twin:
+            rows.insert(0, {"id": _id_of(ZONE, _TWIN_GROUP), "name": ZONE, "properties": {"zoneType": "Public"}})
         start = int(request.query.get("$skiptoken", "0"))
         page: dict[str, Any] = {"value": rows[start : start + _PER_PAGE]}
         if start + _PER_PAGE < len(rows):
@@ -109,6 +112,7 @@ class AzureApi(SetVendor):
         return Reply(200, page)
 
     def _zone(self, request: Request, zone: str) -> str:
+        self.judge_right(is_twin=_TWIN_GROUP in request.parts)
         if zone not in self.zones or not request.target.startswith(_id_of(zone)):
             self.complain(request.target)
             raise Refusal(_refused(404, "ResourceNotFound", f"The resource '{zone}' was not found."))
@@ -166,8 +170,8 @@ class AzureApi(SetVendor):
         return "-".join(str(entry.id) for entry in self.zones[zone] if entry.name == name)
 
 
-def _id_of(zone: str) -> str:
-    return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/dns-group/providers/Microsoft.Network/dnszones/{zone}"
+def _id_of(zone: str, group: str = "dns-group") -> str:
+    return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}/providers/Microsoft.Network/dnszones/{zone}"
 
 
 def _error(code: str, message: str) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from peers.dns_peer import Fault
+from peers.dns_peer import ZONE, Fault
 from peers.vendor import Refusal, Reply, Request, TxtEntry, Vendor, served
 
 EMAIL = "admin@contoso.com"
 GLOBAL_KEY = "c2547eb745079dac9320b638f5e225cf483cc5cfdda41"
 TOKEN = "cf-token-3f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c4d3e2f1a"
+PENDING = f"{ZONE} in another account"
+"""Key in `zones` of a second zone called `ZONE`, which is not delegated to Cloudflare yet."""
 _PER_PAGE = 2  # documented: 5 to 50 zones; few, so that paging happens
 
 
@@ -67,8 +69,12 @@ class CloudflareApi(Vendor):
 
     def _zones(self, request: Request) -> Reply:
         wanted = request.query.get("name")
-        names = [name for name in self.zones if wanted in {None, name}]
-        return self._page(request, [{"id": _id_of(name), "name": name, "status": "active"} for name in names])
+        rows = [
+            {"id": _id_of(key), "name": _name_of(key), "status": "pending" if key == PENDING else "active"}
+            for key in sorted(self.zones, key=lambda key: key != PENDING)
+            if wanted in {None, _name_of(key)}
+        ]
+        return self._page(request, rows)
 
     def _zone(self, zone: str) -> str:
         for name in self.zones:
@@ -94,7 +100,7 @@ class CloudflareApi(Vendor):
     def _create(self, zone: str, record: Any) -> Reply:
         self.judge(record, "type", "name", "content", "ttl")
         name, content = str(record["name"]), str(record["content"])
-        if record["type"] != "TXT" or not f".{name}".endswith(f".{zone}"):
+        if record["type"] != "TXT" or not f".{name}".endswith(f".{_name_of(zone)}"):
             self.complain(f"the record {record}")
         if not (content.startswith('"') and content.endswith('"')):
             self.complain(f"the content {content!r} without quotation marks")
@@ -106,7 +112,11 @@ class CloudflareApi(Vendor):
 
 
 def _id_of(zone: str) -> str:
-    return zone.encode().hex().ljust(32, "0")[:32]
+    return zone.encode()[::-1].hex().ljust(32, "0")[:32]
+
+
+def _name_of(key: str) -> str:
+    return key.partition(" ")[0]
 
 
 def _shown(entry: TxtEntry) -> dict[str, Any]:

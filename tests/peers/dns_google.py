@@ -32,6 +32,7 @@ _SCOPES = {
     "https://www.googleapis.com/auth/cloud-platform",
 }
 _PER_PAGE = 2
+_TWIN = "made-earlier"
 
 
 class GoogleApi(SetVendor):
@@ -107,6 +108,8 @@ class GoogleApi(SetVendor):
             return _refused(403, "forbidden", f"Permission denied on resource project {project}.")
         rows = [{"name": _managed(zone), "dnsName": f"{zone}.", "visibility": "public"} for zone in self.zones]
         rows.insert(0, {"name": "inside", "dnsName": f"{ZONE}.", "visibility": "private"})
+        if self.has_twin:
+            rows.insert(0, {"name": _TWIN, "dnsName": f"{ZONE}.", "visibility": "public"})
         wanted = request.query.get("dnsName")
         rows = [row for row in rows if wanted in {None, row["dnsName"]}]
         start = int(request.query.get("pageToken", "0"))
@@ -116,6 +119,7 @@ class GoogleApi(SetVendor):
         return Reply(200, page)
 
     def _zone(self, managed: str) -> str:
+        self.judge_right(is_twin=managed == _TWIN)
         for zone in self.zones:
             if _managed(zone) == managed:
                 return zone

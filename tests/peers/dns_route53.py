@@ -24,6 +24,7 @@ TOKEN = "FwoGZXIvYXdzEXAMPLETOKEN=="
 _NAMESPACE = "https://route53.amazonaws.com/doc/2013-04-01/"
 _PER_PAGE = 2  # documented: at most 100 zones; few, so that paging happens
 _PRIVATE_ID = "ZPRIVATE0000000000001"
+_TWIN_ID = "ZTWIN0000000000000001"
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8}/[a-z0-9-]+/[a-z0-9]+/aws4_request), "
     r"SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})"
@@ -104,12 +105,13 @@ class Route53Api(SetVendor):
     # --- zones ------------------------------------------------------------------------------------------------------
 
     def _zones(self, request: Request) -> Reply:
-        """In the order of their labels from the right; a private zone of the same name comes first."""
+        """In the order of their labels from the right; others of the same name come first."""
         most = int(request.query.get("maxitems", "100"))
         if not 1 <= most <= 100 or set(request.query) - {"dnsname", "hostedzoneid", "maxitems"}:
             self.complain(request.target)
         rows = [(f"{zone}.", _id_of(zone), "false") for zone in self.zones]
-        rows = sorted([*rows, (f"{ZONE}.", _PRIVATE_ID, "true")], key=lambda row: (_order(row[0]), row[2] == "false"))
+        others = [(f"{ZONE}.", _PRIVATE_ID, "true"), *([(f"{ZONE}.", _TWIN_ID, "false")] if self.has_twin else [])]
+        rows = sorted([*others, *rows], key=lambda row: _order(row[0]))
         first = _order(request.query.get("dnsname", ""))
         rows = [row for row in rows if _order(row[0]) >= first]
         if zone_id := request.query.get("hostedzoneid"):
@@ -131,6 +133,7 @@ class Route53Api(SetVendor):
         )
 
     def _zone(self, zone_id: str) -> str:
+        self.judge_right(is_twin=zone_id == _TWIN_ID)
         for zone in self.zones:
             if _id_of(zone) == zone_id:
                 return zone

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from peers.dns_peer import Fault
 from peers.vendor import Refusal, Vendor
 
 
@@ -19,12 +20,15 @@ class SetVendor(Vendor):
     """State as sets.
 
     `meanwhile` is done once, just before the next change is looked at: what somebody else does between a client's
-    reading and writing.
+    reading and writing. With `has_twin` there is another public zone called `ZONE`, listed before it, whose records
+    the account may not touch; `is_closed` says the same of all zones.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.meanwhile: Callable[[], None] | None = None
+        self.has_twin = False
+        self.is_closed = False
         for number in range(3):
             self.zones[f"zone{number}.example"] = []
 
@@ -50,6 +54,11 @@ class SetVendor(Vendor):
     def erase(self, zone: str, name: str) -> None:
         """Let nothing stand at `name`."""
         self.zones[zone] = [entry for entry in self.zones[zone] if entry.name != name]
+
+    def judge_right(self, *, is_twin: bool) -> None:
+        """Refuse to read or change records without a right to."""
+        if is_twin or self.is_closed:
+            raise Refusal(self.refusal(Fault.FORBIDDEN))
 
     def others_first(self) -> None:
         """Do what somebody else does meanwhile."""

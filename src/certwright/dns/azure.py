@@ -34,6 +34,7 @@ from certwright.rest import (
     Answer,
     Api,
     Merge,
+    change_each,
     refused,
     unknown_zone,
     unless_overtaken,
@@ -151,10 +152,13 @@ class Azure(DnsProvider[Params]):
 
     def _change(self, zone: str, records: Sequence[TxtRecord], merged: Merge[_Text]) -> None:
         with self._api() as api:
-            for zone_id in self._ids(api, zone):
+
+            def change(zone_id: str) -> None:
                 for name, values in by_name(records).items():
                     path = f"{quote(zone_id)}/TXT/{quote(TxtRecord(name, '').relative_to(zone), safe='@*')}"
                     self._merge(api, path, [_Text(value=[value]) for value in values], merged)
+
+            change_each(self._ids(api, zone), change, self.context.journal)
 
     def _merge(self, api: Api, path: str, values: list[_Text], merged: Merge[_Text]) -> None:
         """Read the set of records and write it anew, on the condition that it is still the same."""

@@ -24,6 +24,7 @@ from certwright.sdk.params import Token
 
 _SERVICE = "Cloudflare"
 _LOWEST_TTL = 60
+_ACTIVE = "active"  # of initializing, pending, active, moved (developers.cloudflare.com/dns/zone-setups/reference)
 _MOST_PAGES = 1000
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 _THERE_ALREADY = {81057, 81058}
@@ -51,10 +52,11 @@ class Params(PluginParams):
 
 
 class _Row(BaseModel):
-    """A zone, or a record; a zone has no content."""
+    """A zone, or a record; a zone has no content, and a record no status."""
 
     id: str
     name: str
+    status: str = ""
     content: str = ""
 
 
@@ -120,10 +122,11 @@ class Cloudflare(DnsProvider[Params]):
         )
 
     def _zone_id(self, api: Api, zone: str) -> str:
-        found = next(self._rows(api, "/zones", {"name": zone}), None)
-        if found is None:
+        """The id of the zone of this name: of several (in two accounts), one that is delegated to Cloudflare."""
+        found = list(self._rows(api, "/zones", {"name": zone}))
+        if not found:
             raise unknown_zone(_SERVICE, zone, self._zone_names(api), self.context.credential)
-        return found.id
+        return min(found, key=lambda row: row.status != _ACTIVE).id
 
     def _zone_names(self, api: Api) -> list[str]:
         return [row.name for row in self._rows(api, "/zones", {"per_page": "50"})]

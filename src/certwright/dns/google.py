@@ -28,6 +28,7 @@ from certwright.rest import (
     Answer,
     Api,
     Merge,
+    change_each,
     jwt,
     refused,
     unknown_zone,
@@ -138,9 +139,12 @@ class Google(DnsProvider[Params]):
     def _change(self, zone: str, records: Sequence[TxtRecord], merged: Merge[str]) -> None:
         wanted = [(name, [f'"{value}"' for value in values]) for name, values in by_name(records).items()]
         with self._api() as api:
-            for path in self._paths(api, zone):
+
+            def change(path: str) -> None:
                 for start in range(0, len(wanted), _NAMES_AT_ONCE):
                     self._merge(api, path, wanted[start : start + _NAMES_AT_ONCE], merged)
+
+            change_each(self._paths(api, zone), change, self.context.journal)
 
     def _merge(self, api: Api, path: str, wanted: Sequence[tuple[str, list[str]]], merged: Merge[str]) -> None:
         """Read the sets at these names and write them anew, all or none."""

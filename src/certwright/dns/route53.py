@@ -47,6 +47,7 @@ from certwright.rest import (
     Answer,
     Api,
     Merge,
+    change_each,
     refused,
     unknown_zone,
     unless_overtaken,
@@ -116,9 +117,12 @@ class Route53(DnsProvider[Params]):
         wanted = [(name, [f'"{value}"' for value in values]) for name, values in by_name(records).items()]
         parts = [wanted[start : start + _NAMES_AT_ONCE] for start in range(0, len(wanted), _NAMES_AT_ONCE)]
         with self._api() as api:
-            for zone_id in self._ids(api, zone):
+
+            def change(zone_id: str) -> None:
                 answers = [self._merge(api, zone_id, part, merged) for part in parts]
                 self._await(api, [answer for answer in answers if answer])
+
+            change_each(self._ids(api, zone), change, self.context.journal)
 
     def _merge(
         self, api: Api, zone_id: str, wanted: Sequence[tuple[str, list[str]]], merged: Merge[str]

@@ -233,10 +233,14 @@ class Api:
         return replace(answer, is_busy=is_busy)
 
 
+class Denied(SolverError):
+    """A service does not take the credential, or it lacks a right there."""
+
+
 def refused(
     service: str, answer: Answer, told: str = "", *, credential: str, hint: str = "", is_identity: bool | None = None
 ) -> SolverError:
-    """The error for an answer that says no.
+    """The error for an answer that says no: `Denied` if it is about who asks.
 
     Args:
         service: the vendor, as people call it.
@@ -249,6 +253,7 @@ def refused(
     words = (told or answer.body[:_SHOWN].decode("utf-8", "replace")).strip()[:_SHOWN]
     if is_identity is None:
         is_identity = answer.status in _AUTHENTICATION and not answer.is_busy
+    error = Denied if is_identity else SolverError
     if is_identity:
         what = "does not accept the credential, or it lacks a right"
         mend = f"Check the rights of the key at {service}, or store a new one under the name {credential!r}."
@@ -258,7 +263,7 @@ def refused(
     else:
         what, mend = "refused", f"Look at what {service} says above; nothing else was changed."
     pause = answer.headers.get("retry-after", "")
-    return SolverError(
+    return error(
         f"{service} {what}: {answer.asked} answered {answer.status}.",
         causes=[ascii(words)[1:-1]] if words else [],
         hint=hint or mend,

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from certwright.domain.errors import SolverError
-from certwright.rest.api import Answer
+from certwright.rest.api import Answer, Denied
+from certwright.sdk.journal import Journal
 
 _SHOWN = 10
 _ATTEMPTS = 5
@@ -41,6 +42,31 @@ def unknown_zone(service: str, zone: str, known: Sequence[str], credential: str)
         f"{service} has no zone {zone} for this credential; {has}.",
         hint=f"Let the key change the zone {zone}, or store one of the account that has it as {credential!r}.",
     )
+
+
+def change_each(zone_ids: Sequence[str], change: Callable[[str], None], journal: Journal) -> None:
+    """Do `change` to each of the zones of one name, of which the key may have the right to some alone.
+
+    Args:
+        zone_ids: nothing tells which of them is delegated to.
+        change: to one of them.
+        journal: is told of those that do not let the key.
+
+    Raises:
+        Denied: if none lets it.
+        SolverError: as `change` does for another reason.
+    """
+    denied: dict[str, Denied] = {}
+    for zone_id in zone_ids:
+        try:
+            change(zone_id)
+        except Denied as denial:
+            denied[zone_id] = denial
+    if len(denied) == len(zone_ids):
+        raise next(iter(denied.values()))
+    for zone_id, error in denied.items():
+        told = " ".join([error.message, *map(str, error.causes)])
+        journal.note(f"{zone_id} was left out, another zone of the same name was changed: {told}")
 
 
 def with_added(present: list[V], values: list[V]) -> list[V]:

@@ -5,6 +5,7 @@ import pytest
 from certwright.domain.errors import SolverError
 from certwright.sdk.dns import TxtRecord
 from peers import dns_cloudflare
+from peers.dns_cloudflare import PENDING
 from peers.dns_peer import ZONE
 from world.dns_accounts import CREDENTIAL, reached, refusal
 
@@ -45,3 +46,13 @@ def test_cloudflare_shows_no_zone_to_a_token_that_is_for_none() -> None:
         with pytest.raises(SolverError, match="shows it no zone") as caught:
             make().check()
     assert CREDENTIAL in caught.value.hint
+
+
+def test_cloudflare_of_two_zones_of_one_name_takes_the_one_that_is_delegated_to() -> None:
+    with dns_cloudflare.serve() as peer, reached("cloudflare", peer) as make:
+        peer.zones[PENDING] = []
+        make().add(ZONE, [OURS])
+        assert peer.zones[PENDING] == []
+        assert OURS.value in {entry.value for entry in peer.zones[ZONE]}
+        make().remove(ZONE, [OURS])
+        assert peer.read(NAME) == []
