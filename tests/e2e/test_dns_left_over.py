@@ -192,10 +192,11 @@ def test_a_failure_is_told_in_full_once(one: Proofs) -> None:
     assert logged.count("look at the zone transfer") == 1
 
 
-def test_a_command_that_is_asked_to_end_takes_its_records_away(one: Proofs) -> None:
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP], ids=lambda end: end.name)
+def test_a_command_that_is_asked_to_end_takes_its_records_away(one: Proofs, end: signal.Signals) -> None:
     name = "asked.lagging.test"
     running = begun(one, name, "credential", "test", CREDENTIAL, name)
-    os.kill(running.pid, signal.SIGTERM)
+    os.kill(running.pid, end)
     ended = running.wait()
     assert ended.code == 1
     assert "Stopped." in ended.told

@@ -57,14 +57,15 @@ def test_what_is_due_is_done_and_a_second_service_is_refused(tmp_path: Path) -> 
         assert list((site.settings.data_folder / "backups").iterdir())
 
 
-def test_systemd_is_told_of_the_begin_each_tick_and_the_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP], ids=lambda end: end.name)
+def test_systemd_is_told_of_the_begin_each_tick_and_the_end(tmp_path: Path, end: signal.Signals) -> None:
     site = Site(tmp_path).initialise()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(60)
         service = site.begin("serve", NOTIFY_SOCKET=str(tmp_path / "notify"))
         assert [systemd.recv(100) for _ in range(2)] == [b"READY=1", b"WATCHDOG=1"]
-        os.kill(service.pid, signal.SIGTERM)
+        os.kill(service.pid, end)
         while (told := systemd.recv(100)) == b"WATCHDOG=1":
             pass
         assert told == b"STOPPING=1"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from certwright.engine.context import Engine
 
 log = logging.getLogger("certwright")
+_ENDS = (signal.SIGTERM,) if sys.platform == "win32" else (signal.SIGTERM, signal.SIGHUP)
 DataOption = Annotated[
     Path | None, typer.Option("--data", envvar="CERTWRIGHT_DATA", help="The data folder.", show_envvar=True)
 ]
@@ -282,12 +284,23 @@ def perform(session: Session, work: Callable[[Session], None]) -> NoReturn:
 
 @contextmanager
 def _ended_like_interrupted() -> Iterator[None]:
-    """Have SIGTERM do what Ctrl-C does, so that what was begun is cleaned up."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Have SIGTERM and a terminal that closes do what Ctrl-C does, so that what was begun is cleaned up."""
+    before = {number: signal.getsignal(number) for number in _ENDS}
+    wanted = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}  # nohup
+    for number in wanted:
+        signal.signal(number, _interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in wanted.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C does. The kernel and the shell both tell that a terminal closes: the second is no new wish."""
+    if number != signal.SIGTERM:
+        signal.signal(number, signal.SIG_IGN)
+    signal.default_int_handler(number, frame)
 
 
 def _keep_logging_off_the_terminal() -> None:

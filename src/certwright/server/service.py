@@ -6,6 +6,7 @@ or beside those of other nodes on a shared store.
 
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -29,11 +30,15 @@ from certwright.server.duties import Duties, Duty
 from certwright.server.readiness import Readiness
 
 log = logging.getLogger("certwright")
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (
+    (signal.SIGINT, signal.SIGTERM) if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+)
 
 
 def serve(engine: Engine, threads: int, backups: Path, listen: Endpoint | None, welcome: Callable[[str], None]) -> None:
-    """Do what is due until SIGTERM or SIGINT; what is under way then is finished, or gone on with by the next start.
+    """Do what is due until SIGTERM, SIGINT or SIGHUP.
+
+    What is under way then is finished, or gone on with by the next start.
 
     Args:
         engine: what to work with.
@@ -147,7 +152,11 @@ def _until_signal(stop: threading.Event, worker: Worker) -> Iterator[None]:
         stop.set()
         worker.wake()
 
-    before = {number: signal.signal(number, end) for number in _SIGNALS}
+    before = {
+        number: signal.signal(number, end)
+        for number in _SIGNALS
+        if signal.getsignal(number) is not signal.SIG_IGN  # as nohup sets it
+    }
     try:
         yield
     finally:
