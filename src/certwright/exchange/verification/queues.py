@@ -1,7 +1,7 @@
 """Is mail still sent? The queues of a changed send connector before and after, and what transport says in its log."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -22,6 +22,8 @@ EVENTS = (NO_CERTIFICATE, 12015, 12016, 12017, 12018)
 _SMTP = 25
 _STUCK = frozenset({"Retry", "Suspended"})
 _OUR_DOING = re.compile(r"\b454 4\.7\.5\b|\bTlsCertificateName\b")  # it names a certificate that transport cannot find
+_ENGLISH = re.compile(r"for the connector (.+?) with a FQDN parameter of ", re.DOTALL)  # event 12014
+_WORDS = frozenset({"exchange", "fqdn", "microsoft", "smtp", "starttls", "tls"})  # of its text, in any language
 _SHOWN = 300
 _REMEDIES = {
     NO_CERTIFICATE: "See which certificates it could use: Get-ExchangeCertificate -Server '{server}' -DomainName NAME; "
@@ -142,6 +144,7 @@ def judge(
     seen: Iterable[Outbound],
     before: Mapping[Key, Before],
     events: Mapping[str, Sequence[Event]] | None = None,
+    names: Collection[str] = (),
 ) -> list[ServedRow]:
     """The verdict on each changed send connector; a queue that was stuck before proves nothing, nor does no mail.
 
@@ -149,13 +152,17 @@ def judge(
         seen: its queues now.
         before: how they were, by `Outbound.key`.
         events: by server, what transport has written since the change, newest first; None if that cannot be read.
+        names: those of all connectors, of which an event may speak.
     """
-    return [_judged(outbound, before.get(outbound.key), (events or {}).get(outbound.server, ())) for outbound in seen]
+    told, rows = events or {}, []
+    for outbound in seen:
+        naming = [e for e in told.get(outbound.server, ()) if _names(e, outbound.connector, names)]
+        rows.append(_judged(outbound, before.get(outbound.key), naming))
+    return rows
 
 
-def _judged(outbound: Outbound, before: Before, events: Sequence[Event]) -> ServedRow:
+def _judged(outbound: Outbound, before: Before, naming: Sequence[Event]) -> ServedRow:
     detail = _detail(outbound)
-    naming = [e for e in events if e.id == NO_CERTIFICATE and _names(e, outbound.connector)]
     if naming:
         return _row(
             outbound, before, Verdict.REGRESSION, f"event {NO_CERTIFICATE}: {naming[0].message[:_SHOWN]}; {detail}"
@@ -205,9 +212,22 @@ def warnings(events: Mapping[str, Sequence[Event]]) -> tuple[Finding, ...]:
     )
 
 
-def _names(event: Event, connector: Connector) -> bool:
-    """Whether the event speaks of the connector: names are in the text of any language."""
-    return re.search(rf"(?<!\w){re.escape(connector.name)}(?!\w)", event.message, re.IGNORECASE) is not None
+def _names(event: Event, connector: Connector, names: Collection[str]) -> bool:
+    """Whether the event tells that the connector has no certificate.
+
+    In other languages than English its name has to stand in the text by itself: not in a host's, not in another
+    connector's, and not as a word that is there anyway.
+    """
+    if event.id != NO_CERTIFICATE:
+        return False
+    name = connector.name.lower()
+    if written := _ENGLISH.search(event.message):
+        return written[1].lower() in {name, connector.identity.lower()}
+    text = event.message.lower()
+    for other in sorted(map(str.lower, names), key=len, reverse=True):
+        if name in other and name != other:
+            text = text.replace(other, "")
+    return name not in _WORDS and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", text) is not None
 
 
 def _detail(outbound: Outbound) -> str:

@@ -1,7 +1,7 @@
 """Do changed send connectors still send? Remembered before the change, looked at after it, by a later run as well."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from certwright.domain.deployment import ServedRow
 from certwright.domain.errors import DeploymentError, Unreachable
@@ -71,11 +71,12 @@ def verify(
         return []
     changed = [c for c in snapshot.send_connectors or () if _identity(c) in kept.connectors]
     before, events = dict(kept.before), dict[str, Sequence[Event]]()
+    names = [connector.name for connector in snapshot.connectors]
 
     def look() -> list[ServedRow]:
         seen = queues.look(organisation, snapshot, changed)
-        events.update(_events(organisation, {outbound.server for outbound in seen}, kept.since))
-        return queues.judge(seen, before, events)
+        events.update(_events(organisation, snapshot, {outbound.server for outbound in seen}, kept.since))
+        return queues.judge(seen, before, events, names)
 
     rows = patiently(look, patience)
     for finding in queues.warnings(events):
@@ -83,16 +84,24 @@ def verify(
     return rows
 
 
-def _events(organisation: Organisation, servers: Iterable[str], since: datetime) -> Mapping[str, Sequence[Event]]:
+def _events(
+    organisation: Organisation, snapshot: Snapshot, servers: Iterable[str], since: datetime
+) -> Mapping[str, Sequence[Event]]:
     """What transport has written, where the host's own PowerShell tells."""
     found: dict[str, Sequence[Event]] = {}
     for server in servers:
         host = organisation.host(server)
         try:
-            found[server] = host.events(since, queues.EVENTS) if host else ()
+            found[server] = host.events(by_its_clock(since, snapshot, server), queues.EVENTS) if host else ()
         except (DeploymentError, Unreachable):
             found[server] = ()
     return found
+
+
+def by_its_clock(moment: datetime, snapshot: Snapshot, server: str) -> datetime:
+    """A moment of ours as the clock of `server` showed it."""
+    state = snapshot.state(server)
+    return moment + (state.clock_skew if state and state.clock_skew else timedelta())
 
 
 def _load(memory: Memory) -> Kept | None:

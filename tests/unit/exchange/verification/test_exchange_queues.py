@@ -1,7 +1,7 @@
 """Whether mail is still sent, by queues and events."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -9,8 +9,9 @@ from certwright.domain.deployment import Severity, Verdict
 from certwright.exchange.model import Connector
 from certwright.exchange.verification.ports import row_key
 from certwright.exchange.verification.queues import EVENTS, Before, Outbound, Queue, before_of, judge, queue, warnings
-from certwright.exchange.verification.sending import Kept
+from certwright.exchange.verification.sending import Kept, by_its_clock
 from certwright.remoting.clixml import Obj
+from unit.exchange.organisations import organisation, server
 
 PARTNER = Connector("To partner", "send", guid="aa", smart_hosts=("partner.test",), source_servers=("EX01",))
 NOT_FOUND = "454 4.7.5 The certificate specified in TlsCertificateName of the SendConnector could not be found."
@@ -159,6 +160,32 @@ def test_an_event_that_names_the_connector_is_a_failure_whatever_its_queue_says(
     assert row.verdict is verdict
     (elsewhere,) = judge([Outbound("ex01", PARTNER, (READY,))], {}, {"ex02": [event]})
     assert elsewhere.verdict is Verdict.OK
+
+
+ENGLISH = (
+    "Microsoft Exchange could not find a certificate that contains the domain name mail.contoso.com in the personal "
+    "store on the local computer. Therefore, it is unable to support the STARTTLS SMTP verb for the connector {} with "
+    "a FQDN parameter of mail.contoso.com."
+)
+GERMAN = "Microsoft Exchange fand kein Zertifikat mit mail.contoso.com. STARTTLS (SMTP) entf\u00e4llt f\u00fcr {}."
+
+
+@pytest.mark.parametrize("text", [ENGLISH, GERMAN], ids=["english", "german"])
+@pytest.mark.parametrize("name", ["Mail", "contoso.com", "EX01", "SMTP", "Exchange", "Default", "To partner"])
+def test_an_event_about_another_connector_is_none_about_one_whose_name_is_a_word_of_it(text: str, name: str) -> None:
+    other = "Default Frontend EX01"
+    seen = Outbound("ex01", replace(PARTNER, name=name, identity=""), (READY,))
+    (row,) = judge([seen], {}, {"ex01": [Written(12014, text.format(other))]}, [name, other])
+    assert row.verdict is Verdict.OK
+    (row,) = judge([seen], {}, {"ex01": [Written(12014, text.format(name.upper()))]}, [name, other])
+    assert row.verdict is (Verdict.OK if text is GERMAN and name in {"SMTP", "Exchange"} else Verdict.REGRESSION)
+
+
+def test_what_was_written_since_is_asked_for_by_the_clock_of_the_host() -> None:
+    moment, behind = datetime(2026, 1, 1, 12, tzinfo=UTC), timedelta(minutes=-2)
+    snapshot = organisation(server("EX01", clock_skew=behind), server("EX02"))
+    assert by_its_clock(moment, snapshot, "ex01.contoso.com") == moment + behind
+    assert by_its_clock(moment, snapshot, "ex02.contoso.com") == moment == by_its_clock(moment, snapshot, "ex09")
 
 
 @pytest.mark.parametrize("number", EVENTS)
