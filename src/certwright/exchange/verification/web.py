@@ -8,6 +8,7 @@ from certwright.probe import WEB_PATHS, Health, SignIn, Target, WebAnswer, attem
 
 GOOD = "good"
 _SIGN_IN = "sign-in"
+_SILENT = "silent"
 _KEY = (
     "If that began with a new certificate, its key may be in a key-storage provider (CNG), which Outlook on the web "
     "cannot use; on the server: certutil -store My THUMBPRINT"
@@ -18,14 +19,12 @@ _KEY = (
 class Answered:
     """What a web port answered, as a table shows it.
 
-    `shown` is "good", or what is not, such as "503 /ecp/, 404 /mapi/emsmdb/"; None if nothing answered. `worse` are
-    the things that are a failure unless they were named in `shown` before, too.
+    `shown` is "good", or what is not, such as "503 /ecp/, 404 /mapi/emsmdb/"; None if nothing answered.
     """
 
     shown: str | None
     protocol: str
     detail: str
-    worse: frozenset[str] = frozenset()
 
 
 def services(target: Target, timeout: float = 10) -> Answered:
@@ -48,10 +47,9 @@ def summary(answers: Sequence[WebAnswer]) -> Answered:
     front_ends = sorted({answer.front_end for answer in reached if answer.front_end})
     detail = ", ".join(f"{answer.path.strip('/')} {answer.status or 'no answer'}" for answer in answers)
     return Answered(
-        ", ".join(f"{answer.status or 'silent'} {answer.path}" for answer in wrong) or GOOD,
+        ", ".join(f"{answer.status or _SILENT} {answer.path}" for answer in wrong) or GOOD,
         f"HTTP {'/'.join(map(str, statuses))}",
         f"{detail}; answered by {', '.join(front_ends)}" if front_ends else detail,
-        frozenset(answer.path for answer in wrong),
     )
 
 
@@ -59,22 +57,26 @@ def attempt(seen: SignIn) -> Answered:
     """An attempt to sign in as a row. Where it ended at the page for a wrong password before, it has to end there."""
     if seen.health is Health.GOOD:
         return Answered(GOOD, "HTTP", seen.evidence)
-    return Answered(f"{seen.health} {_SIGN_IN}", "HTTP", f"{seen.evidence} {_KEY}", frozenset({_SIGN_IN}))
+    return Answered(f"{seen.health} {_SIGN_IN}", "HTTP", f"{seen.evidence} {_KEY}")
 
 
 def judge(now: Answered, before: str | None) -> tuple[Verdict, str]:
-    """The verdict on what a web port answers now, and why; only what was good before can get worse."""
+    """The verdict on what a web port answers now, and why; what was not good before can get worse, too."""
     if now.shown is None:
         return (Verdict.NOT_VERIFIED if before is None else Verdict.REGRESSION), now.detail
     if now.shown == GOOD:
         return Verdict.OK, now.detail
     if before is None:
         return Verdict.NOT_VERIFIED, f"{now.detail}; it is not known what it answered before"
-    if new := now.worse - _named(before):
-        return Verdict.REGRESSION, f"{', '.join(sorted(new))} answered well before: {now.detail}"
+    earlier = _faults(before)
+    if worse := sorted(what for what, grade in _faults(now.shown).items() if grade > earlier.get(what, 0)):
+        return Verdict.REGRESSION, f"{', '.join(worse)} answered better before: {now.detail}"
     return Verdict.NOT_VERIFIED, f"no worse than before: {now.detail}"
 
 
-def _named(shown: str) -> frozenset[str]:
-    """What `shown` says is not good."""
-    return frozenset(part.partition(" ")[2] for part in shown.split(", "))
+def _faults(shown: str) -> dict[str, int]:
+    """What `shown` says is not good: 2 if it is broken, 1 if it only does not answer as it is known to."""
+    if shown == GOOD:
+        return {}
+    told = (part.partition(" ") for part in shown.split(", "))
+    return {what: 2 if word in (_SILENT, Health.FAULT) or word.startswith("5") else 1 for word, _, what in told}

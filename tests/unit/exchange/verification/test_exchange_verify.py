@@ -34,7 +34,7 @@ AUTHORITY = Authority()
 OLD, NEW, THIRD = (AUTHORITY.issue().facts for _ in range(3))
 NOW = NEW.not_before
 GOOD_WEB = Answered(GOOD, "HTTP 302", "owa 302")
-BAD_WEB = Answered("503 /owa/", "HTTP 503", "owa 503", frozenset({"/owa/"}))
+BAD_WEB = Answered("503 /owa/", "HTTP 503", "owa 503")
 
 
 def port(way: str, number: int = 443, server: str = SERVER, *, shared: bool = False) -> Port:

@@ -1,4 +1,4 @@
-"""What web services and the sign-in answer, in a row; only what was good before can get worse."""
+"""What web services and the sign-in answer, in a row, and whether that is worse than before."""
 
 from datetime import UTC, datetime
 
@@ -22,7 +22,7 @@ def answers(**statuses: int | None) -> Answered:
 
 def test_pages_redirects_and_demands_to_sign_in_are_good() -> None:
     found = answers(owa=302, EWS=401, healthcheck=200)
-    assert (found.shown, found.protocol, found.worse) == (GOOD, "HTTP 200/302/401", frozenset())
+    assert (found.shown, found.protocol) == (GOOD, "HTTP 200/302/401")
     assert found.detail == "owa 302, EWS 401, healthcheck 200"
 
 
@@ -50,17 +50,21 @@ def test_where_nothing_answers_it_is_closed() -> None:
         (GOOD, answers(owa=302), Verdict.OK, "owa 302"),
         (None, answers(owa=302), Verdict.OK, ""),
         ("503 /owa", answers(owa=302), Verdict.OK, ""),
-        (GOOD, answers(owa=503, EWS=401), Verdict.REGRESSION, "/owa answered well before"),
-        (GOOD, answers(owa=404), Verdict.REGRESSION, "/owa answered well before"),
+        (GOOD, answers(owa=503, EWS=401), Verdict.REGRESSION, "/owa answered better before"),
+        (GOOD, answers(owa=404), Verdict.REGRESSION, "/owa answered better before"),
         ("503 /owa", answers(owa=503), Verdict.NOT_VERIFIED, "no worse than before"),
-        ("404 /owa", answers(owa=503), Verdict.NOT_VERIFIED, "no worse than before"),
-        ("503 /owa", answers(owa=503, ecp=500), Verdict.REGRESSION, "/ecp answered well before"),
+        ("404 /owa", answers(owa=404), Verdict.NOT_VERIFIED, "no worse than before"),
+        ("404 /owa", answers(owa=503), Verdict.REGRESSION, "/owa answered better before"),
+        ("404 /owa", answers(owa=None, ecp=302), Verdict.REGRESSION, "/owa answered better before"),
+        ("503 /owa", answers(owa=404), Verdict.NOT_VERIFIED, "no worse than before"),
+        ("503 /owa, 404 /ecp", answers(owa=500, ecp=500), Verdict.REGRESSION, "/ecp answered better before"),
+        ("503 /owa", answers(owa=503, ecp=500), Verdict.REGRESSION, "/ecp answered better before"),
         (None, answers(owa=503), Verdict.NOT_VERIFIED, "not known what it answered before"),
         (None, answers(owa=None), Verdict.NOT_VERIFIED, "refuses"),
         (GOOD, answers(owa=None), Verdict.REGRESSION, "refuses"),
     ],
 )
-def test_only_what_was_good_before_can_get_worse(
+def test_what_answered_better_before_has_got_worse(
     before: str | None, now: Answered, verdict: Verdict, says: str
 ) -> None:
     judged, why = judge(now, before)
@@ -79,13 +83,14 @@ def seen(health: Health) -> Answered:
         (Health.FAULT, Health.GOOD, Verdict.OK),
         (Health.GOOD, Health.FAULT, Verdict.REGRESSION),
         (Health.FAULT, Health.FAULT, Verdict.NOT_VERIFIED),
-        (Health.UNKNOWN, Health.FAULT, Verdict.NOT_VERIFIED),
+        (Health.UNKNOWN, Health.FAULT, Verdict.REGRESSION),
+        (Health.FAULT, Health.UNKNOWN, Verdict.NOT_VERIFIED),
         (Health.GOOD, Health.UNKNOWN, Verdict.REGRESSION),
         (Health.UNKNOWN, Health.UNKNOWN, Verdict.NOT_VERIFIED),
         (None, Health.FAULT, Verdict.NOT_VERIFIED),
     ],
 )
-def test_a_sign_in_fails_only_if_it_worked_before(before: Health | None, now: Health, verdict: Verdict) -> None:
+def test_a_sign_in_fails_only_if_it_went_better_before(before: Health | None, now: Health, verdict: Verdict) -> None:
     judged, why = judge(seen(now), seen(before).shown if before else None)
     assert judged is verdict
     assert "evidence" in why
