@@ -114,23 +114,28 @@ def _lists_that_are_added_to(site: Site, name: str) -> None:
     """What is added stays beside what was there; what an option replaces is told with the way back."""
     change = ["task", "change", name, "exchange"]
     more = ["--add", "servers=EX02", "--add", "servers=EX01", "--add", "connectors=To A, B", "--add", "connectors=C"]
+    more += ["--add", "endpoint=EX01=https://ex01/PowerShell/", "--add", "endpoint=EX02=https://ex02/PowerShell/"]
     added = _json(site, *change, *more)
     assert "No longer" not in added["message"]
     assert (added["params"]["servers"], added["params"]["connectors"]) == (["EX01", "EX02"], ["To A, B", "C"])
-    replaced = _json(site, *change, "--server", "EX01", "--connector", "D")
+    endpoint = added["params"]["endpoint"]
+    assert sorted(endpoint) == ["EX01", "EX02"]
+    narrow = ["--server", "EX01", "--connector", "D", "--endpoint", "EX01=https://ex01/PowerShell/"]
+    replaced = _json(site, *change, *narrow)
     assert (replaced["params"]["servers"], replaced["params"]["connectors"]) == (["EX01"], ["D"])
-    told = [line for line in replaced["message"].splitlines() if line.startswith("No longer in ")]
-    assert [line.partition(".")[0] for line in told] == [
-        "No longer in servers: EX02",
-        "No longer in connectors: To A, B, C",
+    _, *told, back_again, _ = replaced["message"].splitlines()
+    assert told == [
+        "No longer in servers: EX02.",
+        f"No longer in endpoint: EX02={endpoint['EX02']}.",
+        "No longer in connectors: To A, B, C.",
     ]
-    for line in told:
-        site.cli(*shlex.split(line.partition("certwright ")[2]), code=0)
+    site.cli(*shlex.split(back_again.partition("certwright ")[2]), code=0)
     back = _json(site, *change, "--unset", "connectors")
-    assert (back["params"]["servers"], "No longer" in back["message"]) == (["EX01", "EX02"], False)
+    assert (back["params"]["servers"], back["params"]["endpoint"]) == (["EX01", "EX02"], endpoint)
+    assert "No longer" not in back["message"]
     for wrong in ("colour=red", "servers", "servers=", "canary=EX02"):
         assert "added" in site.cli(*change, "--add", wrong, code=2).err
-    _json(site, *change, "--server", "EX01")
+    _json(site, *change, "--server", "EX01", "--unset", "endpoint")
 
 
 def test_everything_that_prints_data_prints_json(site: Site, ca: Authority, tmp_path: Path) -> None:

@@ -156,19 +156,16 @@ def _added(plugin: Plugin, texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _dropped(certificate: str, before: TaskSettings, after: TaskSettings, names: Sequence[str]) -> str:
-    """What lists no longer hold that a person may have meant to add to, a line each, with the way back."""
-    lines = ""
+    """What lists no longer hold that a person may have meant to add to, a line each, and the way back."""
+    lines, again = "", f"certwright task change {shlex.quote(certificate)} {after.kind} --task {after.id}"
     for name in names:
         held, now = before.params.get(name), after.params.get(name)
-        if not isinstance(held, list) or not isinstance(now, list):
+        if not isinstance(held, list | dict) or not isinstance(now, type(held)):
             continue
-        if gone := [str(one) for one in held if one not in now]:
-            again = " ".join(f"--add {shlex.quote(f'{name}={one}')}" for one in gone)
-            lines += (
-                f"No longer in {name.replace('_', ' ')}: {', '.join(gone)}. If they were to stay: "
-                f"certwright task change {shlex.quote(certificate)} {after.kind} --task {after.id} {again}\n"
-            )
-    return lines
+        if gone := [f"{one}={held[one]}" if isinstance(held, dict) else str(one) for one in held if one not in now]:
+            lines += f"No longer in {name.replace('_', ' ')}: {', '.join(gone)}.\n"
+            again += "".join(f" --add {shlex.quote(f'{name}={one}')}" for one in gone)
+    return f"{lines}If they were to stay: {again}\n" if lines else ""
 
 
 def _when(
