@@ -4,24 +4,33 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import trustme
 
+from certwright.domain.errors import SolverError
 from certwright.probe.http01 import see
 from certwright.probe.http_causes import causes
 from certwright.probe.http_sight import Cause
 from certwright.probe.observation import Endpoint
 from certwright.probe.wire import Deadline, Resolve, resolve
-from peers.answers import http01
+from certwright.sdk.journal import SilentJournal
+from certwright.sdk.solver import Challenge
+from certwright.solvers.http_listener import HttpListener
+from certwright.solvers.http_listener import Params as ListenParams
+from certwright.solvers.tls_alpn import Params as AlpnParams
+from certwright.solvers.tls_alpn import TlsAlpn
+from peers.answers import MemoryAnswers, http01, solver_context, tls_alpn01
 from peers.apache import apache
 from peers.daemons import write_tls
 from peers.haproxy import haproxy
+from peers.loopback import block
 from peers.nginx import nginx, plain_site, tls_site
 from peers.nonsense import Behaviour, closes, drips, nonsense, says, silent
 from peers.pebble import pebble
@@ -34,6 +43,16 @@ ANSWER = CHALLENGE.key_authorization
 RIGHT = f"location /.well-known/acme-challenge/ {{ return 200 '{ANSWER}'; }}"
 OTHER_ACCOUNT = f"{CHALLENGE.token}.{'x' * 43}"
 FORM = "<html><form>Sign in <input type=password></form>"
+
+
+class Notes(SilentJournal):
+    """What a journal is told."""
+
+    def __init__(self) -> None:
+        self.held: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.held.append(message)
 
 
 def resolving(*addresses: Endpoint) -> Resolve:
@@ -294,6 +313,28 @@ def test_a_dead_ipv6_address_beside_a_living_ipv4_one(dead: Endpoint, tmp_path: 
     assert cause.id == "http-ipv6-dead"
     assert f"{HOST}:{port} answers rightly" in cause.sentence
     assert dead.host in cause.remedy
+
+
+@pytest.mark.parametrize("challenge", [http01("mail.contoso.test"), tls_alpn01("mail.contoso.test")])
+def test_an_ipv6_address_without_a_route_from_here_is_no_reason_not_to_ask(challenge: Challenge) -> None:
+    answers, notes, port = MemoryAnswers(), Notes(), free_port()
+    context = solver_context(answers, notes)
+    listener: HttpListener | TlsAlpn = (
+        HttpListener(ListenParams(address=(HOST,), port=port), context)
+        if challenge.type == "http-01"
+        else TlsAlpn(AlpnParams(address=(HOST,), port=port), context)
+    )
+    with block() as addresses, closing(listener):
+        away = Endpoint(addresses.unreachable_v6(), port)
+        look = partial(listener.look, resolver=resolving(away, Endpoint(HOST, port)))
+        listener.present([challenge])
+        listener.params.check([challenge], notes, look)
+        (told,) = [note for note in notes.held if "IPv6" in note]
+        assert f"{away} could not be looked at: this machine has no route to it" in told
+        assert "AAAA" not in told
+        alone = partial(listener.look, resolver=resolving(away))
+        with pytest.raises(SolverError):
+            listener.params.check([challenge], notes, alone)
 
 
 def test_one_of_two_addresses_is_another_server(tmp_path: Path) -> None:

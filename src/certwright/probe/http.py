@@ -115,6 +115,11 @@ class Visit:
     heard: bytes = b""
     leaves: tuple[bytes, ...] = field(default=(), repr=False)
 
+    @property
+    def is_without_route(self) -> bool:
+        """Whether nothing was sent, because no route leads from here to the first server."""
+        return self.kind is FailureKind.NO_ROUTE and len(self.urls) == 1
+
 
 def fetch(
     url: str, address: Endpoint | None, timeout: float, *, mapped: bool = False, resolver: Resolve = resolve

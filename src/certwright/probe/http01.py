@@ -8,7 +8,7 @@ from functools import partial
 from urllib.parse import quote
 
 from certwright.probe.http import Visit, fetch
-from certwright.probe.http_causes import causes
+from certwright.probe.http_causes import causes, unseen, unseen_cause
 from certwright.probe.http_sight import Sight, Sighting
 from certwright.probe.observation import Endpoint, FailureKind, ProbeError, Target
 from certwright.probe.precheck import WrongAnswer
@@ -29,6 +29,11 @@ def look(
     for cause in causes(seen):
         yield WrongAnswer(
             challenge.identifier.value, cause.sentence, cause.failure, cause.server, cause.id, cause.remedy
+        )
+    for address in unseen(seen):
+        cause = unseen_cause(seen, address)
+        yield WrongAnswer(
+            challenge.identifier.value, cause.sentence, cause.failure, "", cause.id, cause.remedy, unseen=True
         )
 
 

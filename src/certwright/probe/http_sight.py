@@ -20,6 +20,11 @@ class Sighting:
     is_own: bool
     speaks_tls: bool = False
 
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether the address is one of IPv6."""
+        return ":" in self.address.host
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:

@@ -7,7 +7,17 @@ asked for only where nothing wrong is seen from here: then the authority sees so
 import re
 from dataclasses import dataclass
 
-from certwright.probe.http_causes import ENTER_ADDRESS, EXEMPT, LEAD_HERE, LET_THROUGH, SAME_FOLDER, causes
+from certwright.probe.http_causes import (
+    ENTER_ADDRESS,
+    EXEMPT,
+    LEAD_HERE,
+    LET_THROUGH,
+    SAME_FOLDER,
+    causes,
+    dead_ipv6,
+    unseen,
+    unseen_cause,
+)
 from certwright.probe.http_sight import Cause, Sight
 from certwright.probe.wire import harmless
 
@@ -148,6 +158,8 @@ _SAYINGS = (
         SAME_FOLDER,
     ),
 )
+_UNKNOWN = _saying("", "http-unknown", "", LEAD_HERE)
+_NOT_REACHED = ("http-firewall", "http-refused", "http-unreachable")
 
 
 def explain(sight: Sight, words: str) -> list[Cause]:
@@ -161,8 +173,11 @@ def explain(sight: Sight, words: str) -> list[Cause]:
         return found
     evidence = f'{sight.url}: the authority says "{harmless(words, _SHOWN)}".'
     said = _URL.sub("", words)  # whose numbers are no status
-    for saying in _SAYINGS:
-        if saying.words.search(said):
-            explanation = f"From here the answer is found. {saying.explanation}"
-            return [Cause(saying.id, evidence, explanation, saying.remedy)]
-    return [Cause("http-unknown", evidence, "From here the answer is found.", LEAD_HERE)]
+    saying = next((saying for saying in _SAYINGS if saying.words.search(said)), _UNKNOWN)
+    hidden = unseen(sight)
+    if saying.id in _NOT_REACHED and (named := [address for address in hidden if address.host in words]):
+        dead = dead_ipv6(named[0])
+        return [Cause(dead.id, evidence, dead.explanation, dead.remedy)]
+    explanation = f"From here the answer is found. {saying.explanation}".rstrip()
+    doubts = [unseen_cause(sight, address) for address in hidden]
+    return [Cause(saying.id, evidence, explanation, saying.remedy), *doubts]

@@ -104,6 +104,7 @@ class FailureKind(StrEnum):
 
     DNS = "dns"
     REFUSED = "refused"
+    NO_ROUTE = "no_route"
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"
     CLOSED = "closed"

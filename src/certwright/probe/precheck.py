@@ -19,6 +19,8 @@ LOOK_ELSEWHERE = (
     "'certwright validation set CERT SOLVER ...'."
 )
 """A remedy, as the end of a sentence, where answers cannot be reached from inside."""
+NOT_SEEN = "{} could not be looked at: this machine has no route to it, and another address answers rightly."
+"""Evidence about an IPv6 address, where this machine may have no IPv6 at all."""
 _WORKERS = 8
 _GONE = (FailureKind.REFUSED, FailureKind.CLOSED)
 _AGAIN_SECONDS = 1.0
@@ -31,6 +33,7 @@ class WrongAnswer:
     """What an authority would find instead of the answer for `name`; `sentence` says it all.
 
     `cause` is a stable id, `remedy` one sentence; `kind` is set if there was no answer, `server` is who answered.
+    `unseen`: nothing wrong was found, but one address of the name could not be looked at from here.
     """
 
     name: str
@@ -39,6 +42,7 @@ class WrongAnswer:
     server: str = ""
     cause: str = ""
     remedy: str = ""
+    unseen: bool = False
 
 
 Look = Callable[[Challenge, Endpoint | None, float], Iterable[WrongAnswer]]
@@ -71,7 +75,9 @@ class Precheck(Params):
             SolverError: with one cause for each wrong answer.
         """
         if self.precheck:
-            check_answers(challenges, look, Endpoint.parse(self.check_via) if self.check_via else None)
+            via = Endpoint.parse(self.check_via) if self.check_via else None
+            for unseen in check_answers(challenges, look, via):
+                journal.note(f"{unseen.sentence} {unseen.remedy}")
         else:
             journal.note(
                 "The answers were not looked at first, as was chosen; to have them looked at: --precheck in "
@@ -81,8 +87,8 @@ class Precheck(Params):
 
 def check_answers(
     challenges: Sequence[Challenge], look: Look, via: Endpoint | None = None, timeout: float = _SECONDS
-) -> None:
-    """Look at the answer to each of `challenges` at every address that its name has.
+) -> list[WrongAnswer]:
+    """Look at the answer to each of `challenges` at every address that its name has; what could not be seen from here.
 
     Args:
         challenges: already answered.
@@ -93,13 +99,14 @@ def check_answers(
     Raises:
         SolverError: with one cause for each wrong answer.
     """
-    wrong = wrong_answers(challenges, look, via, timeout)
-    if any(answer.kind in _GONE for answer in wrong):
+    found = wrong_answers(challenges, look, via, timeout)
+    if any(answer.kind in _GONE for answer in found):
         # One process may just be succeeding another on the port.
         time.sleep(_AGAIN_SECONDS)
-        wrong = wrong_answers(challenges, look, via, timeout)
+        found = wrong_answers(challenges, look, via, timeout)
+    wrong = [answer for answer in found if not answer.unseen]
     if not wrong:
-        return
+        return found
     names = len({answer.name for answer in wrong})
     raise SolverError(
         f"The authority would not find the answer for {names} of {len(challenges)} names, so it was not asked.",

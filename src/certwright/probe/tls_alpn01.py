@@ -13,7 +13,7 @@ from cryptography import x509
 from certwright.domain.identifiers import Identifier, IdentifierType
 from certwright.probe.chain import lenient_parsing
 from certwright.probe.observation import Endpoint, FailureKind, ProbeError
-from certwright.probe.precheck import LOOK_ELSEWHERE, WrongAnswer
+from certwright.probe.precheck import LOOK_ELSEWHERE, NOT_SEEN, WrongAnswer
 from certwright.probe.wire import Deadline, Resolve, connect, harmless, resolve
 from certwright.sdk.solver import Challenge
 
@@ -74,8 +74,24 @@ def look(
         )
         return
     wrong = {address: found for address in addresses if (found := _wrong(challenge, address, timeout))}
-    if via is None or len(wrong) == len(addresses):
+    if len(wrong) == len(addresses):
         yield from wrong.values()
+    elif via is None:
+        for address, answer in wrong.items():
+            is_unseen = answer.kind is FailureKind.NO_ROUTE and ":" in address.host
+            yield _unseen(name, address) if is_unseen else answer
+
+
+def _unseen(name: str, address: Endpoint) -> WrongAnswer:
+    """That an address could not be looked at."""
+    return WrongAnswer(
+        name,
+        f"{name}: {NOT_SEEN.format(address)} Authorities prefer IPv6.",
+        FailureKind.NO_ROUTE,
+        cause="tls-alpn-ipv6-unseen",
+        remedy=f"See that port 443 of {address.host} leads to the listener too.",
+        unseen=True,
+    )
 
 
 def _wrong(challenge: Challenge, address: Endpoint, timeout: float) -> WrongAnswer | None:

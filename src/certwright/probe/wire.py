@@ -1,5 +1,6 @@
 """One TCP connection that keeps a deadline and a budget, whatever the peer does."""
 
+import errno
 import functools
 import queue
 import re
@@ -20,6 +21,8 @@ _TLS_RECORDS = (21, 22)  # what a server begins with: an alert or a handshake me
 _ALERT = re.compile(r"(sslv3|tlsv1|tlsv13)[ _](alert[ _])?")
 _AROUND = re.compile(r"^\[ssl\] | \(_ssl\.c:\d+\)$")  # what Python sets around a reason that it has no name for
 _NO_ADDRESS = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""Error numbers by which nothing was sent: no way leads there from this machine."""
 
 
 class Deadline:
@@ -104,7 +107,8 @@ def _open(address: Endpoint, deadline: Deadline) -> socket.socket:
             FailureKind.TIMEOUT, f"{address} does not answer: no connection within {deadline.seconds:.2g} s."
         ) from None
     except OSError as error:
-        raise ProbeError(FailureKind.UNREACHABLE, f"{address} cannot be reached: {error.strerror or error}.") from None
+        kind = FailureKind.NO_ROUTE if error.errno in NO_ROUTE else FailureKind.UNREACHABLE
+        raise ProbeError(kind, f"{address} cannot be reached: {error.strerror or error}.") from None
 
 
 class Wire:

@@ -9,11 +9,20 @@ from hypothesis import strategies as st
 from certwright.probe.http import Page, Visit
 from certwright.probe.http_sight import Sight, Sighting
 from certwright.probe.http_words import explain
-from certwright.probe.observation import Endpoint
+from certwright.probe.observation import Endpoint, FailureKind
 
 URL = "http://mail.contoso.test/.well-known/acme-challenge/token"
 HERE = Endpoint("127.0.0.1", 80)
 FETCHING = f"192.0.2.7: Fetching {URL}: "
+
+
+NO_WAY = Endpoint("2001:db8::7", 80)
+
+
+def beside_an_unseen_address() -> Sight:
+    """The name has an IPv6 address, too, and this machine no way to it."""
+    nothing = Visit((URL,), kind=FailureKind.NO_ROUTE, obstacle=f"{NO_WAY} cannot be reached: No route to host.")
+    return sight(b"token.thumbprint").having(Sighting(NO_WAY, (nothing,), is_own=False))
 
 
 def sight(body: bytes = b"token.thumbprint") -> Sight:
@@ -74,3 +83,20 @@ def test_any_words_are_shown_harmlessly(words: str) -> None:
     (found,) = explain(sight(), words)
     assert found.sentence.isprintable()
     assert len(found.evidence) < 500
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (f"2001:db8::7: Fetching {URL}: Timeout during connect (likely firewall problem)", ["http-ipv6-dead"]),
+        (f"2001:db8::7: Invalid response from {URL}: 404", ["http-other-machine", "http-ipv6-unseen"]),
+        (f"{FETCHING}Connection refused", ["http-refused", "http-ipv6-unseen"]),
+        ("It did not work.", ["http-unknown", "http-ipv6-unseen"]),
+    ],
+)
+def test_an_address_that_nobody_can_see_from_here_is_dead_only_by_the_authoritys_words(
+    words: str, found: list[str]
+) -> None:
+    told = explain(beside_an_unseen_address(), words)
+    assert [cause.id for cause in told] == found
+    assert ("Take the AAAA record 2001:db8::7 out" in told[0].remedy) is (found == ["http-ipv6-dead"])

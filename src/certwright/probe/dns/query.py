@@ -1,6 +1,5 @@
 """One question to one DNS server, and what came of it, as a value."""
 
-import errno
 import socket
 import time
 from collections.abc import Sequence
@@ -20,14 +19,13 @@ from dns.rrset import RRset
 
 from certwright.domain.errors import InvalidIdentifier, SolverError
 from certwright.probe.observation import Endpoint
-from certwright.probe.wire import harmless
+from certwright.probe.wire import NO_ROUTE, harmless
 
 DNS_PORT = 53
 _PAYLOAD = 1232  # what passes everywhere without fragments (DNS flag day 2020)
 _UDP_SHARES = (0.2, 0.3)  # of the time for one question; TCP has the rest
 _TCP_SHARE = 0.5
 _MAX_ALIASES = 16
-_NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 _NO_EDNS = {dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS}
 _MAX_VALUE = 400
 _MAX_SHOWN = 6
@@ -237,7 +235,7 @@ def _exchange(question: dns.message.Message, server: Endpoint, timeout: float) -
             truncated = True
             break
         except OSError as error:
-            if error.errno in _NO_ROUTE:
+            if error.errno in NO_ROUTE:
                 raise
             break
     try:
@@ -269,7 +267,7 @@ def _failure(error: Exception) -> tuple[Kind, str]:
     if isinstance(error, dns.exception.Timeout | TimeoutError):
         return Kind.TIMEOUT, ""
     if isinstance(error, OSError):
-        if error.errno in _NO_ROUTE:
+        if error.errno in NO_ROUTE:
             return Kind.UNROUTABLE, error.strerror or ""
         if isinstance(error, ConnectionRefusedError):
             return Kind.CLOSED, ""
