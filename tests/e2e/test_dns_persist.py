@@ -10,6 +10,7 @@ from cryptography import x509
 
 from certwright.acme_server import AcmeServerConfig, Endpoint
 from certwright.domain.events import EventKind
+from certwright.domain.validation import Validation
 from certwright.engine.channels import add_channel
 from certwright.engine.looks import look_at_due
 from certwright.engine.notify import deliver
@@ -99,12 +100,30 @@ def test_what_caa_forbids_is_told_with_what_to_do(world: World, site: Site) -> N
     assert "Create an A record" not in refused.told
 
 
-def test_an_authority_that_names_no_domain_has_no_records(world: World, tmp_path: Path) -> None:
+def test_an_authority_that_names_no_domain_is_refused_at_once(world: World, tmp_path: Path) -> None:
     with authority(resolver=world.resolver) as ca:
         site = Site(tmp_path, (world.resolver,)).initialise()
         register(site, ca)
-        told = site.cli("certificate", "persist", describe(site, "contoso.test"), code=2).told
+        new = ["certificate", "new", "contoso.test", "--issuer", ISSUER]
+        assert "has not said by which name" in site.cli(*new, "--dns-persist", code=2).told
+        site.cli(*new, code=0)
+        told = site.cli("validation", "set", "contoso.test", "dns_persist", code=2).told
     assert "has not said by which name" in told
+
+
+def test_an_authority_that_names_no_domain_is_one_line_of_the_report(world: World, tmp_path: Path) -> None:
+    """The certificate is one that an earlier version took."""
+    with authority(resolver=world.resolver) as ca:
+        site = Site(tmp_path, (world.resolver,)).initialise()
+        register(site, ca)
+        site.cli("certificate", "new", "contoso.test", "--issuer", ISSUER, code=0)
+        with site.engine() as engine, engine.store.write() as unit:
+            stays = Validation(challenge="dns-persist-01", solver="dns_persist")
+            unit.managed.update(unit.managed.get("contoso.test").model_copy(update={"validations": (stays,)}))
+        report = json.loads(site.cli("certificate", "test", "contoso.test", "--json", code=1).out)
+    (failed,) = [check for check in report["checks"] if check["verdict"] == "failed"]
+    assert failed["check"] == "proof"
+    assert "has not said by which name" in failed["evidence"]
 
 
 def test_the_end_of_a_record_is_told_by_mail_in_time_and_its_renewal_too(world: World, site: Site) -> None:

@@ -9,6 +9,7 @@ from certwright.domain.identifiers import Identifier, IdentifierType, covered, p
 from certwright.domain.keys import KeySource
 from certwright.domain.limits import span_in_words
 from certwright.domain.managed import Issuer, IssuerCapabilities, ManagedCertificate
+from certwright.domain.persist import how_named, proved_so
 from certwright.domain.validation import check_provable, check_rules
 
 
@@ -20,6 +21,17 @@ def check_issuer(managed: ManagedCertificate, issuer: Issuer) -> None:
     """
     asked = managed.asked_of(issuer)
     check_capabilities(asked, issuer.able(asked.profile))
+
+
+def check_choice(managed: ManagedCertificate, issuer: Issuer) -> None:
+    """As `check_issuer`, when issuers or proofs are chosen: records that stay must be able to name the issuer.
+
+    Raises:
+        InvalidIdentifier, InvalidMaterial, ConfigurationError: as `check_capabilities`.
+    """
+    check_issuer(managed, issuer)
+    if proved_so(managed):
+        how_named(issuer)
 
 
 def check_capabilities(managed: ManagedCertificate, capabilities: IssuerCapabilities) -> None:

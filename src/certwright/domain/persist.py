@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
+from certwright.domain.errors import ConfigurationError
 from certwright.domain.identifiers import Identifier
 from certwright.domain.issue_value import IssueValue
-from certwright.domain.managed import ManagedCertificate
+from certwright.domain.managed import Issuer, ManagedCertificate
 from certwright.domain.validation import choose
 
 _TIMESTAMP = re.compile(r"[0-9]{1,20}")
@@ -105,6 +106,22 @@ def zone_line(name: str, value: str) -> str:
     strings = [value[start : start + _MAX_STRING] for start in range(0, len(value), _MAX_STRING)]
     quoted = " ".join('"' + each.replace("\\", r"\\").replace('"', r"\"") + '"' for each in strings)
     return f"{name}. IN TXT {quoted}"
+
+
+def how_named(issuer: Issuer) -> tuple[tuple[str, ...], str]:
+    """The domain names of the authority, and the URL of our account there, by which records name them.
+
+    Raises:
+        ConfigurationError: if the authority has not said so.
+    """
+    names, account = issuer.capabilities.caa_identities, issuer.account.get("url")
+    if not names or not account:
+        raise ConfigurationError(
+            f"The issuer {issuer.name!r} has not said by which name records in DNS name it, as dns-persist-01 needs.",
+            hint="Not every authority offers dns-persist-01; else prove the names otherwise, as with --dns CREDENTIAL. "
+            "If this one does, add it again under another name: what it says of itself is read when it is added.",
+        )
+    return names, account
 
 
 def proved_so(managed: ManagedCertificate) -> list[Identifier]:

@@ -7,7 +7,7 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.domain import certificates, keys
-from certwright.domain.capabilities import check_issuer
+from certwright.domain.capabilities import check_choice, check_issuer
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.health import Condition
@@ -63,7 +63,7 @@ def create(engine: Engine, wish: Wish) -> ManagedCertificate:
     with engine.store.write() as unit:
         check_credentials(unit, managed.validations)
         for name in managed.issuers:
-            check_issuer(managed, unit.issuers.get(name))
+            check_choice(managed, unit.issuers.get(name))
         if wish.pfx_password_credential:
             unit.credentials.get(wish.pfx_password_credential)
         if wish.own_key and managed.key.own_key:
@@ -154,7 +154,7 @@ def set_issuers(engine: Engine, reference: str, names: Sequence[str]) -> Managed
     with engine.changing(reference) as (unit, managed):
         changed = managed.model_copy(update={"issuer": names[0], "fallback_issuers": tuple(names[1:])})
         for name in changed.issuers:
-            check_issuer(changed, unit.issuers.get(name))
+            check_choice(changed, unit.issuers.get(name))
         unit.managed.update(changed)
         reschedule(engine, unit, changed)
     return changed

@@ -8,7 +8,7 @@ from typing import Any
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.identifiers import Identifier, IdentifierType
 from certwright.domain.managed import Issuer, ManagedCertificate
-from certwright.domain.persist import PersistRecord, proved_so, validation_name, zone_line
+from certwright.domain.persist import PersistRecord, how_named, proved_so, validation_name, zone_line
 from certwright.engine.context import Engine
 from certwright.probe.dns.persist import Judgement, judge_records
 from certwright.probe.dns.resolver import Resolver
@@ -68,13 +68,7 @@ def challenges(names: Sequence[Identifier], issuer: Issuer) -> list[Challenge]:
     Raises:
         ConfigurationError: if the authority has not said how records name it.
     """
-    issuers, account = issuer.capabilities.caa_identities, issuer.account.get("url")
-    if not issuers or not account:
-        raise ConfigurationError(
-            f"The issuer {issuer.name!r} has not said by which name records in DNS name it.",
-            hint="Not every authority offers dns-persist-01. If this one does, add it again under another name: "
-            "what it says of itself is read when it is added.",
-        )
+    issuers, account = how_named(issuer)
     return [Challenge(name, "dns-persist-01", issuer_domain_names=issuers, account_uris=(account,)) for name in names]
 
 

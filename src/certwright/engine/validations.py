@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from certwright.domain.capabilities import check_issuer
+from certwright.domain.capabilities import check_choice
 from certwright.domain.delegation import challenge_name, ruled_target
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.identifiers import Identifier
@@ -111,7 +111,7 @@ def _change(
     with engine.changing(reference) as (unit, managed):
         changed = managed.model_copy(update={"validations": change(managed)})
         for name in changed.issuers:
-            check_issuer(changed, unit.issuers.get(name))
+            check_choice(changed, unit.issuers.get(name))
         check_credentials(unit, changed.validations)
         unit.managed.update(changed)
         reschedule(engine, unit, changed)

@@ -46,9 +46,9 @@ def _validation(
             evidence="A person makes these records anew for each request, so there is nothing to try out.",
         )
         return
-    challenges = _made_up(engine, managed, validation, names)
     shown = ", ".join(map(str, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - enough to recognise them
     try:
+        challenges = _made_up(engine, managed, validation, names)
         with answered([(ready, challenges)], run.journal):
             pass
     except CertwrightError as error:
