@@ -23,11 +23,13 @@ from certwright.domain.readiness import Check, Readiness, Report
 from certwright.domain.runs import Outcome, RunKind
 from certwright.domain.validation import Validation
 from certwright.engine.caa import refuse_forbidden
+from certwright.engine.managed import Wish, create
 from certwright.engine.test import test as attempt
 from certwright.engine.validations import put_validation
 from certwright.sdk.journal import SilentJournal
 from peers.ports import free_port
-from world.proofs import Proofs
+from world.proofs import CREDENTIAL, Proofs
+from world.site import ISSUER
 
 pytestmark = pytest.mark.e2e
 
@@ -42,6 +44,27 @@ def report_of(one: Proofs, managed: ManagedCertificate) -> Report:
     assert one.ca.server.requests[Endpoint.NEW_ORDER] == 0
     assert one.standing("_acme-challenge.contoso.com") == []
     return report
+
+
+def long_name(length: int) -> str:
+    beginning, end = ".".join(["a", *["a" * 60] * 3]), "contoso.com"
+    return f"{beginning}.{'b' * (length - len(beginning) - len(end) - 2)}.{end}"
+
+
+@pytest.mark.parametrize("length", [237, 253])
+def test_a_long_name_has_its_report(one: Proofs, length: int) -> None:
+    name = long_name(length)
+    with one.world.holding("contoso.com", name, "A", "127.0.0.1"), one.site.engine() as engine:
+        managed = create(engine, Wish(names=(name,), issuer=ISSUER, validation=one.ca.validation))
+        assert report_of(one, managed).is_ready
+        by_dns = (Validation(challenge="dns-01", solver="dns", params={"credential": CREDENTIAL}),)
+        with engine.store.write() as unit:
+            unit.managed.update(managed.model_copy(update={"validations": by_dns}))
+        failed = {check.check: check for check in report_of(one, managed).checks if check.verdict is Readiness.FAILED}
+    if length == 237:
+        assert not failed
+    else:
+        assert "choose http-01" in failed["capabilities"].fix
 
 
 def caa(one: Proofs, *records: str) -> AbstractContextManager[None]:

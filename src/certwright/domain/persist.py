@@ -13,7 +13,7 @@ from certwright.domain.errors import ConfigurationError
 from certwright.domain.identifiers import Identifier
 from certwright.domain.issue_value import IssueValue
 from certwright.domain.managed import Issuer, ManagedCertificate
-from certwright.domain.validation import choose
+from certwright.domain.validation import RECORD_LABELS, choose
 
 _TIMESTAMP = re.compile(r"[0-9]{1,20}")
 _MAX_STRING = 255  # octets of one character-string (RFC 1035 section 3.3)
@@ -98,7 +98,7 @@ class PersistRecord:
 
 def validation_name(identifier: Identifier) -> str:
     """Where the record of a name, or of a wildcard, must be."""
-    return f"_validation-persist.{identifier.base}"
+    return f"{RECORD_LABELS['dns-persist-01']}.{identifier.base}"
 
 
 def zone_line(name: str, value: str) -> str:

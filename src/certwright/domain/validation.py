@@ -5,12 +5,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from certwright.domain.delegation import CHALLENGE_LABEL
 from certwright.domain.errors import ConfigurationError, InvalidIdentifier
-from certwright.domain.identifiers import Identifier, IdentifierType
+from certwright.domain.identifiers import MAX_NAME, Identifier, IdentifierType
 
 Challenge = Literal["http-01", "dns-01", "tls-alpn-01", "dns-persist-01"]
 BY_DNS: frozenset[Challenge] = frozenset({"dns-01", "dns-persist-01"})
 """Proved by records: the only ones for wildcards, and none for addresses."""
+RECORD_LABELS: dict[Challenge, str] = {"dns-01": CHALLENGE_LABEL, "dns-persist-01": "_validation-persist"}
+"""What stands before a name in the name of the record that proves it."""
 
 
 class Validation(BaseModel):
@@ -95,6 +98,7 @@ def check_provable(validations: Sequence[Validation], identifiers: Sequence[Iden
     """
     ways = [(i, choose(validations, i).challenge) for i in identifiers]
     wildcards = [i for i, challenge in ways if i.is_wildcard and challenge not in BY_DNS]
+    long = [(i, by) for i, by in ways if i.type is IdentifierType.DNS and by in BY_DNS and _is_too_long(i, by)]
     addresses = [(i, by) for i, by in ways if i.type is IdentifierType.IP and by in BY_DNS]
     hints: list[str] = []
     if wildcards:
@@ -107,15 +111,33 @@ def check_provable(validations: Sequence[Validation], identifiers: Sequence[Iden
             "Prove addresses by http-01 or tls-alpn-01, for example: certwright validation set CERT http_listener "
             f"--for {addresses[0][0]}"
         )
+    if long:
+        hosts = [i for i, _ in long if not i.is_wildcard]
+        hints.append(
+            "For such a name choose http-01 or tls-alpn-01: certwright validation set CERT http_listener --for "
+            f"{hosts[0]}"
+            if hosts
+            else "Nothing else proves a wildcard: leave it out, or choose a shorter name."
+        )
     if hints:
         raise InvalidIdentifier(
             "Some names cannot be proved in the way that is chosen for them.",
             causes=[
                 *(f"{i} is a wildcard, which authorities let only dns-01 and dns-persist-01 prove" for i in wildcards),
                 *(f"{i} is an IP address, which {by} cannot prove (RFC 8738 section 7)" for i, by in addresses),
+                *(
+                    f"{i} is too long for {by}: with {RECORD_LABELS[by]} before it, it would be longer than the "
+                    f"{MAX_NAME} characters of a DNS name"
+                    for i, by in long
+                ),
             ],
             hint="\n".join(hints),
         )
+
+
+def _is_too_long(identifier: Identifier, challenge: Challenge) -> bool:
+    """Whether the record that proves it would have a name that DNS does not take."""
+    return len(f"{RECORD_LABELS[challenge]}.{identifier.base}") > MAX_NAME
 
 
 def _ranks(validation: Validation, identifier: Identifier) -> Iterator[tuple[int, int]]:

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from certwright.domain.errors import ConfigurationError
+from certwright.domain.errors import ConfigurationError, InvalidIdentifier
 from certwright.domain.identifiers import Identifier
-from certwright.domain.validation import Validation, check_rules, choose, unused
+from certwright.domain.validation import Challenge, Validation, check_provable, check_rules, choose, unused
 
 EXACT = Validation(solver="exact", names=("mail.contoso.com",))
 LEVEL = Validation(solver="level", names=("*.contoso.com",))
@@ -91,3 +91,25 @@ def test_rules_are_kept_as_names_are_compared() -> None:
 @given(st.permutations(ALL), st.sampled_from(["mail.contoso.com", "x.y.eu.contoso.com", "contoso.com", "x.org"]))
 def test_the_order_of_validations_does_not_count(order: list[Validation], name: str) -> None:
     assert choose(order, Identifier.parse(name)) == choose(ALL, Identifier.parse(name))
+
+
+LONG = ".".join(["a" * 62] * 3)
+
+
+@pytest.mark.parametrize(
+    ("challenge", "prefix", "longest"), [("dns-01", "", 237), ("dns-01", "*.", 237), ("dns-persist-01", "", 233)]
+)
+def test_a_name_too_long_for_its_record_is_refused_with_what_proves_it(
+    challenge: Challenge, prefix: str, longest: int
+) -> None:
+    way = Validation(challenge=challenge, solver="dns", params={})
+
+    def named(length: int) -> Identifier:
+        return Identifier.parse(f"{prefix}{LONG}.{'b' * (length - len(LONG) - len('..test'))}.test")
+
+    check_provable([way], [named(longest)])
+    with pytest.raises(InvalidIdentifier) as caught:
+        check_provable([way], [named(longest + 1)])
+    assert f"is too long for {challenge}" in str(caught.value.causes)
+    assert ("choose http-01" in caught.value.hint) is (not prefix)
+    check_provable([Validation()], [named(253)] if not prefix else [])

@@ -321,5 +321,6 @@ def _elsewhere(survey: Survey, zone: Zone, base: str, record_name: str) -> tuple
 
 def _wildcard(survey: Survey, zone: Zone, name: str) -> Seen | None:
     """What a name beside `name` answers that nobody has made."""
-    answer = survey.ask(zone, f"_{secrets.token_hex(8)}.{name.partition('.')[2]}", "TXT")
+    beside = f"_{secrets.token_hex(8)}.{name.partition('.')[2]}"
+    answer = survey.ask(zone, beside, "TXT") if len(beside) <= MAX_NAME else None
     return Seen.of(answer) if answer and (answer.records or len(answer.chain) > 1) else None
