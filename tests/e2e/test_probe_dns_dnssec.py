@@ -10,9 +10,13 @@ import dns.zone
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from certwright.probe import tls_alpn01
 from certwright.probe.dns.dnssec import DnssecState, look_at_dnssec
-from certwright.probe.dns.resolver import Resolver
+from certwright.probe.dns.resolver import Resolver, as_outsider
 from certwright.probe.dns.zones import find_zone
+from certwright.probe.http01 import see
+from certwright.probe.http_causes import causes
+from peers.answers import http01
 from peers.bind import World, bind_world
 from peers.knot import Knot, knot, zone_file
 from peers.unbound import unbound
@@ -62,7 +66,7 @@ def signed() -> Iterator[Signed]:
             for child, ds in children.items()
         )
         zones = {
-            "signed.test": delegations + "www A 192.0.2.1\n",
+            "signed.test": f"{delegations}www A 192.0.2.1\nstep CNAME alias\nalias CNAME www.expired\n",
             "wrong.signed.test": "www A 192.0.2.1\n",
             "nokeys.signed.test": zone_file("nokeys.signed.test", address, "www A 192.0.2.1"),
             "plain.signed.test": zone_file("plain.signed.test", address, "www A 192.0.2.1"),
@@ -106,12 +110,32 @@ def test_a_zone_that_validates_is_secure(signed: Signed) -> None:
     assert (seen.state, seen.is_trouble, seen.fix) == (DnssecState.SECURE, False, "")
 
 
+@pytest.mark.parametrize("alias", ["alias.signed.test", "step.signed.test"])
+def test_a_zone_whose_alias_leads_into_a_broken_one_is_not_accused(signed: Signed, alias: str) -> None:
+    seen = look_at_dnssec(signed.validating, find_zone(signed.validating, alias), alias, NOW)
+
+    assert (seen.zone, seen.state) == ("signed.test", DnssecState.SECURE)
+
+
 def test_a_zone_that_nothing_delegates_securely_is_unsigned(signed: Signed) -> None:
     for name in ("www.signed.test", "www.plain.signed.test"):
         resolver = signed.careless if name == "www.signed.test" else signed.validating
         seen = look_at_dnssec(resolver, find_zone(resolver, name), name, NOW)
 
         assert (seen.state, seen.is_trouble) == (DnssecState.UNSIGNED, False)
+
+
+def test_an_address_that_validation_refuses_is_not_said_to_be_missing(signed: Signed) -> None:
+    """An authority that is asked all the same is refused, too."""
+    name = "alias.signed.test"
+    look_up = as_outsider([str(server) for server in signed.validating.servers])
+    (by_http,) = causes(see(http01(name), None, 30, resolver=look_up))
+    (by_tls,) = tls_alpn01.look(http01(name), None, 30, look_up)
+
+    assert by_http.id == "http-name-unanswered"
+    for remedy in (by_http.remedy, by_tls.remedy):
+        assert "its DNSSEC" in remedy
+        assert "--no-precheck" not in remedy
 
 
 def test_trouble_that_only_the_resolver_sees_is_bogus_with_what_it_says(signed: Signed) -> None:

@@ -19,7 +19,7 @@ from certwright.probe.dns.persist import judge_record
 from certwright.probe.dns.resolver import Resolver, as_outsider
 from certwright.probe.dns.trace import Trace, trace
 from certwright.probe.dns.zones import follow
-from certwright.probe.http_causes import UNRESOLVED
+from certwright.probe.http_causes import UNANSWERED, UNRESOLVED
 from certwright.probe.observation import Endpoint
 from certwright.sdk.solver import Challenge
 
@@ -92,7 +92,7 @@ def explain(
         [] if challenge.identifier.type is IdentifierType.IP else _dns(engine, managed, rejection, challenge, views)
     )
     if by_dns:  # which says why
-        by_answer = [finding for finding in by_answer if finding.check != UNRESOLVED]
+        by_answer = [finding for finding in by_answer if finding.check not in {UNANSWERED, UNRESOLVED}]
     return [*by_dns, *by_answer] if rejection.problem in _DNS_FIRST else [*by_answer, *by_dns]
 
 

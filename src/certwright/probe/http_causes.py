@@ -18,7 +18,7 @@ from certwright.probe.chain import lenient_parsing
 from certwright.probe.http import Page, Refusal, Visit
 from certwright.probe.http_sight import Cause, Sight, Sighting
 from certwright.probe.observation import Endpoint, FailureKind
-from certwright.probe.precheck import LOOK_ELSEWHERE, NOT_SEEN
+from certwright.probe.precheck import LOOK_ELSEWHERE, MEND_DNS, NOT_SEEN
 from certwright.probe.wire import harmless, quoted
 
 _CHALLENGE_FOLDER = "/.well-known/acme-challenge/"
@@ -42,7 +42,8 @@ def causes(sight: Sight) -> list[Cause]:
     if sight.unresolved:
         evidence = f"{sight.url}: {sight.unresolved.message}"
         kind = sight.unresolved.kind
-        return [Cause(_UNRESOLVED.id, evidence, _UNRESOLVED.explanation, _UNRESOLVED.remedy, kind)]
+        found = _UNANSWERED if kind is FailureKind.LOOKUP else _UNRESOLVED
+        return [Cause(found.id, evidence, found.explanation, found.remedy, kind)]
     right = [s.address for s in sight.sightings if all(map(sight.is_right, s.visits))]
     if sight.mapped and right:
         return []
@@ -151,6 +152,8 @@ ENTER_ADDRESS = (
 )
 UNRESOLVED = "http-name-unresolved"
 _UNRESOLVED = Found(UNRESOLVED, "Without an address the authority has nowhere to look.", ENTER_ADDRESS)
+UNANSWERED = "http-name-unanswered"
+_UNANSWERED = Found(UNANSWERED, "An authority that DNS does not tell the address either cannot come.", MEND_DNS)
 LEAD_HERE = "Make the name lead to where the answer is served on port 80."
 LET_THROUGH = (
     "Let port 80 through to this machine. If it is open but cannot be reached from inside (many routers do not lead "

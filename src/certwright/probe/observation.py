@@ -100,9 +100,13 @@ class Target:
 
 
 class FailureKind(StrEnum):
-    """Why nothing could be observed."""
+    """Why nothing could be observed.
+
+    `DNS`: the name has no address. `LOOKUP`: whether it has one could not be found out.
+    """
 
     DNS = "dns"
+    LOOKUP = "lookup"
     REFUSED = "refused"
     NO_ROUTE = "no_route"
     UNREACHABLE = "unreachable"

@@ -14,6 +14,12 @@ from certwright.sdk.journal import Journal
 from certwright.sdk.params import Params
 from certwright.sdk.solver import Challenge
 
+MEND_DNS = (
+    "Repair what 'certwright certificate test CERT' finds in the zone: name servers that do not answer, or its DNSSEC. "
+    "If the public DNS is well and only this machine's resolver fails, set CERTWRIGHT_RESOLVERS to one that sees it, "
+    "such as 9.9.9.9."
+)
+"""A remedy where DNS does not say whether a name has an address: an authority would be told no more."""
 LOOK_ELSEWHERE = (
     "have the answers looked at elsewhere, or not at all: --check-via HOST:PORT or --no-precheck in "
     "'certwright validation set CERT SOLVER ...'."

@@ -13,7 +13,7 @@ from cryptography import x509
 from certwright.domain.identifiers import Identifier, IdentifierType
 from certwright.probe.chain import lenient_parsing
 from certwright.probe.observation import Endpoint, FailureKind, ProbeError
-from certwright.probe.precheck import LOOK_ELSEWHERE, NOT_SEEN, WrongAnswer
+from certwright.probe.precheck import LOOK_ELSEWHERE, MEND_DNS, NOT_SEEN, WrongAnswer
 from certwright.probe.wire import Deadline, Resolve, connect, harmless, resolve
 from certwright.sdk.solver import Challenge
 
@@ -69,9 +69,9 @@ def look(
     try:
         addresses = resolve(via, Deadline(timeout)) if via else resolver(asked, Deadline(timeout))
     except ProbeError as error:
-        yield WrongAnswer(
-            name, f"{asked}: {error.message}", error.failure.kind, "", "tls-alpn-name-unresolved", _NOT_REACHED
-        )
+        kind = error.failure.kind
+        remedy = MEND_DNS if kind is FailureKind.LOOKUP else _NOT_REACHED
+        yield WrongAnswer(name, f"{asked}: {error.message}", kind, "", "tls-alpn-name-unresolved", remedy)
         return
     wrong = {address: found for address in addresses if (found := _wrong(challenge, address, timeout))}
     if len(wrong) == len(addresses):

@@ -74,11 +74,11 @@ def resolve(endpoint: Endpoint, deadline: Deadline) -> list[Endpoint]:
     try:
         result = results.get(timeout=deadline.remaining())
     except queue.Empty:
-        raise ProbeError(FailureKind.DNS, f"The name {endpoint.host} was not resolved in time.") from None
+        raise ProbeError(FailureKind.LOOKUP, f"The name {endpoint.host} was not resolved in time.") from None
     if isinstance(result, list):
         return result
     if isinstance(result, socket.gaierror) and result.errno not in _NO_ADDRESS:
-        raise ProbeError(FailureKind.DNS, f"The name {endpoint.host} cannot be resolved: {result.strerror}.")
+        raise ProbeError(FailureKind.LOOKUP, f"The name {endpoint.host} cannot be resolved: {result.strerror}.")
     raise ProbeError(FailureKind.DNS, f"The name {endpoint.host} has no address.")
 
 

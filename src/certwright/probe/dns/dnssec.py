@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import pairwise
 
 import dns.dnssec
 import dns.exception
@@ -18,9 +19,10 @@ from dns.rdtypes.ANY.DNSKEY import DNSKEY
 from dns.rdtypes.ANY.DS import DS
 from dns.rdtypes.ANY.RRSIG import RRSIG
 
+from certwright.domain.errors import SolverError
 from certwright.probe.dns.query import CONCLUSIVE, Answer, Kind, ask, wire_name
 from certwright.probe.dns.resolver import Resolver
-from certwright.probe.dns.zones import Zone
+from certwright.probe.dns.zones import Survey, Zone, is_within
 from certwright.probe.observation import Endpoint
 
 _SECONDS = 3.0
@@ -83,7 +85,7 @@ def look_at_dnssec(resolver: Resolver, zone: Zone, name: str, now: datetime) -> 
         name: a name in it, of which the address is asked for.
         now: with its time zone.
     """
-    checked = [resolver.ask(at, kind, dnssec=True) for at, kind in ((zone.name, "SOA"), (name, "A"))]
+    checked = [resolver.ask(at, kind, dnssec=True) for at, kind in _own_questions(resolver, zone, name)]
     refused = next((answer for answer in checked if answer.kind is Kind.SERVFAIL), None)
     unchecked = resolver.unchecked.ask(refused.name, refused.type) if refused else None
     fault = _fault(resolver, zone, now, insist=unchecked is not None and unchecked.kind in CONCLUSIVE)
@@ -104,6 +106,25 @@ def look_at_dnssec(resolver: Resolver, zone: Zone, name: str, now: datetime) -> 
     if fault:
         return Dnssec(zone.name, fault[0], f"{zone.name}: {fault[1]}.")
     return Dnssec(zone.name, DnssecState.SIGNED, f"{zone.name} is signed, and no fault was seen.")
+
+
+def _own_questions(resolver: Resolver, zone: Zone, name: str) -> Iterator[tuple[str, str]]:
+    """What `zone` alone answers for: an address that its aliases lead to elsewhere is another zone's."""
+    yield zone.name, "SOA"
+    survey = Survey(resolver)
+    chain = resolver.unchecked.ask(name, "A").chain or (name,)
+    for link, target in pairwise(chain):
+        if not _holds(survey, zone, target):
+            yield link, "CNAME"
+            return
+    yield chain[-1], "A"
+
+
+def _holds(survey: Survey, zone: Zone, name: str) -> bool:
+    try:
+        return is_within(name, zone.name) and survey.zone(name).name == zone.name
+    except SolverError:
+        return False
 
 
 def _fault(resolver: Resolver, zone: Zone, now: datetime, *, insist: bool) -> tuple[DnssecState, str] | None:

@@ -117,7 +117,8 @@ def as_outsider(servers: Sequence[str]) -> Resolve:
         try:
             found = resolver.addresses(endpoint.host)
         except LookupFailure as failure:
-            raise ProbeError(FailureKind.DNS, failure.message) from failure
+            kind = FailureKind.DNS if failure.kind in CONCLUSIVE else FailureKind.LOOKUP
+            raise ProbeError(kind, failure.message) from failure
         deadline.remaining()
         return [Endpoint(address, endpoint.port) for address in found]
 
