@@ -192,6 +192,16 @@ def test_a_file_of_roots_that_holds_none_is_refused(name: str, site: Site, ca: A
 ADDRESSES = ("", ":", "80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:99999", "127.0.0.1:-1", "::1:80")
 
 
+@pytest.mark.parametrize("resolvers", ["9.9.9.9;1.1.1.1", "9.9.9.9,dns.contoso.test", "9.9.9.9:x"])
+def test_resolvers_that_cannot_be_read_are_told_before_anything_is_done(resolvers: str, site: Site) -> None:
+    for command in (("status",), ("certificate", "request", "mail")):
+        ended = site.begin(*command, CERTWRIGHT_RESOLVERS=resolvers).wait()
+        assert ended.code == 2
+        assert "CERTWRIGHT_RESOLVERS cannot be read" in ended.err
+        assert "with commas between them" in ended.err
+        assert "Ordered" not in ended.told
+
+
 @pytest.mark.parametrize("address", [each for each in ADDRESSES if each])
 def test_a_listening_address_that_is_none_is_refused(address: str, site: Site) -> None:
     _is_said(site.cli("certificate", "new", "l.contoso.test", "--issuer", "ca", "--http-address", address))
