@@ -340,7 +340,9 @@ def test_an_ipv6_address_without_a_route_from_here_is_no_reason_not_to_ask(chall
 def test_one_of_two_addresses_is_another_server(tmp_path: Path) -> None:
     port, other = free_port(), free_port()
     with nginx(tmp_path, [plain_site(port, RIGHT), plain_site(other, "return 404;")], [port, other]):
-        assert the_cause(port, other).id == "http-address-differs"
+        cause = the_cause(port, other)
+    assert cause.id == "http-address-differs"
+    assert "webroot --path FOLDER --timeout 60" in cause.remedy
 
 
 def test_another_machine_answers(tmp_path: Path) -> None:
@@ -366,3 +368,4 @@ def test_a_balancer_with_one_bad_server(tmp_path: Path) -> None:
         (cause,) = seen(front, tries=2)
     assert cause.id == "http-bad-node"
     assert "found the answer" in cause.explanation
+    assert "webroot --path FOLDER --timeout 60" in cause.remedy

@@ -165,6 +165,10 @@ SAME_FOLDER = (
     "or let the web server forward /.well-known/acme-challenge/ to the port where Certwright listens "
     "(docs/guide/http-validation.md has the lines)."
 )
+_LATE_COPY = (
+    "If the folder is copied to it a little later, give the copy time: "
+    "'certwright validation set CERT webroot --path FOLDER --timeout 60'."
+)
 
 
 def _bad_node(case: _Case) -> Found | None:
@@ -175,7 +179,7 @@ def _bad_node(case: _Case) -> Found | None:
         "http-bad-node",
         f"Of {len(case.sighting.visits)} visits {good} found the answer: servers behind one address differ.",
         "Let the balancer lead /.well-known/acme-challenge/ to one server, the one that has the answers, or give all "
-        "of them the same folder.",
+        f"of them the same folder. {_LATE_COPY}",
     )
 
 
@@ -191,8 +195,8 @@ def _one_address(case: _Case) -> Found | None:
     return Found(
         "http-address-differs",
         "Another server answers at this address than at the others of the name.",
-        f"Take the record {case.sighting.address.host} out of the DNS if that server is no longer meant, or let it "
-        "serve the answers too.",
+        f"Let that server serve the answers too, or, if it is no longer meant, take the record "
+        f"{case.sighting.address.host} out of the DNS. {_LATE_COPY}",
     )
 
 

@@ -8,11 +8,16 @@ fine. Choose it where a web server holds port 80 of the machine.
 On Windows, and where the root folder looks like one of IIS (`web.config` or `iisstart.htm` in it), a `web.config` is
 written beside the answers, so that IIS serves files without an extension and no inherited redirect applies to them. One
 that is there already stays as it is; ours is removed with the last answer.
+
+Where the folder is copied to several servers (DFS Replication, rsync), `timeout` is how long the copy may take: until
+then it is looked again whether all of them have the answers.
 """
 
+import itertools
 import os
 import re
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -31,6 +36,7 @@ from certwright.sdk.solver import Challenge, Solver
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _FOLDERS = tuple(CHALLENGE_PATH.strip("/").split("/"))
 _ATTEMPTS = 100
+_PAUSE_SECONDS = 1.0
 _WEB_CONFIG = "web.config"
 _OUR_WEB_CONFIG = f"{iis.WEB_CONFIG}<!-- Certwright removes this file with the last challenge file beside it. -->\n"
 
@@ -40,6 +46,10 @@ class Params(Precheck):
 
     path: Path = Field(description="Root folder of the web site, as an absolute path.")
     paths: dict[str, Path] = by_name_field("Root folders of names that have a site of their own, by name.")
+
+    timeout: float = Field(
+        default=0, ge=0, le=3600, description="Seconds that it may take until the folder is copied to all servers."
+    )
 
     @field_validator("path", "paths")
     @classmethod
@@ -89,8 +99,25 @@ class Webroot(Solver[Params]):
             )
 
     def check(self, challenges: Sequence[Challenge]) -> None:
-        """Fetch each answer as the authority will."""
-        self.params.check(challenges, self.context.journal, partial(look, resolver=as_outsider(self.context.resolvers)))
+        """Fetch each answer as the authority will; again while servers may not have got their copy.
+
+        Raises:
+            SolverError: with one cause for each wrong answer.
+        """
+        end = time.monotonic() + self.params.timeout
+        fetch = partial(look, resolver=as_outsider(self.context.resolvers))
+        for attempt in itertools.count():
+            try:
+                self.params.check(challenges, self.context.journal, fetch)
+            except SolverError as error:
+                if time.monotonic() >= end:
+                    raise
+                if not attempt:
+                    told = " ".join([error.message, *map(str, error.causes)])
+                    self.context.journal.note(f"Looked again for up to {self.params.timeout:g} s: {told}")
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return
 
     def clean_up(self, challenges: Sequence[Challenge]) -> None:
         """Remove the answers, whichever run wrote them, and the folders that this one made if they are empty."""

@@ -1,4 +1,6 @@
+import itertools
 import os
+import socket
 import stat
 import threading
 from pathlib import Path
@@ -15,6 +17,7 @@ from certwright.probe import iis
 from certwright.sdk.solver import Challenge
 from certwright.solvers.webroot import Params, Webroot
 from peers.answers import OutstandingInMemory, http01, solver_context
+from peers.nonsense import Behaviour, nonsense
 
 CHALLENGE = http01("mail.contoso.test")
 
@@ -313,3 +316,26 @@ def test_runs_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None
 def test_parameters_that_cannot_work_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Params.model_validate(values)
+
+
+def copying(root: Path, looks: int) -> Behaviour:
+    """A server of a farm, which has its copy of the folder once it was asked so many times."""
+    asked = itertools.count()
+
+    def behave(connection: socket.socket, _over: threading.Event) -> None:
+        connection.recv(8192)
+        body = answer(root).read_bytes() if next(asked) >= looks else None
+        head = b"HTTP/1.1 404 Not Found" if body is None else b"HTTP/1.1 200 OK"
+        connection.sendall(b"%b\r\nContent-Length: %d\r\n\r\n%b" % (head, len(body or b""), body or b""))
+
+    return behave
+
+
+def test_a_copy_of_the_folder_may_come_later(tmp_path: Path) -> None:
+    with nonsense(copying(tmp_path, looks=8)) as port:  # a wrong answer is looked at four times at once
+        via = f"127.0.0.1:{port}"
+        patient = Webroot(Params(path=tmp_path, check_via=via, timeout=600), solver_context())
+        patient.present([CHALLENGE])
+        patient.check([CHALLENGE])
+    with nonsense(copying(tmp_path, looks=8)) as port, pytest.raises(SolverError):
+        Webroot(Params(path=tmp_path, check_via=f"127.0.0.1:{port}"), solver_context()).check([CHALLENGE])
