@@ -7,7 +7,8 @@ its wildcard need one record together.
 
 The accounts that acme-dns gives out lie encrypted in the store, for this credential and this server. Whoever runs the
 server can get certificates for your names: run your own, and choose `allowfrom` narrowly. Old values stay at acme-dns,
-which knows no way to remove them; they prove nothing any more, and the next two replace them.
+which knows no way to remove them; they prove nothing any more, and the next two replace them. As it keeps no more than
+two, requests that need the same name wait for each other.
 """
 
 import re
@@ -74,6 +75,7 @@ class AcmeDns(DnsProvider[Params]):
     """One account for each name; values are replaced, never removed."""
 
     Params = Params
+    in_turn = True
     per_second: ClassVar[float] = 20  # one's own server
     wait = 60
 

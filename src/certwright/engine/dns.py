@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -41,19 +41,35 @@ def context(engine: Engine, name: str, journal: Journal) -> DnsContext:
         memory,
         engine.now,
         engine.script_folders,
-        lambda what: _alone(engine, name, what),
+        lambda what: alone(engine, name, what),
         proxy_for(engine),
     )
 
 
 @contextmanager
-def _alone(engine: Engine, name: str, what: str) -> Iterator[None]:
+def alone(
+    engine: Engine,
+    name: str,
+    what: str,
+    *,
+    seconds: float = _SECONDS,
+    pause: float = _PAUSE,
+    waits: Callable[[LeaseHeld], None] = lambda _held: None,
+) -> Iterator[None]:
     """What only one run at a time may do with the credential `name`; the others wait for it.
+
+    Args:
+        engine: what to work with.
+        name: of the credential.
+        what: it is done with, such as a zone.
+        seconds: how long it is waited for.
+        pause: seconds from one look to the next.
+        waits: is called before each pause.
 
     Raises:
         SolverError: if that takes too long.
     """
-    end = time.monotonic() + _SECONDS
+    end = time.monotonic() + seconds
     with ExitStack() as stack:
         while True:
             try:
@@ -62,12 +78,13 @@ def _alone(engine: Engine, name: str, what: str) -> Iterator[None]:
             except LeaseHeld as held:
                 if time.monotonic() > end:
                     raise SolverError(
-                        f"Another run has worked with the credential {name!r} at {what} for {_SECONDS} s.",
+                        f"Another run has worked with the credential {name!r} at {what} for {seconds:.0f} s.",
                         causes=[held],
                         hint="Try again when it has finished; if that process hangs, end it.",
                         retryable=True,
                     ) from held
-                time.sleep(_PAUSE)
+                waits(held)
+                time.sleep(pause)
         yield
 
 

@@ -1,7 +1,7 @@
 """From the authority's challenges to the solvers that answer them."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from certwright.domain.errors import ConfigurationError, SolverError, StoreError
@@ -52,7 +52,9 @@ class StoredAnswers:
             unit.answers.remove(token)
 
 
-def solver(engine: Engine, validation: Validation, run: ActiveRun, *, again: str) -> Solver[Any]:
+def solver(
+    engine: Engine, validation: Validation, run: ActiveRun, *, again: str, records: WrittenRecords | None = None
+) -> Solver[Any]:
     """The solver that `validation` names, ready to work.
 
     Args:
@@ -60,6 +62,7 @@ def solver(engine: Engine, validation: Validation, run: ActiveRun, *, again: str
         validation: which solver, with its parameters.
         run: in which it works.
         again: the command that goes on if `run` has to wait for a person.
+        records: those of `run`, where several solvers work in it at the same time.
     """
     found = catalog.plugin("solvers", validation.solver)
     params = read_params(found.params, validation.params, f"the solver {validation.solver!r}")
@@ -67,7 +70,7 @@ def solver(engine: Engine, validation: Validation, run: ActiveRun, *, again: str
         answers=StoredAnswers(engine, run.leases),
         journal=run.journal,
         dns=lambda name: dns.provider(engine, name, run.journal),
-        records=WrittenRecords(engine, run),
+        records=records or WrittenRecords(engine, run),
         outstanding=OutstandingAnswers(engine, run, validation),
         resolvers=engine.resolvers,
         guard=run.guard,
@@ -90,12 +93,13 @@ def solving(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> Solv
         chosen = _choose(challenges, managed.validations)
         asked = [challenge for _, mine in chosen for challenge in mine]
         again = f"certwright certificate request {managed.id}"
-        work = [(solver(engine, v, run, again=again), mine) for v, mine in chosen]
-        with (
-            answered(work, run.journal),
-            explained(engine, managed, run, asked),
-        ):
-            yield asked
+        with closing(WrittenRecords(engine, run)) as records:
+            work = [(solver(engine, v, run, again=again, records=records), mine) for v, mine in chosen]
+            with (
+                answered(work, run.journal),
+                explained(engine, managed, run, asked),
+            ):
+                yield asked
 
     return solve
 

@@ -5,12 +5,13 @@ They belong to an *owner*, the first lease under which a run works: ``certificat
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TypeVar
 
-from certwright.domain.errors import CertwrightError, SolverError, StoreError
+from certwright.domain.errors import CertwrightError, LeaseHeld, SolverError, StoreError
 from certwright.engine import dns
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.slots import places
@@ -23,6 +24,8 @@ REMEMBERED = timedelta(days=7)
 
 _KEY = "dns-01 records"
 _WORKERS = 8
+_TURN = 900.0  # seconds: as long as others may take until servers show their records and the authority has looked
+_PAUSE = 1.0
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -48,13 +51,23 @@ class _Written:
 
 
 class WrittenRecords:
-    """What the runs of one owner have written: `run` is one of them; it adds and removes."""
+    """What the runs of one owner have written: `run` is one of them; it adds and removes.
+
+    Where a provider takes runs in turn, the turn at a name begins when its records are added, and ends when records are
+    removed there, or with `close`.
+    """
 
     def __init__(self, engine: Engine, run: ActiveRun) -> None:
         self._engine = engine
         self._owner = run.leases[0].name
         self._run = run
         self._never: set[_Written] = set()
+        self._turns: dict[tuple[str, str], ExitStack] = {}  # by credential and name
+
+    def close(self) -> None:
+        """End all turns."""
+        for turn in list(self._turns):
+            self._turns.pop(turn).close()
 
     def add(self, credential: str, zones: Mapping[str, Sequence[TxtRecord]]) -> None:
         """Remember the records of all `zones`, and have the DNS provider write them, all zones at the same time.
@@ -62,10 +75,13 @@ class WrittenRecords:
         Raises:
             CertwrightError: when all have ended; with one cause for each zone that failed, if there are several.
         """
+        provider = dns.provider(self._engine, credential, self._run.journal)
+        if provider.in_turn:
+            for name in sorted({record.name for some in zones.values() for record in some}):
+                self._await_turn(credential, name)
         now = self._engine.now().isoformat()
         new = [_Written(credential, z, r.name, r.value, self._run.id, now) for z, some in zones.items() for r in some]
         self._change(lambda known: [*(w for w in known if w not in new), *new])
-        provider = dns.provider(self._engine, credential, self._run.journal)
 
         def write(zone: str) -> CertwrightError | None:
             here = {w for w in new if w.zone == zone}
@@ -96,7 +112,11 @@ class WrittenRecords:
             LeaseLost: if another run has taken over; nothing is removed.
         """
         wanted = {(zone, record) for zone, some in zones.items() for record in some}
-        self._remove([w for w in self._known() if w.credential == credential and (w.zone, w.record) in wanted])
+        try:
+            self._remove([w for w in self._known() if w.credential == credential and (w.zone, w.record) in wanted])
+        finally:
+            for name in {record.name for _, record in wanted}:
+                self._turns.pop((credential, name), ExitStack()).close()
 
     def clear(self, *, last: bool) -> None:
         """As `certwright.engine.left_over.clear_left_over`, the records."""
@@ -110,6 +130,28 @@ class WrittenRecords:
     def clear_of(self, credential: str) -> None:
         """Remove all that was written with `credential`, which nobody can use afterwards."""
         self._remove([w for w in self._known() if w.credential == credential], last=True)
+
+    def _await_turn(self, credential: str, name: str) -> None:
+        """Wait until no other run has values at `name` that it needs; in one's own turn, there is nothing to wait for.
+
+        Raises:
+            SolverError: if that takes too long.
+        """
+        if (credential, name) in self._turns:
+            return
+        told: set[str] = set()
+
+        def waits(held: LeaseHeld) -> None:
+            self._run.guard()
+            if not told:
+                told.add(name)
+                self._run.journal.note(
+                    f"Another run needs its values at {name} for now, so this one waits for it. {held}"
+                )
+
+        with ExitStack() as stack:
+            stack.enter_context(dns.alone(self._engine, credential, name, seconds=_TURN, pause=_PAUSE, waits=waits))
+            self._turns[credential, name] = stack.pop_all()
 
     def _is_left_over(self, written: _Written, *, goes_on: bool) -> bool:
         """Whether nobody needs it: what a person made is needed as long as the order goes on."""

@@ -62,12 +62,14 @@ class DnsProvider(ABC, Generic[P]):
     """One account at one DNS service, or one server. `params` are what the stored credential holds.
 
     `by_hand` tells that a person makes the changes, `in_one` that `add` writes all records of a zone in one change, so
-    that one that is refused has written none.
+    that one that is refused has written none. `in_turn` tells that new values at a name push out those that stand
+    there: a run waits until the values of another are removed.
     """
 
     Params: ClassVar[type]
     by_hand: ClassVar[bool] = False
     in_one: ClassVar[bool] = False
+    in_turn: ClassVar[bool] = False
 
     def __init__(self, params: P, context: DnsContext) -> None:
         self.params = params

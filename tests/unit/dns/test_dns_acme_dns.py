@@ -2,19 +2,22 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import count, repeat
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
 
 from certwright.dns.acme_dns import AcmeDns, Params
 from certwright.domain.errors import CertwrightError, ConfigurationError, SolverError, Unreachable
-from certwright.engine.context import Engine
+from certwright.domain.runs import Entry
+from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.credentials import store_credential
 from certwright.engine.dns import provider as made
+from certwright.engine.written import WrittenRecords
 from certwright.rest import Api
 from certwright.sdk.dns import DnsContext, TxtRecord
 from certwright.sdk.journal import SilentJournal
@@ -26,7 +29,7 @@ from world.site import Site
 
 NAME = "_acme-challenge.contoso.com"
 ZONE = "auth.test"
-ONE, TWO, THREE = "1" * 43, "-" * 43, "_" * 43
+ONE, TWO, THREE, FOUR = "1" * 43, "-" * 43, "_" * 43, "4" * 43
 
 
 @pytest.fixture
@@ -91,6 +94,37 @@ def test_a_run_does_not_wait_for_another_for_ever(
     assert "'proofs'" in raised.value.message
     assert raised.value.retryable
     assert server.accounts == {}
+
+
+def test_runs_at_one_name_wait_until_the_values_of_the_other_are_taken_away(
+    server: AcmeDnsServer, tmp_path: Path
+) -> None:
+    """An RSA and an ECDSA certificate for a name and its wildcard; one whose two rules choose two solvers."""
+    waits = Event()
+
+    def heard(entry: Entry) -> None:
+        if "Another run needs its values at" in entry.title:
+            waits.set()
+
+    with (
+        Site(tmp_path).initialise().engine(heard) as engine,
+        engine.store.lease("certificate:rsa") as rsa,
+        engine.store.lease("certificate:ecdsa") as ecdsa,
+        closing(WrittenRecords(engine, ActiveRun.unrecorded(engine, rsa))) as first,
+        closing(WrittenRecords(engine, ActiveRun.unrecorded(engine, ecdsa))) as second,
+        ThreadPoolExecutor() as pool,
+    ):
+        store_credential(engine, "acme_dns", "proofs", {"server": server.url}, checked=False)
+        target = made(engine, "proofs", SilentJournal()).delegate(NAME)
+        assert target
+        for value in (ONE, TWO):
+            first.add("proofs", {ZONE: records(target, value)})
+        other = pool.submit(second.add, "proofs", {ZONE: records(target, THREE, FOUR)})
+        assert waits.wait(30)
+        assert standing(server) == {ONE, TWO}
+        first.remove("proofs", {ZONE: records(target, ONE, TWO)})
+        other.result(30)
+        assert standing(server) == {THREE, FOUR}
 
 
 def test_a_name_and_its_wildcard_stand_together_in_each_renewal(server: AcmeDnsServer, memory: KeptInMemory) -> None:
