@@ -15,23 +15,26 @@ import dns.rdatatype
 import dns.resolver
 import pytest
 
-from certwright.acme_server import Endpoint
+from certwright.acme_server import AcmeServerConfig, Endpoint, ValidationConfig
 from certwright.cli.show import report_lines
-from certwright.domain.errors import SolverError
+from certwright.domain.errors import NotProved, SolverError
 from certwright.domain.managed import ManagedCertificate
 from certwright.domain.readiness import Check, Readiness, Report
 from certwright.domain.runs import Outcome, RunKind
 from certwright.domain.validation import Validation
 from certwright.engine.caa import refuse_forbidden
+from certwright.engine.issuers import add_issuer
 from certwright.engine.managed import Wish, create
 from certwright.engine.test import test as attempt
 from certwright.engine.validations import put_validation
 from certwright.sdk.journal import SilentJournal
+from peers.bind import World, bind_world
 from peers.ports import free_port
 from world.proofs import CREDENTIAL, Proofs
-from world.site import ISSUER
+from world.site import ISSUER, Site, authority
 
 pytestmark = pytest.mark.e2e
+CONFIG = AcmeServerConfig(validation=ValidationConfig(timeout=3))
 
 
 def report_of(one: Proofs, managed: ManagedCertificate) -> Report:
@@ -189,20 +192,64 @@ def test_a_delegation_that_makes_a_name_too_long_hides_no_other_problem(one: Pro
     assert the(report, "zone", "contoso.com").verdict is Readiness.OK
 
 
+def asks_inside(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the system's resolver be that of `world`, whose servers nobody can ask over the internet."""
+    system = folder / "resolv.conf"
+    system.write_text(f"nameserver {world.resolver.removesuffix(':53')}\n")
+    monkeypatch.setattr(dns.resolver, "Resolver", partial(dns.resolver.Resolver, filename=str(system)))
+
+
 def test_a_rule_whose_cname_may_be_there_for_outsiders_is_a_warning(
     one: Proofs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The system's resolver may be one that sees the DNS inside alone."""
     managed = one.describe("ruled.contoso.com", delegations=["*.contoso.com:here.contoso.com"])
-    system = tmp_path / "resolv.conf"
-    system.write_text(f"nameserver {one.world.resolver.removesuffix(':53')}\n")
-    monkeypatch.setattr(dns.resolver, "Resolver", partial(dns.resolver.Resolver, filename=str(system)))
+    asks_inside(one.world, tmp_path, monkeypatch)
     with one.site.engine() as engine:
         report = attempt(replace(engine, resolvers=()), managed.id)
     unseen = the(report, "dns-rule-unseen", "_acme-challenge.ruled.contoso.com")
     assert unseen.verdict is Readiness.WARNING
     assert "set CERTWRIGHT_RESOLVERS to a resolver that sees the public DNS" in unseen.fix
     assert report.is_ready
+
+
+def test_where_inside_and_outside_differ_a_proof_seen_inside_is_worth_little(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider writes inside, and the system's resolver looks there; the authority sees the zone outside."""
+    asks_inside(world, tmp_path, monkeypatch)
+    with bind_world() as outside:
+        outside.zone("contoso.com")
+        with authority(CONFIG, resolver=outside.resolver) as ca:
+            site = Site(tmp_path).initialise()
+            with site.engine() as engine:
+                add_issuer(engine, "acme", ISSUER, ca.params, internal_names=False, eab=None)
+            one = Proofs(site, ca, world)
+            one.store()
+            managed = one.describe("contoso.com")
+            report = report_of(one, managed)
+            with pytest.raises(NotProved) as raised:
+                one.request(managed)
+    warned = the(report, "dns-split-horizon", "contoso.com")
+    assert warned.verdict is Readiness.WARNING
+    assert world.primary in warned.evidence
+    assert "set CERTWRIGHT_RESOLVERS to a resolver that sees the public DNS" in warned.fix
+    assert "seen in the DNS inside" in the(report, "proof", "dns-01 by dns").evidence
+    assert "[dns-split-horizon]" in str(raised.value.causes[-1])
+    assert "set CERTWRIGHT_RESOLVERS to a resolver that sees the public DNS" in raised.value.hint
+
+
+def test_an_authority_inside_sees_the_dns_inside(one: Proofs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asks_inside(one.world, tmp_path, monkeypatch)
+    managed = one.describe("contoso.com")
+    with one.site.engine() as engine:
+        with engine.store.write() as unit:
+            issuer = unit.issuers.get(managed.issuer)
+            inside = issuer.capabilities.model_copy(update={"internal_names": True})
+            unit.issuers.update(issuer.model_copy(update={"capabilities": inside}))
+        report = attempt(replace(engine, resolvers=()), managed.id)
+    assert not [c for c in report.checks if c.check == "dns-split-horizon"]
+    assert "seen as the authority would see them" in the(report, "proof", "dns-01 by dns").evidence
 
 
 def test_the_zone_that_a_challenge_is_delegated_to_is_looked_at(one: Proofs) -> None:

@@ -100,6 +100,24 @@ def test_a_secondary_that_never_gets_it_is_told(world: World, resolver: Resolver
     )
 
 
+def test_a_record_that_no_server_has_is_looked_for_elsewhere(world: World, resolver: Resolver) -> None:
+    zone = find_zone(resolver, "contoso.test")
+    name = "replaced.contoso.test"
+    world.records("contoso.test", f"_acme-challenge.{name}", "TXT", "another run's")
+    world.settle("contoso.test")
+    hints = []
+    for expected in (challenge("nowhere.contoso.test", "value", zone=zone), challenge(name, "value", zone=zone)):
+        with pytest.raises(SolverError) as caught:
+            await_visible(expected, timeout=SHORT, note=Notes(), pauses=PAUSES)
+        hints.append(caught.value.hint)
+
+    absent, replaced = hints
+    assert absent.startswith("No name server of the zone has the record, so it may have been written elsewhere")
+    assert "CERTWRIGHT_RESOLVERS" in absent
+    assert replaced.startswith("No name server of the zone shows all values: another run")
+    assert not any("zone transfer" in hint for hint in hints)
+
+
 def test_a_hundred_names_are_seen_in_one_wait(world: World, resolver: Resolver) -> None:
     hosts = [f"h{number}.contoso.test" for number in range(100)]
     for host in hosts:

@@ -128,6 +128,7 @@ def _dns(
         ruled=_ruled(engine, managed, challenge),
         wildcard=challenge.identifier.is_wildcard,
         applicant=applicant(issuer, challenge.type),
+        outside=not issuer.capabilities.internal_names,
         problem=rejection.problem,
         words=rejection.words,
     )

@@ -20,7 +20,7 @@ from certwright.engine.validations import ruled
 from certwright.probe.dns import caa
 from certwright.probe.dns.caa import CaaSet
 from certwright.probe.dns.cause import CauseId
-from certwright.probe.dns.causes import find_zone_faults
+from certwright.probe.dns.causes import SEE_OUTSIDE, find_zone_faults
 from certwright.probe.dns.dnssec import DnssecState
 from certwright.probe.dns.query import LookupFailure
 from certwright.probe.dns.resolver import Resolver
@@ -63,10 +63,32 @@ def checks(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> Itera
     with run.journal.step("Look names up as an authority would"):
         with ThreadPoolExecutor(_WORKERS, thread_name_prefix="names") as pool:
             looked = list(pool.map(look, names))
-        found = [*(check for several in looked for check in several), *_zones(engine, resolver, managed, names)]
+        shared = _is_shared(engine, issuers[0])
+        zones = _zones(engine, resolver, managed, names, is_shared=shared)
+        found = [*(check for several in looked for check in several), *zones]
     for check in found:
         is_doubt = issuers[0].capabilities.internal_names and check.verdict is Readiness.FAILED
         yield check.model_copy(update={"verdict": Readiness.WARNING}) if is_doubt else check
+
+
+def inside_alone(engine: Engine, managed: ManagedCertificate, names: Sequence[Identifier]) -> bool:
+    """Whether the public DNS, which the authority sees, may have nothing of what proves `names` to us."""
+    with engine.store.read() as unit:
+        if _is_shared(engine, unit.issuers.get(managed.issuer)):
+            return False
+    survey = Survey(Resolver(engine.resolvers))
+
+    def look(name: Identifier) -> bool:
+        places = _places(survey, managed, name, is_shared=False)
+        return any(isinstance(each, Check) and each.check == CauseId.SPLIT_HORIZON for each in places)
+
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="zones") as pool:
+        return any(pool.map(look, [name for name in names if name.type is IdentifierType.DNS]))
+
+
+def _is_shared(engine: Engine, issuer: Issuer) -> bool:
+    """Whether the authority sees the DNS that we do: we ask the public one, or it may ask the one inside."""
+    return bool(engine.resolvers) or issuer.capabilities.internal_names
 
 
 def _name(resolver: Resolver, issuers: Sequence[Issuer], validation: Validation, name: Identifier) -> Iterator[Check]:
@@ -112,13 +134,13 @@ class _Place:
 
 
 def _zones(
-    engine: Engine, resolver: Resolver, managed: ManagedCertificate, names: Sequence[Identifier]
+    engine: Engine, resolver: Resolver, managed: ManagedCertificate, names: Sequence[Identifier], *, is_shared: bool
 ) -> Iterator[Check]:
     """Where CNAMEs do not lead to the records; then each zone once: its delegation, its servers, its DNSSEC."""
     survey = Survey(resolver)
 
     def look(name: Identifier) -> list[_Place | Check]:
-        return list(_places(survey, managed, name, is_outside=bool(engine.resolvers)))
+        return list(_places(survey, managed, name, is_shared=is_shared))
 
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="zones") as pool:
         found = [each for several in pool.map(look, names) for each in several]
@@ -130,11 +152,14 @@ def _zones(
 
 
 def _places(
-    survey: Survey, managed: ManagedCertificate, name: Identifier, *, is_outside: bool
+    survey: Survey, managed: ManagedCertificate, name: Identifier, *, is_shared: bool
 ) -> Iterator[_Place | Check]:
     """The zone of `name` and that of the record that proves it, or what is wrong on the way there."""
     try:
-        yield _Place(survey.zone(name.base).name, name.base)
+        zone = survey.zone(name.base)
+        yield _Place(zone.name, name.base)
+        if not is_shared:
+            yield from _inside(zone)
     except CertwrightError as error:
         yield failed("zone", str(name), error)
         return
@@ -144,10 +169,12 @@ def _places(
     try:
         target = ruled(managed, name)
         place = _end(survey, target or challenge)
-        zone = survey.zone(place).name
-        yield _Place(zone, zone)
+        zone = survey.zone(place)
+        yield _Place(zone.name, zone.name)
+        if not is_shared:
+            yield from _inside(zone)
         if target and (seen := survey.astray(challenge, place)):
-            yield _astray(challenge, place, seen, is_outside=is_outside or _is_public(survey.zone(challenge)))
+            yield _astray(challenge, place, seen, is_outside=is_shared or not _hidden(survey.zone(challenge)))
     except CertwrightError as error:
         yield failed("delegation", str(name), error)
 
@@ -162,10 +189,7 @@ def _end(survey: Survey, start: str) -> str:
 
 def _astray(challenge: str, place: str, seen: str, *, is_outside: bool) -> Check:
     """A rule without its CNAME; there may be one that only outsiders see."""
-    inside = (
-        " If it is there, and only the DNS inside lacks it, set CERTWRIGHT_RESOLVERS to a resolver that sees the "
-        "public DNS, such as 9.9.9.9, and test again."
-    )
+    inside = f" If it is there, and only the DNS inside lacks it, {SEE_OUTSIDE}, and test again."
     return Check(
         check=CauseId.RULE_UNSEEN,
         subject=challenge,
@@ -175,9 +199,22 @@ def _astray(challenge: str, place: str, seen: str, *, is_outside: bool) -> Check
     )
 
 
-def _is_public(zone: Zone) -> bool:
-    """Whether outsiders can ask the servers of `zone`, and so see what we see."""
-    return bool(zone.endpoints) and all(ip_address(server.host).is_global for server in zone.endpoints)
+def _inside(zone: Zone) -> Iterator[Check]:
+    """That `zone` may be another one for outsiders, or none."""
+    if hidden := _hidden(zone):
+        yield Check(
+            check=CauseId.SPLIT_HORIZON,
+            subject=zone.name,
+            verdict=Readiness.WARNING,
+            evidence=f"Nobody can ask {', '.join(hidden)} over the internet, so only the DNS inside was looked at. The "
+            "authority asks the public DNS, where the same names may have other records.",
+            fix=f"If inside and outside have DNS of their own, {SEE_OUTSIDE}, and test again.",
+        )
+
+
+def _hidden(zone: Zone) -> list[str]:
+    """The servers of `zone` that outsiders cannot ask: they may not see what we see."""
+    return [server.host for server in zone.endpoints if not ip_address(server.host).is_global]
 
 
 def _zone(name: str, view: Trace) -> Iterator[Check]:

@@ -11,6 +11,7 @@ from certwright.domain.validation import Validation, choose
 from certwright.engine import persist
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.solving import answered, solver
+from certwright.engine.test.names import inside_alone
 from certwright.engine.validations import ruled
 from certwright.probe.dns.persist import judge_records
 from certwright.probe.dns.resolver import Resolver
@@ -54,10 +55,7 @@ def _validation(
     except CertwrightError as error:
         yield failed("proof", subject, error)
         return
-    where = (
-        "where rules have them written" if any(ruled(managed, i) for i in names) else "as the authority would see them"
-    )
-    seen = f"seen {where}" if ready.looks else "looked at by nobody, as was chosen"
+    seen = f"seen {_where(engine, managed, names)}" if ready.looks else "looked at by nobody, as was chosen"
     yield Check(
         check="proof",
         subject=subject,
@@ -66,6 +64,14 @@ def _validation(
     )
     if validation.challenge == "dns-persist-01":
         yield from _endings(engine, challenges)
+
+
+def _where(engine: Engine, managed: ManagedCertificate, names: Sequence[Identifier]) -> str:
+    if any(ruled(managed, name) for name in names):
+        return "where rules have them written"
+    if inside_alone(engine, managed, names):
+        return "in the DNS inside, which need not be what the authority sees"
+    return "as the authority would see them"
 
 
 def _endings(engine: Engine, challenges: Sequence[Challenge]) -> Iterator[Check]:

@@ -54,8 +54,8 @@ class Attempt:
     """What the authority was to find, and what it said.
 
     `expected` are the TXT values of dns-01 at the name of the challenge; empty for other challenges. `ruled` is where
-    they are written by a rule, empty if the DNS alone leads there. `problem` is the last part of the problem's type
-    (RFC 8555 section 6.7), such as `dns`, and `words` its detail.
+    they are written by a rule, empty if the DNS alone leads there. `outside` tells that the authority sees the public
+    DNS. `problem` is the last part of the problem's type (RFC 8555 section 6.7), such as `dns`, and `words` its detail.
     """
 
     challenge: str
@@ -63,5 +63,6 @@ class Attempt:
     ruled: str = ""
     wildcard: bool = False
     applicant: Applicant | None = None
+    outside: bool = False
     problem: str = ""
     words: str = ""

@@ -15,6 +15,7 @@ from certwright.probe.dns.trace import ObstacleKind, Seen, Trace, View, ZoneView
 from certwright.probe.wire import harmless
 
 _SHOWN = 4
+SEE_OUTSIDE = "set CERTWRIGHT_RESOLVERS to a resolver that sees the public DNS, such as 9.9.9.9"
 
 
 def find_causes(trace: Trace, attempt: Attempt) -> tuple[Cause, ...]:
@@ -193,11 +194,26 @@ def _in_hindsight(trace: Trace, attempt: Attempt) -> Iterator[Cause]:
             "countries at once.",
         )
     elif attempt.challenge == "dns-01" and attempt.problem in {"dns", "unauthorized", "incorrectResponse"}:
-        yield Cause(
+        yield _seen_inside(trace, attempt) or Cause(
             CauseId.SEEN_NOW,
             f"Every name server shows the TXT record of {trace.record_name} now; the authority came earlier ({said}).",
             "Wait longer before the authority is asked: some servers behind one address get the record late.",
         )
+
+
+def _seen_inside(trace: Trace, attempt: Attempt) -> Cause | None:
+    """That the record is there, but maybe not where the authority looks."""
+    zone = trace.zone_of(trace.record_name)
+    inside = [view for view in (zone.servers if zone else ()) if view.is_inside]
+    if not attempt.outside or not inside:
+        return None
+    return Cause(
+        CauseId.SPLIT_HORIZON,
+        f"The TXT record of {trace.record_name} is seen here, but by name servers that nobody can ask over the "
+        f"internet: {', '.join(map(str, inside[:_SHOWN]))}. The authority asks the public DNS, and did not find it "
+        f"there ({harmless(attempt.words, 200)}).",
+        f"If inside and outside have DNS of their own, {SEE_OUTSIDE}, and have the record written in the outer zone.",
+    )
 
 
 def _is_private(*answers: Seen) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
+from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from dns.rdtypes.ANY.NS import NS
@@ -109,6 +110,14 @@ class View:
         """The serial number of its copy of the zone; empty if it has none."""
         soa = next((seen for seen in self.answers if seen.type == "SOA" and seen.authoritative and seen.values), None)
         return soa.values[0].split()[2] if soa else ""
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it has an address that nobody can reach over the internet."""
+        try:
+            return not ip_address(self.address).is_global
+        except ValueError:  # none at all
+            return False
 
     @property
     def is_beyond_reach(self) -> bool:

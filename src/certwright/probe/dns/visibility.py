@@ -7,7 +7,7 @@ would remember that nothing is there (RFC 2308).
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -236,6 +236,11 @@ class _Wait:
         firsts = [(seat, answer) for seat in seats for answer in list(seat.last.values())[:1]]
         return [f"{seat.label}: {_IN_PLACE if seat.is_veiled else answer.told()}" for seat, answer in firsts]
 
+    @property
+    def _shown(self) -> set[str]:
+        """The names of which a server of the zone shows everything."""
+        return {name for seat in self._servers if self._counts(seat) for name in seat.last if name not in seat.missing}
+
     def _lacking_error(self, timeout: float) -> SolverError:
         lacks = [_Lack(seat, name) for seat in self._lacking for name in seat.missing]
         told = [*(lack.sentence for lack in lacks), *self._blind_causes()]
@@ -245,7 +250,7 @@ class _Wait:
             f"The TXT records of {names} of {self._names} names are not visible everywhere after {timeout:g} s, "
             "so the authority was not asked.",
             causes=[*told[:_MAX_CAUSES], *more],
-            hint=_hint(lacks),
+            hint=_hint(lacks, self._shown),
             retryable=True,
         )
 
@@ -276,8 +281,8 @@ class _Lack:
         return f"{self.name}: {self.seat.label}: {answer.told()}."
 
 
-def _hint(lacks: Sequence[_Lack]) -> str:
-    """What to do, by what is most telling."""
+def _hint(lacks: Sequence[_Lack], shown: Collection[str]) -> str:
+    """What to do, by what is most telling; `shown` are the names of which some server has everything."""
     kinds = {lack.answer.kind for lack in lacks if lack.answer and not lack.seat.is_resolver}
     if kinds & {Kind.REFUSED, Kind.REFERRAL}:
         return (
@@ -287,10 +292,7 @@ def _hint(lacks: Sequence[_Lack]) -> str:
     if Kind.SERVFAIL in kinds:
         return "That server cannot load the zone, or its copy has expired: look at its log and at the zone transfer."
     if kinds & {Kind.NXDOMAIN, Kind.NODATA, Kind.RECORDS}:
-        return (
-            "If these servers get the records later than the others, wait longer; else look at the zone transfer "
-            "to them (notify, serial number)."
-        )
+        return _hint_of_absence({lack.answer.kind for lack in lacks if lack.answer and lack.name not in shown})
     seconds = max((lack.answer.negative_ttl for lack in lacks if lack.answer), default=0)
     if seconds:
         return (
@@ -298,6 +300,27 @@ def _hint(lacks: Sequence[_Lack]) -> str:
             "not there: wait as long, or leave these resolvers out."
         )
     return "Let this machine reach port 53 (UDP and TCP) of these servers, or leave out those that it cannot reach."
+
+
+def _hint_of_absence(nowhere: set[Kind]) -> str:
+    """What to do where servers are well but lack records; `nowhere` is how they answer for those that none has."""
+    if nowhere & {Kind.NXDOMAIN, Kind.NODATA}:
+        return (
+            "No name server of the zone has the record, so it may have been written elsewhere: see that the DNS "
+            "provider writes in the zone that these servers serve. Where inside and outside have DNS of their own, "
+            "let CERTWRIGHT_RESOLVERS name a resolver that sees the public DNS, such as 9.9.9.9. A provider that "
+            "publishes late needs a longer --timeout."
+        )
+    if Kind.RECORDS in nowhere:
+        return (
+            "No name server of the zone shows all values: another run, or another program, has written at the same "
+            "name. Request certificates for the same name one after the other. A provider that publishes late needs a "
+            "longer --timeout."
+        )
+    return (
+        "If these servers get the records later than the others, wait longer; else look at the zone transfer "
+        "to them (notify, serial number)."
+    )
 
 
 def _unasked(what: str, beyond: Sequence[str]) -> str:
