@@ -8,6 +8,7 @@ import dns.message
 import dns.query
 import pytest
 
+from certwright.domain.errors import SolverError
 from certwright.domain.validation import Validation
 from certwright.engine.credentials import store_credential
 from certwright.engine.issuers import add_issuer
@@ -54,6 +55,33 @@ def test_it_writes_what_is_asked_for_and_its_words_are_in_the_journal(one: Proof
     assert journal.count("delete in contoso.test with ***") == 2
     assert key.secret not in journal
     assert one.standing("_acme-challenge.contoso.test") == []
+
+
+@pytest.mark.parametrize(
+    ("update", "cause", "remedy"),
+    [
+        ("update $action $1.$3. 300 TXT $2", "dns-doubled-zone", "Write the name without contoso.test"),
+        (r"update $action $1. 300 TXT \"\\\"$2\\\"\"", "dns-altered-txt", "Write the value exactly"),
+        ("update $action www.$3. 300 TXT $2", "", "No name server of the zone has these records"),
+        ("update delete $1. TXT\nupdate $action $1. 300 TXT $2", "dns-lost-txt", "Let the DNS provider keep several"),
+    ],
+)
+def test_what_a_program_does_wrong_is_told_before_the_authority_is_asked(
+    one: Proofs, tmp_path: Path, update: str, cause: str, remedy: str
+) -> None:
+    program = nsupdate(tmp_path / "allowed" / "records", one.world.primary, update=update)
+    key = one.world.key
+    secret = f"{key.algorithm}:{key.name}:{key.secret}"
+    params = {"create": str(program), "delete": str(program), "secret": secret}
+    with one.site.engine() as engine:
+        store_credential(engine, "script", "own", params, checked=True)
+    managed = one.describe("slip.contoso.test", "*.slip.contoso.test", credential="own", timeout=1)
+    with pytest.raises(SolverError) as raised:
+        one.request(managed)
+    assert raised.value.hint.startswith(remedy)
+    assert [str(told).rpartition("[")[2] for told in raised.value.causes if str(told).endswith("]")] == (
+        [f"{cause}]"] if cause else []
+    )
 
 
 def test_pebble_finds_the_records_in_a_dns_that_only_the_program_knows(one: Proofs, tmp_path: Path) -> None:

@@ -204,6 +204,21 @@ def test_by_hand_a_run_waits_and_the_next_goes_on_with_the_same_records(one: Pro
     assert "you may remove them" in one.journal(managed)
 
 
+def test_by_hand_what_the_person_did_wrong_is_told(one: Proofs) -> None:
+    """The service's page adds the name of the zone."""
+    with one.site.engine() as engine:
+        store_credential(engine, "manual", "me", {"wait": 1}, checked=True)
+    managed = one.describe("slip.contoso.test", credential="me")
+    with pytest.raises(NeedsPerson) as first:
+        one.request(managed)
+    value = str(first.value.causes[0]).split('"')[1]
+    doubled = one.world.holding("contoso.test", "_acme-challenge.slip.contoso.test.contoso.test", "TXT", value)
+    with doubled, pytest.raises(NeedsPerson) as second:
+        one.request(managed)
+    assert second.value.hint.startswith("Write the name without contoso.test")
+    assert second.value.hint.endswith(first.value.hint)
+
+
 def test_by_hand_records_may_be_removed_once_the_order_can_come_to_nothing(one: Proofs) -> None:
     """The name beside it is one that nothing proves: the authority closes the order."""
     one.world.records("contoso.test", "refused.contoso.test", "A", "127.0.0.1")

@@ -91,6 +91,15 @@ def test_what_is_wrong_with_the_record_is_the_only_cause(
     assert evidence in causes[cause].sentence
 
 
+def test_one_value_of_two_is_there(world: World) -> None:
+    both = Attempt("dns-01", frozenset({VALUE, OTHER}), problem="unauthorized", words="No TXT record found")
+
+    causes = found(world, "old.causes.test", both)
+
+    assert list(causes) == [CauseId.LOST_TXT]
+    assert f"has only 1 of the 2 values that were asked for: TXT '{OTHER}'" in causes[CauseId.LOST_TXT].sentence
+
+
 def test_an_alias_of_what_cannot_exist(world: World) -> None:
     assert list(found(world, "dead.causes.test")) == [CauseId.ALIAS_DEAD]
     assert list(found(world, "x.deadalias.causes.test")) == [CauseId.ALIAS_DEAD, CauseId.WILDCARD]

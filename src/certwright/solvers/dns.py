@@ -14,8 +14,10 @@ from pydantic import Field, field_validator
 
 from certwright.domain.delegation import challenge_name, how_to_lead, read_rules, ruled_target
 from certwright.domain.errors import ConfigurationError, NeedsPerson, SolverError
+from certwright.probe.dns.cause import Cause
 from certwright.probe.dns.resolver import Resolver
-from certwright.probe.dns.visibility import Expected, await_visible
+from certwright.probe.dns.slips import find_slips
+from certwright.probe.dns.visibility import Expected, NotSeen, await_visible
 from certwright.probe.dns.zones import Survey, find_astray, find_zones, follow_all
 from certwright.sdk.dns import DnsProvider, TxtRecord
 from certwright.sdk.params import Params as PluginParams
@@ -95,13 +97,22 @@ class Dns(Solver[Params]):
                 guard=self.context.guard,
             )
         except SolverError as error:
+            slips = self._slips(error, mine)
+            causes = [*error.causes, *(f"{slip.sentence} [{slip.id}]" for slip in slips)]
+            remedies = list(dict.fromkeys(slip.remedy for slip in slips))
             if not provider.by_hand:
-                raise
+                hint = " ".join(remedies) or error.hint
+                raise SolverError(error.message, causes=causes, hint=hint, retryable=error.retryable) from error
             raise NeedsPerson(
                 "The records that prove your names are not to be seen yet.",
-                causes=[*(f'{e.name}  TXT  "{e.value}"' for e in mine), *error.causes],
-                hint=f"Create these records at your DNS service, then: {self.context.again}",
+                causes=[*(f'{e.name}  TXT  "{e.value}"' for e in mine), *causes],
+                hint=" ".join([*remedies, f"Create these records at your DNS service, then: {self.context.again}"]),
             ) from error
+
+    def _slips(self, error: SolverError, mine: Sequence[Expected]) -> list[Cause]:
+        """What stands in the DNS instead of records that no server shows."""
+        nowhere = error.nowhere if isinstance(error, NotSeen) else ()
+        return find_slips(Resolver(self.context.resolvers), mine, nowhere)
 
     def clean_up(self, challenges: Sequence[Challenge]) -> None:
         """Remove the records; those that a person made stay as long as the order may need them."""

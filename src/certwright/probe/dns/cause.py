@@ -28,6 +28,7 @@ class CauseId(StrEnum):
     ALTERED_TXT = "dns-altered-txt"
     WILDCARD = "dns-wildcard"
     WRONG_TXT = "dns-wrong-txt"
+    LOST_TXT = "dns-lost-txt"
     RULE_UNSEEN = "dns-rule-unseen"
     NO_NAME = "dns-no-name"
     NO_TXT = "dns-no-txt"

@@ -1,7 +1,7 @@
 """Why an authority did not find the TXT record of a challenge, in a zone that answers: pure."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from certwright.domain.delegation import how_to_lead
 from certwright.probe.dns.cause import Attempt, Cause, CauseId
@@ -68,11 +68,7 @@ def _missing(trace: Trace, attempt: Attempt, seen: Sequence[Seen]) -> Cause:
     if wildcard := next(wildcard_alias(trace), None) or _wildcard_text(trace, values):
         return wildcard
     if values:
-        return Cause(
-            CauseId.WRONG_TXT,
-            f"{name} has other TXT records than the one that was asked for: {told} instead of {_wanted(attempt)}.",
-            "Remove what an earlier run or another client left there, and see that both do not write at the same time.",
-        )
+        return _other_values(name, told, attempt, attempt.expected & set(values))
     if seen[0].kind is Kind.NXDOMAIN:
         return Cause(
             CauseId.NO_NAME,
@@ -83,6 +79,21 @@ def _missing(trace: Trace, attempt: Attempt, seen: Sequence[Seen]) -> Cause:
         CauseId.NO_TXT,
         f"{name} has no TXT record anywhere: {told}.",
         f"Write a TXT record at {name}, of this type and no other.",
+    )
+
+
+def _other_values(name: str, told: str, attempt: Attempt, kept: Collection[str]) -> Cause:
+    if kept:
+        return Cause(
+            CauseId.LOST_TXT,
+            f"{name} has only {len(kept)} of the {len(attempt.expected)} values that were asked for: {told}.",
+            "Let the DNS provider keep several TXT values at one name, and add one without removing the others; or "
+            "request the wildcard and the name without it in certificates of their own, one after the other.",
+        )
+    return Cause(
+        CauseId.WRONG_TXT,
+        f"{name} has other TXT records than the one that was asked for: {told} instead of {_wanted(attempt)}.",
+        "Remove what an earlier run or another client left there, and see that both do not write at the same time.",
     )
 
 

@@ -258,6 +258,22 @@ def trace(
     )
 
 
+def trace_record(resolver: Resolver, zone: Zone, name: str) -> Trace:
+    """Look at the TXT record that was written at `name`, which is in `zone`, and where a slip may have put it."""
+    survey, base = Survey(resolver), name.removeprefix(f"{CHALLENGE_LABEL}.")
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="dns") as pool:
+        view = _zone_view(survey, zone, [(zone.name, "SOA"), (name, "CNAME"), (name, "TXT")], pool)
+    return Trace(
+        name=base,
+        challenge_name=name,
+        chain=(name,),
+        zones=(view,),
+        resolvers=(),
+        elsewhere=_elsewhere(survey, zone, base, name),
+        wildcard=_wildcard(survey, zone, name),
+    )
+
+
 def _attempt(find: Callable[[], T], obstacles: list[Obstacle]) -> T | None:
     """What `find` finds; else why it does not, as one more of `obstacles`."""
     try:

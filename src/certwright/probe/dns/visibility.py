@@ -25,6 +25,22 @@ _WORKERS = 32
 _SECONDS = 3.0
 _MAX_CAUSES = 40
 _IN_PLACE = "a resolver answers in its place"
+_NOWHERE = (
+    "No name server of the zone has these records, so they may have been written elsewhere: see that the DNS provider "
+    "writes in the zone that these servers serve. Where inside and outside have DNS of their own, let "
+    "CERTWRIGHT_RESOLVERS name a resolver that sees the public DNS, such as 9.9.9.9. A provider that publishes late "
+    "needs a longer --timeout."
+)
+_LATE = (
+    "If these servers get the records later than the others, wait longer; else look at the zone transfer to them "
+    "(notify, serial number)."
+)
+
+
+class NotSeen(SolverError):
+    """Records are not to be seen everywhere; of the names in `nowhere` no server of the zone shows them all."""
+
+    nowhere: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +116,8 @@ def await_visible(
         grace: seconds that an address may stay silent once all others have shown everything.
 
     Raises:
-        SolverError: with one cause for each name and server that lacks it; also if no server of a zone can be asked.
+        NotSeen: with one cause for each name and server that lacks it.
+        SolverError: if no server of a zone can be asked.
     """
     if expected:
         _Wait(expected, resolvers, note, grace).until(time.monotonic() + timeout, timeout, guard, pauses)
@@ -236,23 +253,23 @@ class _Wait:
         firsts = [(seat, answer) for seat in seats for answer in list(seat.last.values())[:1]]
         return [f"{seat.label}: {_IN_PLACE if seat.is_veiled else answer.told()}" for seat, answer in firsts]
 
-    @property
-    def _shown(self) -> set[str]:
-        """The names of which a server of the zone shows everything."""
-        return {name for seat in self._servers if self._counts(seat) for name in seat.last if name not in seat.missing}
-
-    def _lacking_error(self, timeout: float) -> SolverError:
+    def _lacking_error(self, timeout: float) -> NotSeen:
         lacks = [_Lack(seat, name) for seat in self._lacking for name in seat.missing]
         told = [*(lack.sentence for lack in lacks), *self._blind_causes()]
         more = [f"and {len(told) - _MAX_CAUSES} more"] if len(told) > _MAX_CAUSES else []
+        seats = [seat for seat in self._servers if self._counts(seat)]
+        shown = {name for seat in seats for name in seat.last if name not in seat.missing}
+        absent = {name for seat in seats for name in seat.missing} - shown
         names = len({lack.name for lack in lacks})
-        return SolverError(
+        error = NotSeen(
             f"The TXT records of {names} of {self._names} names are not visible everywhere after {timeout:g} s, "
             "so the authority was not asked.",
             causes=[*told[:_MAX_CAUSES], *more],
-            hint=_hint(lacks, self._shown),
+            hint=_hint(lacks, absent),
             retryable=True,
         )
+        error.nowhere = frozenset(absent)
+        return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,8 +298,8 @@ class _Lack:
         return f"{self.name}: {self.seat.label}: {answer.told()}."
 
 
-def _hint(lacks: Sequence[_Lack], shown: Collection[str]) -> str:
-    """What to do, by what is most telling; `shown` are the names of which some server has everything."""
+def _hint(lacks: Sequence[_Lack], nowhere: Collection[str]) -> str:
+    """What to do, by what is most telling; `nowhere` are the names of which no server has everything."""
     kinds = {lack.answer.kind for lack in lacks if lack.answer and not lack.seat.is_resolver}
     if kinds & {Kind.REFUSED, Kind.REFERRAL}:
         return (
@@ -292,7 +309,7 @@ def _hint(lacks: Sequence[_Lack], shown: Collection[str]) -> str:
     if Kind.SERVFAIL in kinds:
         return "That server cannot load the zone, or its copy has expired: look at its log and at the zone transfer."
     if kinds & {Kind.NXDOMAIN, Kind.NODATA, Kind.RECORDS}:
-        return _hint_of_absence({lack.answer.kind for lack in lacks if lack.answer and lack.name not in shown})
+        return _NOWHERE if nowhere else _LATE
     seconds = max((lack.answer.negative_ttl for lack in lacks if lack.answer), default=0)
     if seconds:
         return (
@@ -300,27 +317,6 @@ def _hint(lacks: Sequence[_Lack], shown: Collection[str]) -> str:
             "not there: wait as long, or leave these resolvers out."
         )
     return "Let this machine reach port 53 (UDP and TCP) of these servers, or leave out those that it cannot reach."
-
-
-def _hint_of_absence(nowhere: set[Kind]) -> str:
-    """What to do where servers are well but lack records; `nowhere` is how they answer for those that none has."""
-    if nowhere & {Kind.NXDOMAIN, Kind.NODATA}:
-        return (
-            "No name server of the zone has the record, so it may have been written elsewhere: see that the DNS "
-            "provider writes in the zone that these servers serve. Where inside and outside have DNS of their own, "
-            "let CERTWRIGHT_RESOLVERS name a resolver that sees the public DNS, such as 9.9.9.9. A provider that "
-            "publishes late needs a longer --timeout."
-        )
-    if Kind.RECORDS in nowhere:
-        return (
-            "No name server of the zone shows all values: another run, or another program, has written at the same "
-            "name. Request certificates for the same name one after the other. A provider that publishes late needs a "
-            "longer --timeout."
-        )
-    return (
-        "If these servers get the records later than the others, wait longer; else look at the zone transfer "
-        "to them (notify, serial number)."
-    )
 
 
 def _unasked(what: str, beyond: Sequence[str]) -> str:
