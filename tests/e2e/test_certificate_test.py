@@ -270,6 +270,13 @@ def test_the_zone_that_a_challenge_is_delegated_to_is_looked_at(one: Proofs) -> 
         report = report_of(one, managed)
     assert the(report, "dns-lame-server", "astray.com").fix.startswith("Let them load the zone")
     assert not report.is_ready
+    one.world.delegate("moved.com", {"ns1.moved.com": [one.world.primary]})
+    with one.world.holding("contoso.com", name, "CNAME", "proof.moved.com."):
+        report = report_of(one, managed)
+    dead = the(report, "delegation", "deleg.contoso.com")
+    assert dead.evidence.startswith(f"{name} is an alias of proof.moved.com, where no record can be written.")
+    assert dead.fix == f"Correct or remove the CNAME record at {name}."
+    assert the(report, "dns-lame-server", "moved.com").fix.startswith("Let them load the zone")
     with one.world.holding("contoso.com", name, "CNAME", "proof.unregistered.com."):
         astray = the(report_of(one, managed), "delegation", "deleg.contoso.com")
     assert astray.verdict is Readiness.FAILED

@@ -5,6 +5,7 @@ And the records that prove them: do CNAMEs lead to where they will be written, a
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -177,6 +178,14 @@ def _places(
             yield _astray(challenge, place, seen, is_outside=is_shared or not _hidden(survey.zone(challenge)))
     except CertwrightError as error:
         yield failed("delegation", str(name), error)
+        if isinstance(error.__cause__, LookupFailure):  # at the end of aliases, of whose zone more can be told
+            yield from _dead_end(survey, error.__cause__.answer.name)
+
+
+def _dead_end(survey: Survey, name: str) -> Iterator[_Place]:
+    with suppress(CertwrightError):
+        zone = survey.zone(name)
+        yield _Place(zone.name, zone.name)
 
 
 def _end(survey: Survey, start: str) -> str:

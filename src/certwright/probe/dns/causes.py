@@ -43,7 +43,7 @@ _FATAL = frozenset({CauseId.ALIAS_LOOP, CauseId.ALIAS_DEAD, CauseId.NO_ZONE, Cau
 _NO_ANSWER = frozenset({CauseId.DELEGATION_DEAD, CauseId.SERVER_SILENT, CauseId.LAME_SERVER, CauseId.SERVFAIL})
 _OBSTACLES = {
     ObstacleKind.ALIAS_LOOP: (CauseId.ALIAS_LOOP, "Let the CNAME record at {} name its target directly, or remove it."),
-    ObstacleKind.ALIAS_DEAD: (CauseId.ALIAS_DEAD, "Correct the CNAME record at {}, or remove it and write TXT there."),
+    ObstacleKind.ALIAS_DEAD: (CauseId.ALIAS_DEAD, "Correct or remove the CNAME record at {}."),
     ObstacleKind.NO_ANSWER: (
         CauseId.SERVFAIL,
         "Let the name servers above {} answer, and look at its delegation.",

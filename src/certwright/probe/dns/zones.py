@@ -203,7 +203,7 @@ class Survey:
         while True:
             if links[-1] == until:
                 return tuple(links)
-            target = _alias(self._ask_for_alias(links))
+            target = self._target(links)
             if target is None or not (by_wildcards or self._is_made(links[-1], target)):
                 return tuple(links)
             if target in links:
@@ -223,7 +223,7 @@ class Survey:
         try:
             chain = self.chain(name, until=place)
         except (AliasLoop, AliasDead) as error:
-            return error.message
+            return "" if error.retryable else error.message
         except SolverError:
             return ""
         if chain[-1] == place:
@@ -243,9 +243,10 @@ class Survey:
         except SolverError:
             return True
 
-    def _ask_for_alias(self, links: Sequence[str]) -> Answer:
+    def _target(self, links: Sequence[str]) -> str | None:
+        """What the last of `links` is an alias of."""
         try:
-            return self._ask_directly(links[-1])
+            return _alias(self._ask_directly(links[-1]))
         except SolverError as error:
             if len(links) == 1:
                 raise
