@@ -33,11 +33,11 @@ def typed_certificate(record: Obj) -> Certificate | None:
     """A certificate from properties that arrived as such; None if neither thumbprint nor certificate did."""
     properties = record.properties
     facts = facts_of(properties.get("RawData"))
-    thumbprint = text(properties.get("Thumbprint")) or (facts.thumbprint if facts else "")
+    thumbprint = text(properties.get("Thumbprint")).replace(" ", "") or (facts.thumbprint if facts else "")
     if not thumbprint:
         return None
     return Certificate(
-        thumbprint=thumbprint.replace(" ", "").upper(),
+        thumbprint=thumbprint.upper(),
         services=services(properties.get("Services")),
         status=text(properties.get("Status")) or None,
         has_private_key=_boolean(properties.get("HasPrivateKey")),

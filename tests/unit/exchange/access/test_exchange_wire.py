@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from certwright.exchange.access import wire
@@ -122,6 +122,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(wire.CERTIFICATE_PROPERTIES), VALUES))
+@example({"Thumbprint": " "})
 def test_properties_of_any_kind_never_fail(properties: dict[str, Any]) -> None:
     found = wire.typed_certificate(Obj(properties=properties))
     assert found is None or found.thumbprint
