@@ -239,7 +239,7 @@ def test_the_receive_connector_that_takes_us_is_named(looker: Looker) -> None:
 
     state.receive_connectors[-1].fqdn = "scanners.contoso.test"
     state.transport_changed()
-    assert who_answers(looker, version).endswith("'Scanners'")
+    assert "'Scanners'" in who_answers(looker, version)
 
 
 def who_answers(looker: Looker, version: Material) -> str:

@@ -37,6 +37,7 @@ from certwright.exchange.judgement.checks import Context
 from certwright.exchange.model import SUPPORTED, Connector, Service
 from certwright.exchange.settings import Settings
 from certwright.exchange.snapshot import Snapshot
+from certwright.exchange.steps import steps
 from certwright.exchange.verification import balancers, chains, evidence, ports, sending, verify
 from certwright.exchange.verification.watch import Watch
 from certwright.remoting.psrp import Limits, Parameter
@@ -161,7 +162,9 @@ class Exchange(Task[Settings]):
                 followed = organisational(organisation, self.params.servers)
         except (Unreachable, DeploymentError) as failure:
             judged, servers = tuple(watch.judge(sights)), self.params.servers
-            return Inspection(rows=judged, seen=seen, findings=(*self._not_seen(judged, servers), _unread(failure)))
+            return Inspection(
+                rows=judged, seen=seen, findings=(*self._not_seen(judged, servers), self._unread(failure))
+            )
         snapshot = drift.after(found, {}, followed)
         store = self.context.memory
         self._learn(Situation(snapshot, memory.load(store), web_sites=memory.web_sites(store)))
@@ -287,6 +290,16 @@ class Exchange(Task[Settings]):
 
     def _not_seen(self, rows: Sequence[ServedRow], servers: Iterable[str]) -> tuple[Finding, ...]:
         return evidence.findings(self._unseen(rows, servers), self._known.certificate, attended=False)
+
+    def _unread(self, failure: CertwrightError) -> Finding:
+        """That only ports were looked at, and not what Exchange itself tells."""
+        hint, again = f"{failure.hint} To look again:".lstrip(), f"certwright exchange verify {self._known.certificate}"
+        return Finding(
+            check="drift-unknown",
+            severity=Severity.WARN,
+            message=f"What Exchange itself tells could not be read: {failure.message}",
+            remedy=steps(hint, again),
+        )
 
     @property
     def _earlier(self) -> frozenset[str | None]:
@@ -432,13 +445,5 @@ class Exchange(Task[Settings]):
         watch.requested = {s.server: requested_services(s, with_replaced(self._wish, s, found)) for s in states}
         ours = {state.server: state.certificate(facts.thumbprint) for state in states}
         watch.moved |= {s for s, c in ours.items() if c and c.services and c.services & undo.IRREVOCABLE}
-        plain = {state.server: unannounced(state, facts, earlier) for state in states}
+        plain = {state.server: unannounced(state, self._wish, earlier) for state in states}
         watch.unannounced = {server: one for server, one in plain.items() if one}
-
-
-def _unread(failure: CertwrightError) -> Finding:
-    return Finding(
-        check="drift-unknown",
-        severity=Severity.WARN,
-        message=f"What Exchange itself tells could not be read: {failure.message}",
-    )

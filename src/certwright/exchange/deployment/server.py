@@ -277,16 +277,14 @@ class _Server:
         return None
 
     def _announced_names(self) -> None:
-        if found := unannounced(self._state, self._wish.facts, self._replaced):
-            names = sorted({c.fqdn for c in self._state.connectors or () if c.fqdn and c.is_front_end})
+        if found := unannounced(self._state, self._wish, self._replaced):
             self._say(
                 "announced-name",
                 Severity.WARN,
-                "not every receive connector leads to the certificate by the name that it announces "
-                f"({', '.join(names)}), or it names another one: SMTP will go on serving another one there. If that is "
-                "the server's own self-signed certificate or the one that is named, as before, its ports count as not "
-                "verified.",
-                found.advice,
+                f"not every receive connector leads to the certificate ({'; '.join(found.connectors)}): SMTP will go "
+                "on serving another one there. If that is the server's own self-signed certificate or the one that is "
+                "named, as before, its ports count as not verified.",
+                found.remedy,
             )
 
     def _names(self, wanted: Service, assigned: Service) -> None:

@@ -6,9 +6,12 @@ from functools import reduce
 from operator import or_
 
 from certwright.domain.certificates import CertificateFacts
+from certwright.exchange.deployment import changes
+from certwright.exchange.deployment.connectors import names_as_left
 from certwright.exchange.deployment.waves import Order
 from certwright.exchange.judgement.drift import Deployed, DeployedServer
-from certwright.exchange.model import SUPPORTED, ServerState, Service
+from certwright.exchange.model import SUPPORTED, Certificate, Connector, ServerState, Service
+from certwright.exchange.references import refers_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,14 @@ class Wish:
     def left(self, server: str) -> DeployedServer | None:
         """What the last verified deployment left on `server`; None if it did not work there."""
         return self.last.servers.get(server) if self.last else None
+
+    def leads(self, connector: Connector, replaced: Iterable[Certificate]) -> bool:
+        """Whether a connector is to name the version: it was chosen, or names what was left or what is `replaced`."""
+        if any(changes.is_called(connector, name) for name in self.connectors):
+            return True
+        if self.last and names_as_left(connector, self.last.connectors):
+            return True
+        return any(refers_to(connector.tls_certificate_name, certificate) for certificate in replaced)
 
 
 def names_server(facts: CertificateFacts, names: Iterable[str]) -> bool:

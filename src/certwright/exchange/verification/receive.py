@@ -3,10 +3,17 @@
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
+from certwright.domain.certificates import CertificateFacts
 from certwright.exchange.model import Connector
 from certwright.probe import Greeting
 
 _Address = IPv4Address | IPv6Address
+
+
+def unlike(greeting: Greeting, leaf: CertificateFacts) -> str:
+    """A sentence's part that tells that the certificate does not have the name by which it was greeted; else empty."""
+    said = _said(greeting)
+    return f"calls itself {said}, a name that its certificate does not have" if said and not leaf.covers(said) else ""
 
 
 def who_answered(server: str, port: int, greeting: Greeting, connectors: Iterable[Connector], source: str = "") -> str:
@@ -22,7 +29,7 @@ def who_answered(server: str, port: int, greeting: Greeting, connectors: Iterabl
     """
     mine = [c for c in connectors if c.kind == "receive" and c.enabled and _first(c.server) == _first(server)]
     listening = [c for c in mine if port in c.ports] or [c for c in mine if c.is_front_end]
-    said = greeting.ehlo_name or greeting.banner.partition(" ")[0]
+    said = _said(greeting)
     if not listening or not said:
         return ""
     named = [c for c in listening if said.lower() == (c.fqdn or server).lower()]
@@ -63,6 +70,10 @@ def _ends(text: str) -> tuple[_Address, _Address] | None:
     except ValueError:
         return None
     return network[0], network[-1]
+
+
+def _said(greeting: Greeting) -> str:
+    return greeting.ehlo_name or greeting.banner.partition(" ")[0]
 
 
 def _first(server: str) -> str:

@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from certwright.exchange.deployment.situation import Served
 from certwright.exchange.model import Connector, Service
 from certwright.exchange.verification import balancers, chains, web
 from certwright.exchange.verification.ports import SHOWN_DIGITS, WAYS, Duty, Key, Port, Sight, look, row, row_key, shown
-from certwright.exchange.verification.receive import who_answered
+from certwright.exchange.verification.receive import unlike, who_answered
 
 Before = Mapping[Key, str | None]
 
@@ -97,8 +97,8 @@ def judge(
         judged = _judged(sight, earlier, sha256, now)
         if judged.verdict is Verdict.STALE:
             judged = _reconsidered(judged, sight, sights, before, now, unannounced.get(sight.port.server))
-        answered = _who_answered(sight, connectors)
-        rows.append(judged.model_copy(update={"detail": "; ".join(filter(None, (judged.detail, answered)))}))
+        details = (judged.detail, *_greeted(sight, connectors))
+        rows.append(judged.model_copy(update={"detail": "; ".join(filter(None, details))}))
     return rows
 
 
@@ -186,11 +186,14 @@ def _sibling(sight: Sight, sights: Iterable[Sight]) -> Sight | None:
     )
 
 
-def _who_answered(sight: Sight, connectors: Sequence[Connector]) -> str:
+def _greeted(sight: Sight, connectors: Sequence[Connector]) -> Iterator[str]:
+    """Who answered on a port of SMTP, and whether the certificate has the name by which that greets."""
     port, greeting = sight.port, sight.seen.greeting
     if greeting is None or WAYS[port.way].starttls != "smtp" or port.shared:
-        return ""
-    return who_answered(port.server, port.endpoint.port, greeting, connectors, sight.source)
+        return
+    yield who_answered(port.server, port.endpoint.port, greeting, connectors, sight.source)
+    if sight.leaf is not None and port.duty is Duty.NEW:
+        yield unlike(greeting, sight.leaf)
 
 
 def judge_undone(sights: Iterable[Sight], before: Before, sha256: str, kept: Service, now: datetime) -> list[ServedRow]:

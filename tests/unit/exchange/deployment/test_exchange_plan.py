@@ -574,6 +574,22 @@ def test_a_certificate_that_covers_no_announced_name_is_noted() -> None:
     assert not noted("ex01.contoso.test", "mail.contoso.test")
 
 
+def test_connectors_that_follow_are_not_said_to_lead_elsewhere() -> None:
+    replaced = Certificate(EARLIER, services=Service.SMTP, issuer="CN=R11", subject="CN=mail.contoso.test")
+    other = "<I>CN=R3<S>CN=relay.contoso.test"
+    names = {"Follows": replaced.tls_certificate_name, "Chosen": other, "Own": other, "Silent": None}
+    connectors = tuple(
+        Connector(name, "receive", fqdn="ex01.contoso.test", tls_certificate_name=value, server="ex01", identity=name)
+        for name, value in names.items()
+    )
+    state = server(replaced, connectors=connectors)
+    wish = Wish(issued(), predecessors=(EARLIER,), services=Service.SMTP, connectors=("Chosen",))
+    (told,) = [finding for finding in plan(state, wish=wish).findings if finding.check == "announced-name"]
+    assert "('Silent' announces ex01.contoso.test, which is not on it; 'Own' names another certificate)" in told.message
+    assert "Follows" not in told.text
+    assert "Chosen" not in told.text
+
+
 def test_restarts_are_planned_only_for_what_changes_or_is_stale() -> None:
     settled = server(version(SUPPORTED, frozenset({1})), pop_name="mail.contoso.test", imap_name="mail.contoso.test")
     unbound = tuple(

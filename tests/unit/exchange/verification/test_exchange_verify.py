@@ -189,6 +189,17 @@ def test_the_receive_connector_that_answered_is_named() -> None:
     assert row.detail == ""
 
 
+def test_a_greeting_by_a_name_that_the_certificate_does_not_have_is_told() -> None:
+    greeting = Greeting("other.contoso.test Microsoft ESMTP", "other.contoso.test")
+    (row,) = judge([sight(SMTP, NEW, greeting=greeting)], {}, NEW.sha256, NOW, {})
+    assert (row.verdict, row.detail) == (
+        Verdict.OK,
+        "calls itself other.contoso.test, a name that its certificate does not have",
+    )
+    (row,) = judge([sight(TRANSPORT, NEW, greeting=greeting)], {}, NEW.sha256, NOW, {})
+    assert "calls itself" not in row.detail
+
+
 def test_an_old_protocol_is_told() -> None:
     assert "nothing newer than TLSv1," in verdict(sight(IIS, NEW, protocol="TLSv1"), OLD).detail
 

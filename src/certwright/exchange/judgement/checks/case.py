@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.deployment import Finding, ServedRow, Severity
-from certwright.exchange.deployment.connectors import names_as_left
 from certwright.exchange.deployment.wish import Wish
 from certwright.exchange.judgement.names import asks_public
 from certwright.exchange.model import Certificate, Connector, ServerState
-from certwright.exchange.references import certificates_of, refers_to
+from certwright.exchange.references import certificates_of
 from certwright.exchange.snapshot import Snapshot
 
 SOON = timedelta(days=14)
@@ -69,12 +68,7 @@ class Case:
 
     def follows(self, connector: Connector) -> bool:
         """Whether the connector is to name the wanted certificate: it was chosen, or names what is replaced."""
-        chosen = {name.lower() for name in self.wish.connectors} if self.wish else set()
-        if chosen & {connector.identity.lower(), connector.name.lower()}:
-            return True
-        if self.wish and self.wish.last and names_as_left(connector, self.wish.last.connectors):
-            return True
-        return any(refers_to(connector.tls_certificate_name, certificate) for certificate in self.replaced)
+        return self.wish is not None and self.wish.leads(connector, self.replaced)
 
 
 def _always(_: Case) -> bool:
