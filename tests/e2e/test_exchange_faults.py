@@ -16,6 +16,7 @@ from certwright.exchange_simulator import (
     HalfDone,
     HttpStatus,
     KeyLost,
+    StoredCertificate,
     WsmanFault,
 )
 from certwright.sdk.context import Material, TaskContext
@@ -191,6 +192,24 @@ def test_a_key_lost_on_import_is_found_out_and_the_next_run_says_what_to_remove(
         f"Remove-ExchangeCertificate -Server 'mail01.contoso.test' -Thumbprint '{version.facts.thumbprint}'"
         in again.told
     )
+    assert set(one.served().values()) == {earlier.facts.sha256[:16]}
+
+
+class Cleaned(dict[str, StoredCertificate]):
+    """A store out of which something takes each certificate at once."""
+
+    def __setitem__(self, thumbprint: str, stored: StoredCertificate) -> None:
+        """Nothing is kept."""
+
+
+def test_a_certificate_that_something_takes_out_of_the_store_is_told_with_what_to_do(
+    deployed: tuple[World, Material],
+) -> None:
+    one, earlier = deployed
+    one.first.state.certificates = Cleaned(one.first.state.certificates)
+    ended = run(one.task(one.authority.issue(), [earlier]))
+    assert "reported no error, but the certificate is not in its store" in ended.told
+    assert "Get-ExchangeCertificate -Server 'mail01.contoso.test'" in ended.told
     assert set(one.served().values()) == {earlier.facts.sha256[:16]}
 
 

@@ -218,5 +218,8 @@ def test_where_exchange_does_not_answer_the_ports_are_still_told(one: World) -> 
     version = one.authority.issue()
     deploy(one.task(version, **params(one)))
     seen = one.task(version, password="wrong", **params(one)).inspect()
-    assert {f.check for f in seen.findings} == {"drift-unknown"}
+    (told,) = seen.findings
+    assert told.check == "drift-unknown"
+    assert "credential add" in told.remedy
+    assert told.remedy.endswith("\n    certwright exchange verify 'Contoso mail'")
     assert not failures(seen.rows)

@@ -16,6 +16,7 @@ from certwright.remoting.transport import Answer, Endless, HttpRefusal, NotEncry
 _ACCESS_DENIED = 5
 _WRONG_RESOURCE = 2150858811
 _SHELL_LOST = 2150858843
+_TOO_MANY_SHELLS = 2150859173
 _MINDS_CLOCKS = {"current", "kerberos", "negotiate"}
 _SPEAKS = {
     "basic": {"basic"},
@@ -227,6 +228,13 @@ def _fault(error: Exception, endpoint: Endpoint) -> CertwrightError | None:
             f"{url} knows {endpoint.identity}, but does not let it use PowerShell (fault {_ACCESS_DENIED}): {said}",
             hint="Exchange wants a role group and RemotePowerShellEnabled; Windows the group Remote Management Users.",
             retryable=False,
+        )
+    if error.code == _TOO_MANY_SHELLS:
+        return Unreachable(
+            f"{url} opens no further session for {endpoint.identity} (fault {_TOO_MANY_SHELLS}): {said}",
+            hint="Runs that were killed leave sessions open, which the server ends once they have been idle for some "
+            "minutes: wait, then run this again. Until then close other sessions of this account, such as management "
+            "shells: Get-PSSession | Remove-PSSession in each.",
         )
     return Unreachable(f"{url} refused (fault {error.code}): {said}", hint="The next run tries again.")
 

@@ -1,5 +1,6 @@
 """Managed certificates: by id, title or name; and the schedule of when to look at each next."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -149,7 +150,9 @@ class Managed:
         same_title = (managed.c.title == certificate.title) & (managed.c.id != certificate.id)
         if self.connection.scalar(select(managed.c.id).where(same_title)):
             raise ConfigurationError(
-                f"There is a managed certificate {certificate.title!r} already.", hint="Choose another title."
+                f"There is a managed certificate {certificate.title!r} already.",
+                hint=f"See it with: certwright certificate show {shlex.quote(certificate.title)}. Or choose another "
+                "title.",
             )
         known = set(self.connection.scalars(select(schema.issuers.c.name)))
         for name in certificate.issuers:

@@ -114,12 +114,14 @@ def test_sessions_are_given_back() -> None:
                 shell.read(GET)
 
 
-def test_a_quota_is_told_in_the_servers_words() -> None:
+def test_a_quota_is_told_in_the_servers_words_and_what_to_do() -> None:
     with simulated(shell_quota=1) as one, one.session() as first:
         first.read(GET)
         with one.session() as second, pytest.raises(Unreachable) as caught:
             second.read(GET)
         assert "fault" in told(caught.value)
+        assert "opens no further session" in caught.value.message
+        assert "Get-PSSession | Remove-PSSession" in caught.value.hint
 
 
 def test_closing_never_fails(one: Simulated) -> None:

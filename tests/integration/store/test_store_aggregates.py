@@ -140,8 +140,9 @@ class TestManaged:
         web = managed("web")
         add(store, managed("mail"), web)
         with store.write() as unit:
-            with pytest.raises(ConfigurationError, match="'mail' already"):
+            with pytest.raises(ConfigurationError, match="'mail' already") as taken:
                 unit.managed.add(managed("mail", "other.contoso.com"))
+            assert "certwright certificate show mail" in taken.value.hint
             with pytest.raises(ConfigurationError, match="'mail' already"):
                 unit.managed.update(web.model_copy(update={"title": "mail"}))
             assert [m.title for m in unit.managed.list()] == ["mail", "web"]

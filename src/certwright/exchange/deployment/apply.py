@@ -16,7 +16,7 @@ from certwright.exchange.access.session import ExchangeSession
 from certwright.exchange.deployment import changes
 from certwright.exchange.deployment.connectors import of_hybrid
 from certwright.exchange.fitness import UNCHECKED, UNTRUSTED, acceptance, is_blocking, reach_of_revocation_lists
-from certwright.exchange.model import Certificate, Connector, ServerState, Service
+from certwright.exchange.model import Certificate, Connector, ServerState, Service, quoted
 from certwright.remoting.failures import CommandFailed
 from certwright.remoting.psrp import Command, Parameter, SecureString
 from certwright.sdk.context import Material
@@ -282,7 +282,11 @@ def check_import(change: Change, work: Work, *, may_lack_issuers: bool = False) 
         held = work.organisation.session(server).certificates(server)
         found = next((c for c in held if c.thumbprint in change.parameters["FileData"]), None)
         if found is None:
-            raise DeploymentError(f"{server} reported no error, but the certificate is not in its store.")
+            raise DeploymentError(
+                f"{server} reported no error, but the certificate is not in its store.",
+                hint=f"See what it holds: Get-ExchangeCertificate -Server {quoted(server)}. If something removes it "
+                "(a script, another certificate tool), stop that; then run this again, which imports it anew.",
+            )
         if found.has_private_key is False:
             raise _keyless(server, found.thumbprint)
         if is_blocking(found.status) and not (may_lack_issuers and found.status == UNTRUSTED):

@@ -194,7 +194,10 @@ def _connectors_back(owned: Sequence[Named], deployment: Deployment, work: Work,
     with work.journal.step("The organisation's connectors: take back") as step:
         current = organisational(work.organisation, work.servers)
         if current is None:
-            raise Unreachable("No server answers, so connectors cannot be read.")
+            raise Unreachable(
+                "No server answers, so connectors cannot be read.",
+                hint="Once one of the servers answers, run this again: it goes on with the way back.",
+            )
         states = _readable(deployment, work)
         back = Return()
         for named in reversed(owned):
