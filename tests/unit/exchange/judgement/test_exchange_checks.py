@@ -384,6 +384,27 @@ def test_a_receive_connector_that_follows_and_would_lose_the_name_that_it_announ
     assert said(named, wish(facts=facts(MAIL, lost, thumbprint=NEW))) == []
 
 
+@pytest.mark.parametrize(
+    ("days", "services", "is_lost"),
+    [(40, Service.SMTP, False), (10, Service.SMTP, True), (40, Service.IIS, True)],
+    ids=["in use", "valid shorter", "not for SMTP"],
+)
+def test_of_several_certificates_of_one_name_that_counts_which_a_receive_connector_presents(
+    days: int, services: Service, is_lost: bool
+) -> None:
+    """A version that once had the name stays in the store: nobody is asked for it at every renewal."""
+    lost = "autodiscover.contoso.com"
+    first = old(facts=facts(MAIL, lost, thumbprint=OLD, days=20))
+    second = replace(old(services), thumbprint="E" * 40, facts=facts(MAIL, thumbprint="E" * 40, days=days))
+    named = front_end("EX01", fqdn=lost, tls_certificate_name=first.tls_certificate_name)
+    there = server("EX01", first, second, own(), auth(), connectors=(named,))
+    wanted = wish(facts=facts(MAIL, thumbprint=NEW), predecessors=(second.thumbprint, OLD))
+    assert bool(found("connector-fqdn", healthy(there), wanted)) is is_lost
+    expired = replace(first, facts=facts(MAIL, lost, thumbprint=OLD, days=-0.5))
+    gone = server("EX01", expired, own(), auth(), connectors=(named,))
+    assert found("connector-fqdn", healthy(gone), wanted) == []
+
+
 def test_a_connector_that_will_follow_needs_no_word() -> None:
     gone = hybrid_connector(tls_certificate_name="<I>CN=R10<S>CN=mail.contoso.com")
     wanted = wish(connectors=(gone.identity,))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from certwright.domain.certificates import CertificateFacts
 from certwright.domain.deployment import Finding
 from certwright.exchange.deployment.wish import mail_access_name
 from certwright.exchange.judgement.checks import sight
@@ -108,9 +109,10 @@ def _receive_fqdn(case: Case) -> Iterator[Finding]:
     if case.wish is None:
         return
     facts, name = case.wish.facts, mail_access_name(case.wish.facts, "")
-    for connector in (c for state in case.targets for c in state.connectors or () if c.enabled and c.fqdn):
-        earlier = referred_to(connector.tls_certificate_name, case.replaced)
-        if facts.covers(connector.fqdn) or not any(c.facts and c.facts.covers(connector.fqdn) for c in earlier):
+    led = [(s, c) for s in case.targets for c in s.connectors or () if c.enabled and not s.away and case.follows(c)]
+    for state, connector in led:
+        presented = _presented(case, connector, state)
+        if presented is None or not presented.covers(connector.fqdn) or facts.covers(connector.fqdn):
             continue
         yield (warn if case.context.attended else ask)(
             f"{connector_title(connector)} announces itself as {connector.fqdn}. The certificate that it names now has "
@@ -123,6 +125,14 @@ def _receive_fqdn(case: Case) -> Iterator[Finding]:
             ),
             connector.identity,
         )
+
+
+def _presented(case: Case, connector: Connector, state: ServerState) -> CertificateFacts | None:
+    """The valid public certificate that a receive connector presents; of several of one name the longest is used."""
+    named = referred_to(connector.tls_certificate_name, state.certificates)
+    usable = [c.facts for c in named if c.facts and (c.services is None or Service.SMTP in c.services)]
+    found = max(usable, key=lambda facts: facts.not_after, default=None)
+    return found if found and found.is_valid_at(case.now) and not found.is_self_signed else None
 
 
 def _is_hybrid(case: Case) -> bool:
