@@ -350,9 +350,9 @@ def test_caa_behind_an_alias_names_its_end_and_a_fix_that_can_be_carried_out(one
 @pytest.mark.parametrize("alias", [True, False], ids=["behind an alias", "of the zone itself"])
 def test_caa_that_cannot_be_found_out_spends_no_attempt(one: Proofs, alias: bool) -> None:
     """The target's servers do not serve its zone; those of the name are well."""
-    world, name = one.world, "mail.contoso.com" if alias else "mail.lame.com"
-    world.delegate("lame.com", {"ns1.lame.com": [world.primary]})
-    with world.holding("contoso.com", "mail.contoso.com", "CNAME", "x.lame.com."):
+    world, name = one.world, "mail.contoso.com" if alias else "mail.unserved.com"
+    world.delegate("unserved.com", {"ns1.unserved.com": [world.primary]})
+    with world.holding("contoso.com", "mail.contoso.com", "CNAME", "x.unserved.com."):
         managed = one.describe(name)
         report = report_of(one, managed)
         with pytest.raises(SolverError) as raised:
@@ -360,12 +360,12 @@ def test_caa_that_cannot_be_found_out_spends_no_attempt(one: Proofs, alias: bool
     assert one.ca.server.requests[Endpoint.NEW_ORDER] == 0
     told = "\n".join(raised.value.explain())
     assert "[dns-lame-server]" in told
-    assert "ns1.lame.com" in told
+    assert "ns1.unserved.com" in told
     assert raised.value.hint.startswith("Let them load the zone")
     check = the(report, "caa", name)
     assert check.evidence in told
     for fix in (check.fix, raised.value.hint):
-        assert "Let the name servers of lame.com answer questions for CAA" in fix
+        assert "Let the name servers of unserved.com answer questions for CAA" in fix
         assert ("replace the CNAME record at mail.contoso.com" in fix) == alias
     fixes = [each.fix for each in report.checks if each.verdict is Readiness.FAILED and each.check != "proof"]
     assert not any("servers above mail.contoso.com" in fix for fix in fixes)
