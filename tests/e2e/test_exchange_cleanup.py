@@ -205,6 +205,15 @@ class TestThroughTheEngine:
         assert len(plan.removals) == 1
         assert not plan.kept
 
+    def test_nothing_is_removed_to_which_nobody_agreed(self, one: House) -> None:
+        shown, later = self.planned(one), datetime.now(UTC) + timedelta(days=2)
+        with one.site.engine(now=lambda: later) as engine, hurried():
+            (kept,) = cleaning.carry_out(engine, one.managed_id, ())
+            assert not kept.removed
+            assert [each.reason for each in kept.plan.kept] == ["it can be removed only since you were asked"]
+            (done,) = cleaning.carry_out(engine, one.managed_id, shown.removals)
+        assert [change.target for change in done.removed] == [change.target for change in shown.removals]
+
     def test_a_removal_that_exchange_refuses_is_told_by_the_exit_code(self, one: House) -> None:
         with one.site.engine() as engine, engine.store.write() as unit:
             (task,) = unit.managed.get(one.managed_id).tasks

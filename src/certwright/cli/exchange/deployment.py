@@ -315,7 +315,7 @@ def cleanup(
         _show_cleanup(session.console, found)
         if not typer.confirm("Remove them now?"):
             raise ConfigurationError("Nothing was removed, as you wished.")
-    done = found if dry_run else cleaning.carry_out(session.engine, certificate, anytime=now)
+    done = found if dry_run else cleaning.carry_out(session.engine, certificate, removals, anytime=now)
     session.emit([_cleanup_data(one) for one in done], lambda console: _show_cleanup(console, done))
     if any(one.deferred for one in done):
         session.code = Exit.FAILED

@@ -1,5 +1,6 @@
 """Remove what Certwright imported and nothing uses any more."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from certwright.domain.deployment import Change
@@ -54,12 +55,15 @@ def check_window(engine: Engine, reference: str) -> None:
     check_open(engine, managed, exchange_tasks(managed))
 
 
-def carry_out(engine: Engine, reference: str, *, anytime: bool = False) -> list[Cleaned]:
+def carry_out(
+    engine: Engine, reference: str, shown: Collection[Change] | None = None, *, anytime: bool = False
+) -> list[Cleaned]:
     """Plan again, and remove what the plan says; nobody else changes the certificate or the organisation meanwhile.
 
     Args:
         engine: what to work with.
         reference: the managed certificate.
+        shown: the removals to which a person agreed, and no others are made; None if nobody was asked.
         anytime: whether a person wishes it though the maintenance window is closed.
 
     Raises:
@@ -82,6 +86,8 @@ def carry_out(engine: Engine, reference: str, *, anytime: bool = False) -> list[
                 leases = (lease, *organisations)
                 with running(engine, managed, RunKind.CLEANUP, *leases) as run:
                     made = _plan(engine, managed, version, task, run.journal)
+                    if shown is not None:
+                        made = made.agreed(shown)
                     for kept in made.kept:
                         run.journal.note(f"{kept.server} keeps {kept.thumbprint}: {kept.reason}")
                     with open_organisation(engine, settings) as organisation:

@@ -3,7 +3,7 @@
 Whatever cannot be seen counts as in use. A removal that Exchange refuses is deferred: it knows references of its own.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -73,6 +73,18 @@ class CleanupPlan:
 
     removals: tuple[Change, ...] = ()
     kept: tuple[Kept, ...] = ()
+
+    def agreed(self, shown: Collection[Change]) -> "CleanupPlan":
+        """What a person has been shown of it; what can be removed only since then is kept for the next time."""
+        known = {(change.target, change.parameters["Thumbprint"]) for change in shown}
+        removals, kept = [], list(self.kept)
+        for change in self.removals:
+            thumbprint = change.parameters["Thumbprint"]
+            if (change.target, thumbprint) in known:
+                removals.append(change)
+            else:
+                kept.append(Kept(change.target, thumbprint, "it can be removed only since you were asked"))
+        return CleanupPlan(tuple(removals), tuple(kept))
 
 
 def plan_cleanup(snapshot: Snapshot, ours: Ours, now: datetime, grace: timedelta = GRACE) -> CleanupPlan:
