@@ -52,7 +52,7 @@ def alone(
     name: str,
     what: str,
     *,
-    seconds: float = _SECONDS,
+    seconds: float | None = None,
     pause: float = _PAUSE,
     waits: Callable[[LeaseHeld], None] = lambda _held: None,
 ) -> Iterator[None]:
@@ -62,14 +62,15 @@ def alone(
         engine: what to work with.
         name: of the credential.
         what: it is done with, such as a zone.
-        seconds: how long it is waited for.
+        seconds: how long it is waited for; as long as a change takes at most if that is left out.
         pause: seconds from one look to the next.
         waits: is called before each pause.
 
     Raises:
         SolverError: if that takes too long.
     """
-    end = time.monotonic() + seconds
+    patience = _SECONDS if seconds is None else seconds
+    end = time.monotonic() + patience
     with ExitStack() as stack:
         while True:
             try:
@@ -78,7 +79,7 @@ def alone(
             except LeaseHeld as held:
                 if time.monotonic() > end:
                     raise SolverError(
-                        f"Another run has worked with the credential {name!r} at {what} for {seconds:.0f} s.",
+                        f"Another run has worked with the credential {name!r} at {what} for {patience:.0f} s.",
                         causes=[held],
                         hint="Try again when it has finished; if that process hangs, end it.",
                         retryable=True,
