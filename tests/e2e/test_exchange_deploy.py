@@ -139,7 +139,7 @@ def test_connectors_that_announce_no_name_of_ours_are_not_verified_and_said_so(t
         assert ended.stage == "deployed", ended.told
         assert verdicts(ended.rows)["IIS"] == {"ok"}
         assert verdicts(ended.rows)["SMTP"] == {"not verified"}
-        command = f"Set-ReceiveConnector -Identity 'MAIL01\\Default Frontend MAIL01' -Fqdn {NAME}"
+        command = f"Set-ReceiveConnector -Identity 'MAIL01\\Default Frontend MAIL01' -Fqdn '{NAME}'"
         assert all(command in row.detail for row in ended.rows if row.service == "SMTP")
 
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -106,6 +107,7 @@ def run(
 
 def _begin(target: Callable[..., None], args: tuple[Any, ...], folder: str, environment: dict[str, str]) -> None:
     os.environ.update(environment)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that run under nohup would hand on that it is ignored
     for number, (name, flags) in enumerate(
         (("in", os.O_RDONLY), ("out", os.O_WRONLY | os.O_CREAT), ("err", os.O_WRONLY | os.O_CREAT))
     ):
