@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from certwright.domain.runs import RunKind
 from certwright.engine.request import request
@@ -42,9 +42,18 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
+def sign_in(page: Page, address: str) -> None:
+    page.goto(address)
+    page.get_by_label("Name").fill("anna")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
 def test_a_renewal_is_held_and_released_by_keyboard_alone(address: str, browser: Browser) -> None:
     with tab(browser) as page:
         page.goto(f"{address}/certificates")
+        expect(page.get_by_label("Name")).to_be_focused()
         page.keyboard.type("anna")
         page.keyboard.press("Tab")
         page.keyboard.type(PASSWORD)
@@ -64,11 +73,10 @@ def test_a_renewal_is_held_and_released_by_keyboard_alone(address: str, browser:
 
 def test_a_new_one_is_requested_and_seen_to_its_end(address: str, browser: Browser) -> None:
     with tab(browser) as page:
+        sign_in(page, address)
         page.goto(f"{address}/certificates")
-        page.get_by_label("Name").fill("anna")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
         page.get_by_role("link", name=TITLE).click()
+        expect(page.get_by_role("heading", name=TITLE)).to_be_visible()
         versions = page.get_by_text(f"by {ISSUER}").count()
         with page.expect_navigation():
             page.get_by_role("button", name="Request a new one now").click()
@@ -86,19 +94,16 @@ def test_a_new_one_is_requested_and_seen_to_its_end(address: str, browser: Brows
 @pytest.mark.parametrize("size", [WIDE, PHONE])
 def test_every_page_fits_the_screen(address: str, browser: Browser, size: object, *, dark: bool) -> None:
     with tab(browser, size, dark=dark) as page:  # type: ignore[arg-type]
-        page.goto(address)
-        page.get_by_label("Name").fill("anna")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
+        sign_in(page, address)
         for path in ("/", "/certificates", "/certificates?name=.."):
             page.goto(address + path)
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
         page.goto(f"{address}/certificates")
         page.get_by_role("link", name=TITLE).click()
+        expect(page.get_by_role("heading", name=TITLE)).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         page.get_by_role("link", name=RunKind.REQUEST.value).first.click()
         expect(page.get_by_text("Store the new version")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         page.get_by_role("button", name="Sign out").click()
-        page.goto(address)
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from peers.debian import require
 
+_MILLISECONDS = 60_000
 WIDE, PHONE = ViewportSize(width=1200, height=800), ViewportSize(width=390, height=800)
 
 
@@ -28,7 +29,8 @@ def tab(browser: Browser, size: ViewportSize = WIDE, *, dark: bool = False) -> I
     """A page in a profile of its own; whatever the browser complained of in it fails the test."""
     told: list[str] = []
     context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light")
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(_MILLISECONDS)
+    expect.set_options(timeout=_MILLISECONDS)
     page = context.new_page()
     page.on("console", lambda message: told.append(message.text))
     page.on("pageerror", lambda error: told.append(str(error)))
