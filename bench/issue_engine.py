@@ -25,7 +25,7 @@ def main() -> None:
     with engine.store.read() as unit:
         due = unit.managed.due(engine.now(), MOST)
     with ThreadPoolExecutor(options.in_flight) as pool:
-        for result in pool.map(lambda one: request(engine, one.id, patient=True), due):
+        for result in pool.map(lambda one: request(engine, one.id), due):
             assert result.version
     engine.store.close()
 

@@ -32,7 +32,7 @@ def fill(settings: Settings, count: int, due: int) -> None:
     """Make a store with so many managed certificates, of which the first are due."""
     store.create(settings)
     engine = open_engine(settings, lambda _: None)
-    later, now = utc_now() + timedelta(days=30), utc_now() - timedelta(hours=1)
+    later, now = utc_now() + timedelta(minutes=30), utc_now() - timedelta(hours=1)
     with engine.store.write() as unit:
         unit.issuers.add(Issuer(name="le", kind="acme", params={}), b"key", None)
         made = 0
@@ -48,7 +48,7 @@ def fill(settings: Settings, count: int, due: int) -> None:
                         "title": one.title,
                         "issuer": "le",
                         "revision": 0,
-                        "next_action_at": now if number < due else later + timedelta(seconds=number % 86_400),
+                        "next_action_at": now if number < due else later + timedelta(seconds=number % 80_000),
                         "body": one,
                     }
                 )

@@ -26,6 +26,7 @@ from sqlalchemy import select
 from certwright.acme_server.messages import Endpoint
 from certwright.engine.request import request
 from certwright.engine.schedule import reschedule
+from certwright.engine.status import judge_stale
 from certwright.store.schema import managed as table
 from certwright.wiring import utc_now
 from world.site import Authority, Site, authority, describe, register
@@ -107,6 +108,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, authority() as ca:
         site = Site(Path(folder))
         fill(site.settings, options.count, 0)
+        with site.engine() as engine:
+            judge_stale(engine)  # it is done once for each row, which nobody writes a hundred thousand of at once
         found = {"nothing due": watch(site, ca, options.seconds)}
         prepare(site, ca, looks, pause)
         found["steady"] = watch(site, ca, options.seconds)

@@ -18,6 +18,7 @@ from certwright.api.access import Needs
 from certwright.cli.app import EPILOG, app
 from certwright.engine import catalog
 from certwright.server.metrics import METRICS
+from certwright.settings import KNOWN
 
 HERE = Path(__file__).parent
 MARK = "<!-- Made by `make docs` from the code; edit the code. -->"
@@ -33,6 +34,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield HERE / "guide" / "commands.md", commands_page()
     yield HERE / "guide" / "metrics.md", metrics_page()
     yield HERE / "guide" / "api-operations.md", operations_page()
+    yield HERE / "guide" / "settings-list.md", settings_page()
 
 
 def plugin_page(kind: catalog.Kind, plugin: catalog.Plugin) -> str:
@@ -66,10 +68,17 @@ def _table(plugin: catalog.Plugin, names: Collection[str]) -> str:
     schemas = plugin.params.model_json_schema().get("properties", {})
     rows = "\n".join(
         f"| `{name}` | {_shape(schemas[name])} | {_default(name, schemas[name], plugin)} "
-        f"| {schemas[name].get('description', '')} |"
+        f"| {schemas[name].get('description', '')}{_needs(schemas[name])} |"
         for name in names
     )
     return f"| Name | Kind | Default | Meaning |\n|---|---|---|---|\n{rows}\n"
+
+
+def _needs(schema: dict[str, Any]) -> str:
+    if not (needs := schema.get("onlyWith")):
+        return ""
+    values = " or ".join(f"`{value}`" for value in needs["values"])
+    return " ".join([f" Only with `{needs['parameter']}`", values]).rstrip() + "."
 
 
 def _shape(schema: dict[str, Any]) -> str:  # noqa: PLR0911 - one for each kind
@@ -104,7 +113,8 @@ def commands_page() -> str:
     """Every command with its arguments and options."""
     root: Any = typer.main.get_command(app)
     context = root.make_context("certwright", [], resilient_parsing=True)
-    head = f"{MARK}\n# Commands\n\nEvery command takes `--data` (or `CERTWRIGHT_DATA`) and `--json`. {EPILOG}\n"
+    every = "Every command takes `--data`, `--settings` (see [settings](settings.md)) and `--json`."
+    head = f"{MARK}\n# Commands\n\n{every} {EPILOG}\n"
     return head + "".join(_command(root, context, "certwright"))
 
 
@@ -118,7 +128,7 @@ def _command(command: Any, context: Any, path: str) -> Iterator[str]:
             yield from _command(child, inner, full + arguments)
             continue
         usage = " ".join([full, *child.collect_usage_pieces(inner)])
-        records = [p.get_help_record(inner) for p in child.params if p.name not in ("data", "as_json")]
+        records = [p.get_help_record(inner) for p in child.params if p.name not in ("data", "settings_file", "as_json")]
         rows = "".join(f"- `{record[0]}` {record[1]}\n" for record in records if record)
         yield f"\n## {full}\n\n`{usage}`\n\n{(child.help or '').strip()}\n" + (f"\n{rows}" if rows else "")
 
@@ -145,6 +155,15 @@ def metrics_page() -> str:
     )
     head = f"{MARK}\n# Metrics\n\nWhat `/metrics` tells; what it is for is in [observability](observability.md).\n"
     return f"{head}\n| Name | Kind | Labels | Meaning |\n|---|---|---|---|\n{rows}"
+
+
+def settings_page() -> str:
+    """Every setting with what it takes."""
+    rows = "".join(
+        f"| `{known.name}` | {known.allowed} | {known.default} | {known.meaning} |\n" for known in KNOWN.values()
+    )
+    head = f"{MARK}\n# All settings\n\nWhere they are set: [settings](settings.md).\n"
+    return f"{head}\n| Setting | Takes | Default | Meaning |\n|---|---|---|---|\n{rows}"
 
 
 def main() -> int:

@@ -254,15 +254,17 @@ def test_lego_is_served_by_the_same_rules(here: Here, tmp_path: Path, challenge:
     require("lego")
     port = here.ports.http_port if challenge == "http" else here.ports.tls_port
     name = here.caa(here.fresh(), f'0 issue "{CA}; validationmethods=tls-alpn-01"')
-    server, contact = f"--server={here.server.directory_url}", "--email=admin@contoso.test"
     listen = (f"--{challenge}", f"--{challenge}.port={HOST}:{port}")
-    done = subprocess.run(
-        ["lego", server, contact, f"--path={tmp_path}", "--accept-tos", f"--domains={name}", *listen, "run"],
-        env={**os.environ, "LEGO_CA_CERTIFICATES": str(here.server.ca_file)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    # Without Retry-After lego asks again every five seconds.
+    with AcmeServer(AcmeServerConfig(caa_identities=(CA,), validation=here.ports, retry_after=1)) as ca:
+        server, contact = f"--server={ca.directory_url}", "--email=admin@contoso.test"
+        done = subprocess.run(
+            ["lego", server, contact, f"--path={tmp_path}", "--accept-tos", f"--domains={name}", *listen, "run"],
+            env={**os.environ, "LEGO_CA_CERTIFICATES": str(ca.ca_file)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
     told = done.stdout + done.stderr
     assert (done.returncode == 0, "acme:error:caa" in told) == (allowed, not allowed), told

@@ -19,6 +19,8 @@ from peers.debian import require
 from peers.ports import free_port
 
 pytestmark = pytest.mark.e2e
+RETRY_AFTER = 1
+"""Without it lego asks again every five seconds."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,7 +53,8 @@ class Lego:
 @pytest.mark.parametrize("rejection", [0, 20])
 def test_lego_gets_and_renews_by_http_01(tmp_path: Path, rejection: int) -> None:
     port = free_port()
-    config = AcmeServerConfig(nonce_rejection_percent=rejection, ca=CaConfig(intermediate_keys=(KeyType.ECDSA_P384,)))
+    ca = CaConfig(intermediate_keys=(KeyType.ECDSA_P384,))
+    config = AcmeServerConfig(nonce_rejection_percent=rejection, ca=ca, retry_after=RETRY_AFTER)
     with AcmeServer(loopback_config(config, http_port=port)) as server:
         lego = Lego(server, tmp_path)
         http = (f"--http.port=127.0.0.1:{port}", "--http", "--domains=mail.contoso.test", "--domains=www.contoso.test")
@@ -67,7 +70,7 @@ def test_lego_gets_and_renews_by_http_01(tmp_path: Path, rejection: int) -> None
 
 def test_lego_gets_a_wildcard_by_dns_01(tmp_path: Path) -> None:
     with dns_server() as (resolver, records), record_endpoint(records) as endpoint:
-        config = loopback_config()
+        config = loopback_config(AcmeServerConfig(retry_after=RETRY_AFTER))
         config = replace(config, validation=replace(config.validation, resolver=resolver))
         dns = ("--dns=httpreq", f"--dns.resolvers={resolver}", "--dns.disable-cp")
         with AcmeServer(config) as server:

@@ -1,6 +1,9 @@
 """A machine burns down: its backup and the recovery key, on paper, make a new one that goes on renewing."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from certwright.engine.backup import back_up, back_up_daily, backups
+from certwright.engine.recovery import is_confirmed
 from world.leaks import forms
 from world.site import Site, authority, describe, register
 
@@ -86,6 +90,32 @@ def _at(moment: datetime) -> datetime:
     return moment
 
 
+def is_known(site: Site) -> bool:
+    with site.engine() as engine, engine.store.read() as unit:
+        return is_confirmed(engine, unit)
+
+
+def test_a_new_recovery_key_that_cannot_be_printed_changes_nothing(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    first = json.loads(site.cli("init", "--json", code=0).out)["recovery_key"]
+    command = [sys.executable, "-m", "certwright", "keys", "rotate", "--new-recovery-key"]
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run(
+            command,
+            env={**os.environ, **site.environment},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert (told.returncode, "All keys stay as they are" in told.stderr) == (1, True)
+    site.cli("keys", "confirm", "--recovery-key-file", "-", given=first, code=0)
+    checked = site.cli("check", code=0)
+    assert "was stopped before it changed anything" in checked.out
+    assert ".next opens nothing" in checked.out
+
+
 def test_keys_are_changed_by_command_and_the_account_goes_on(tmp_path: Path) -> None:
     site = Site(tmp_path)
     with authority() as ca:
@@ -95,10 +125,13 @@ def test_keys_are_changed_by_command_and_the_account_goes_on(tmp_path: Path) -> 
             managed = describe(engine, ca)
         wrong = site.cli("keys", "rotate", "--recovery-key-file", "-", given="ABCDE\n", code=1)
         same = json.loads(site.cli("keys", "rotate", "--recovery-key-file", "-", "--json", given=first, code=0).out)
+        known = is_known(site)
         told = site.cli("keys", "rotate", "--new-recovery-key", code=0)
+        known_then = is_known(site)
         old = site.cli("keys", "rotate", "--recovery-key-file", "-", given=first, code=1)
         site.cli("certificate", "request", managed.id, code=0)
     assert "mistyped" in wrong.err
-    assert same == {"secrets": 1, "new_master_key": True, "recovery_key": None}
+    assert same == {"secrets": 2, "new_master_key": True, "recovery_key": None}
     assert "Write it down" in told.out
+    assert (known, known_then) == (True, False), "what was typed is known, and what is new was only shown"
     assert "not the recovery key" in old.err

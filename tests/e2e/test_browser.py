@@ -1,39 +1,24 @@
-"""The pages in a real browser, as a person uses them: by keyboard, in the dark, on a phone."""
+"""The pages in a real browser, as a person uses them who has no mouse."""
 
-import os
-import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
+from playwright.sync_api import Browser, expect
 
-from certwright.domain.runs import RunKind
-from certwright.engine.request import request
-from peers.chromium import PHONE, WIDE, chromium, tab
-from peers.ports import free_port, wait_for_port
-from world.site import ISSUER, Site, authority, describe, register
+from peers.chromium import chromium, complaints, tab
+from world.served import TITLE, Served, served
+from world.site import ISSUER
 from world.web import PASSWORD
 
 pytestmark = pytest.mark.e2e
-TITLE = "mail.contoso.test"
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service with one certificate and an operator."""
-    folder = tmp_path_factory.mktemp("browser")
-    with authority() as ca:
-        site = Site(folder).initialise()
-        register(site, ca)
-        with site.engine() as engine:
-            assert request(engine, describe(engine, ca, TITLE).id).version
-        site.cli("person", "add", "anna", "operator", "--password-file", "-", given=PASSWORD, code=0)
-        port = free_port()
-        service = site.begin("serve", "--listen", f"127.0.0.1:{port}")
-        wait_for_port("127.0.0.1", port, 60)
-        yield f"http://127.0.0.1:{port}"
-        os.kill(service.pid, signal.SIGTERM)
-        assert service.wait().code == 0
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("browser")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -42,26 +27,20 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
-def sign_in(page: Page, address: str) -> None:
-    page.goto(address)
-    page.get_by_label("Name").fill("anna")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-
-
-def test_a_renewal_is_held_and_released_by_keyboard_alone(address: str, browser: Browser) -> None:
+def test_a_renewal_is_held_and_released_by_keyboard_alone(service: Served, browser: Browser) -> None:
     with tab(browser) as page:
-        page.goto(f"{address}/certificates")
+        page.goto(f"{service.address}/certificates")
         expect(page.get_by_label("Name")).to_be_focused()
         page.keyboard.type("anna")
         page.keyboard.press("Tab")
         page.keyboard.type(PASSWORD)
         page.keyboard.press("Enter")
-        expect(page).to_have_url(f"{address}/certificates")
+        expect(page).to_have_url(f"{service.address}/certificates")
         page.get_by_role("link", name=TITLE).focus()
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name=TITLE)).to_be_visible()
+        page.get_by_role("link", name="Renewal").focus()
+        page.keyboard.press("Enter")
         page.get_by_label("Hold renewals back, because").focus()
         page.keyboard.type("the server <b>moves</b>")
         page.keyboard.press("Enter")
@@ -71,39 +50,53 @@ def test_a_renewal_is_held_and_released_by_keyboard_alone(address: str, browser:
         expect(page.get_by_label("Hold renewals back, because")).to_be_visible()
 
 
-def test_a_new_one_is_requested_and_seen_to_its_end(address: str, browser: Browser) -> None:
+def test_a_certificate_is_taken_out_with_its_key_and_a_password_that_was_made(
+    service: Served, browser: Browser
+) -> None:
+    with tab(browser, expected="Password forms") as page:
+        service.sign_in(page, "admin")
+        page.goto(f"{service.address}/certificates/{service.certificate}/history")
+        page.get_by_role("link", name="Export the current version").press("Enter")
+        expect(page.get_by_label("Password", exact=True)).to_be_hidden()
+        made = page.locator("#made").inner_text()
+        page.get_by_label("Form").select_option("pfx-modern")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download it with its key").press("Enter")
+        file = download.value
+        assert file.suggested_filename == f"{TITLE}.pfx"
+        assert load_pkcs12(Path(file.path()).read_bytes(), made.encode()).key
+        page.get_by_label("Password of the PFX").select_option("own")
+        expect(page.get_by_label("Password", exact=True)).to_be_visible()
+        expect(page.locator("#made")).to_be_hidden()
+        assert complaints(page) == []
+        page.get_by_label("Form").select_option("pem")
+        expect(page.get_by_label("Password of the PFX")).to_be_hidden()
+        with page.expect_download() as download:
+            page.get_by_role("link", name="The certificate alone (DER)").press("Enter")
+        assert download.value.suggested_filename == f"{TITLE}.der"
     with tab(browser) as page:
-        sign_in(page, address)
-        page.goto(f"{address}/certificates")
-        page.get_by_role("link", name=TITLE).click()
-        expect(page.get_by_role("heading", name=TITLE)).to_be_visible()
+        service.sign_in(page)
+        page.goto(f"{service.address}/certificates/{service.certificate}/export")
+        expect(page.get_by_text("needs a permission of its own")).to_be_visible()
+        expect(page.get_by_role("button", name="Download it with its key")).to_have_count(0)
+
+
+def test_a_new_one_is_requested_and_seen_to_its_end(service: Served, browser: Browser) -> None:
+    with tab(browser) as page:
+        service.sign_in(page)
+        page.goto(f"{service.address}/certificates/{service.certificate}/history")
         versions = page.get_by_text(f"by {ISSUER}").count()
-        with page.expect_navigation():
-            page.get_by_role("button", name="Request a new one now").click()
-        for _ in range(60):
-            page.reload()
-            if page.get_by_text(f"by {ISSUER}").count() > versions:
-                break
-            page.wait_for_timeout(500)
+        page.get_by_role("button", name="Request a new one now").focus()
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(f"{service.address}/certificates/{service.certificate}/log")
+        page.get_by_role("link", name="History").focus()
+        page.keyboard.press("Enter")
         expect(page.get_by_text(f"by {ISSUER}")).to_have_count(versions + 1)
-        page.get_by_role("link", name=RunKind.REQUEST.value).first.click()
+        page.get_by_role("link", name="Log", exact=True).focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("link", name="request").first.focus()
+        page.keyboard.press("Enter")
         expect(page.get_by_text("anna asked for it")).to_be_visible()
-
-
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("size", [WIDE, PHONE])
-def test_every_page_fits_the_screen(address: str, browser: Browser, size: object, *, dark: bool) -> None:
-    with tab(browser, size, dark=dark) as page:  # type: ignore[arg-type]
-        sign_in(page, address)
-        for path in ("/", "/certificates", "/certificates?name=.."):
-            page.goto(address + path)
-            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
-        page.goto(f"{address}/certificates")
-        page.get_by_role("link", name=TITLE).click()
-        expect(page.get_by_role("heading", name=TITLE)).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        page.get_by_role("link", name=RunKind.REQUEST.value).first.click()
-        expect(page.get_by_text("Store the new version")).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("button", name="Sign out").focus()
+        page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()

@@ -321,16 +321,31 @@ def test_renew_gets_what_is_due_and_nothing_else(ca: Authority, tmp_path: Path) 
 
 
 def test_changed_settings_make_a_certificate_due(site: Site, ca: Authority) -> None:
-    """There is no command that changes them yet: what a later release's command will store is stored here."""
     name = _issued(site, ca)
-    with site.engine() as engine, engine.store.write() as unit:
-        managed = unit.managed.get(name)
-        unit.managed.update(managed.model_copy(update={"identifiers": parse_all([name, f"www.{name}"])}))
+    wanted = ("--name", name, "--name", f"www.{name}")
+    seen = site.cli("certificate", "change", name, *wanted, "--preview", code=0).out
+    assert "identifiers: " in seen
+    assert "Would be due: yes. Its names, issuer, key settings, profile or preferred chain changed" in seen
+    assert "not due" in site.cli("certificate", "preview", name, code=0).out
+    assert _json(site, "certificate", "change", name, *wanted)["renewal"]["due"]
+    assert "It is so already." in site.cli("certificate", "change", name, *wanted, "--preview", code=0).out
     shown = site.cli("certificate", "preview", name, code=0)
     assert "Request: due. Its names, issuer, key settings, profile or preferred chain changed" in shown.out
     site.cli("certificate", "request", name, code=0)
     names = _leaf(site, name).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == [name, f"www.{name}"]
+
+
+def test_a_change_says_what_is_to_be_another_and_leaves_the_rest(site: Site, ca: Authority) -> None:
+    name = _new(site, ca, "--profile", "shortlived")
+    assert "Nothing is said" in site.cli("certificate", "change", name, code=2).err
+    assert "no issuer 'nobody'" in site.cli("certificate", "change", name, "--issuer", "nobody", code=2).err
+    done = _json(site, "certificate", "change", name, "--title", "front", "--reuse-key", "--without", "profile")
+    assert done["after"]["title"] == "front"
+    with site.engine() as engine, engine.store.read() as unit:
+        wanted = unit.managed.get("front")
+    assert (wanted.key.type, wanted.key.source, wanted.profile) == ("ecdsa-p256", "reused", None)
+    assert wanted.identifiers == parse_all([name])
 
 
 # --- export ---------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Commands beside each other on one store: what may run together does, and the rest is told apart in words."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -94,7 +95,10 @@ def test_two_deployments_of_one_certificate_do_not_mix(tmp_path: Path) -> None:
         running = one.site.begin("deploy", one.managed_id)
         _begun(one.site, one.managed_id, running)
         second = one.site.cli("deploy", one.managed_id, code=1)
-        assert "is being worked on by process" in second.err
+        assert re.search(
+            r"'mail.contoso.test' is being worked on: \S+ began its deployment at \d\d:\d\d UTC", second.err
+        )
+        assert f"It is process {running.pid} on " in second.err
         assert running.wait().code == 0
 
 
@@ -108,8 +112,12 @@ def test_two_certificates_are_not_deployed_to_one_server_at_once(tmp_path: Path)
         running = one.site.begin("deploy", one.managed_id)
         _begun(one.site, one.managed_id, running)
         (task,) = json.loads(one.site.cli("deploy", other, "--json", code=1).out)
-        assert "organisation:" in task["error"][0]
-        assert "is being worked on by process" in task["error"][0]
+        told = "\n".join(task["error"])
+        assert re.match(
+            r"The organisation \S+ is being worked on: \S+ began the deployment of 'mail.contoso.test' at", told
+        )
+        assert f"its log: certwright certificate log {one.managed_id}" in told
+        assert f"It is process {running.pid} on " in told
         assert running.wait().code == 0
 
 
@@ -119,8 +127,10 @@ def test_of_two_requests_for_one_certificate_one_is_told_that_the_other_works_on
     _begun(site, managed_id, first)
     pid = first.pid
     second = site.cli("certificate", "request", managed_id, code=1)
-    assert f"is being worked on by process {pid} on " in second.err
-    assert "Wait for it to finish" in second.err
+    assert re.search(r" is being worked on: \S+ began its request at ", second.err)
+    assert f"Wait for it to end; its log: certwright certificate log {managed_id}" in second.err
+    assert f"It is process {pid} on " in second.err
+    assert "if that hangs, end it" in second.err
     assert first.wait().code == 0
     assert len(ca.server.issued) == issued + 1
     site.cli("certificate", "request", managed_id, code=3)

@@ -197,7 +197,7 @@ def test_resolvers_that_cannot_be_read_are_told_before_anything_is_done(resolver
     for command in (("status",), ("certificate", "request", "mail")):
         ended = site.begin(*command, CERTWRIGHT_RESOLVERS=resolvers).wait()
         assert ended.code == 2
-        assert "CERTWRIGHT_RESOLVERS cannot be read" in ended.err
+        assert "CERTWRIGHT_RESOLVERS: resolvers cannot be used" in ended.err
         assert "with commas between them" in ended.err
         assert "Ordered" not in ended.told
 

@@ -111,6 +111,7 @@ def test_the_nodes_differ_in_their_folder_only_and_share_the_master_key() -> Non
         (("services", "one", "volumes"), ["nowhere:/x"]),
         (("services", "one", "depends_on", "nobody"), {"condition": "service_healthy"}),
         (("services", "one", "restart"), "sometimes"),
+        (("services", "one", "read_only"), True),
         (("volumes", "keys"), {"driver": "x"}),
     ],
     ids=lambda value: ".".join(value) if isinstance(value, tuple) else "",

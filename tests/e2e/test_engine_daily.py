@@ -9,6 +9,7 @@ import pytest
 from certwright import __version__
 from certwright.acme import https_transport
 from certwright.acme_server.messages import Endpoint
+from certwright.acme_server.problem import ErrorType
 from certwright.domain.certificates import load_certificates
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.keys import KeyType, generate
@@ -71,7 +72,7 @@ def test_an_undo_does_not_wait_for_the_authority(one: House) -> None:
     with one.site.engine() as engine, hurried():
         stuck = renew_all(engine)[0].tasks[0]
         one.exchange.server.faults.heal()
-        one.ca.server.faults.problem_next("newOrder", count=100)
+        one.ca.server.faults.problem_next("newOrder", ErrorType.UNAUTHORIZED, count=100)
         gone_on = renew(engine, one.managed_id, force=True)
     assert stuck.stage is Stage.UNDOING
     assert gone_on.error is not None
@@ -134,7 +135,7 @@ def test_orders_and_looks_at_the_authoritys_advice_come_over_one_connection(tmp_
             ids = [describe(engine, ca, name).id for name in ("a.contoso.test", "b.contoso.test")]
             assert all(request(engine, managed_id).version for managed_id in ids)
         with site.engine(now=lambda: utc_now() + timedelta(days=2)) as engine:
-            assert not any(request(engine, managed_id, patient=True).version for managed_id in ids)
+            assert all(renew(engine, managed_id, patient=True).nothing_to_do for managed_id in ids)
         transport = https_transport.shared(f"certwright/{__version__}", ca.server.ca_file)
         assert ca.server.requests[Endpoint.RENEWAL_INFO] == len(ids)
-        assert [pool.num_connections for pool in transport._pools.pools._container.values()] == [1]
+        assert [len(origin.idle) for origin in transport._origins.values()] == [1]

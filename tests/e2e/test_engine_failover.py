@@ -3,21 +3,30 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from certwright.acme_server import AcmeServerConfig, Endpoint
 from certwright.acme_server.problem import ErrorType
-from certwright.domain.errors import AuthorityAway, CertwrightError, ConfigurationError, LimitReached, NotProved
+from certwright.domain.errors import (
+    AuthorityAway,
+    CertwrightError,
+    ConfigurationError,
+    LimitReached,
+    NotProved,
+    Unfinished,
+)
 from certwright.domain.managed import CertificateVersion, ManagedCertificate
 from certwright.domain.readiness import Readiness
 from certwright.domain.renewal import Reason
+from certwright.engine.change import change
 from certwright.engine.context import Engine
-from certwright.engine.managed import set_issuers
 from certwright.engine.request import request
 from certwright.engine.schedule import decide
 from certwright.engine.test import test as attempt
+from certwright.wiring import utc_now
 from peers.acme_server import challenge_responder
 from peers.ports import free_port
 from world.site import ISSUER, Authority, Site, authority, describe, register
@@ -106,6 +115,25 @@ def test_the_second_stands_in_for_one_that_is_limited_for_long(house: House, end
     assert house.first.server.requests[Endpoint.NEW_ORDER] == asked == 1
 
 
+def test_the_second_stands_in_for_one_that_takes_an_order_and_never_finishes_it(tmp_path: Path) -> None:
+    ahead = timedelta()
+    config = AcmeServerConfig(finalize_delay=10_000_000)
+    with authority(config) as one, authority(http_port=one.http_port) as two:
+        site = Site(tmp_path).initialise()
+        register(site, one)
+        register(site, two, SECOND)
+        with site.engine(now=lambda: utc_now() + ahead) as engine:
+            house = House(engine, one, two)
+            managed = house.describe()
+            for hours in (0, 1):
+                ahead = timedelta(hours=hours)
+                assert isinstance(house.failure(managed), Unfinished)
+            ahead = timedelta(hours=2)
+            assert house.issued(managed).issuer == SECOND
+            assert "It has had the order since" in house.journal(managed)
+        assert [s.server.requests[Endpoint.NEW_ORDER] for s in (one, two)] == [1, 1]
+
+
 def test_a_limit_that_is_over_soon_is_waited_for(house: House) -> None:
     managed = house.describe()
     house.first.server.faults.problem_next(Endpoint.NEW_ORDER, retry_after=900)
@@ -164,21 +192,21 @@ def test_a_profile_is_asked_of_those_that_offer_it(tmp_path: Path, monkeypatch: 
         house.away(ISSUER)
         assert house.issued(managed).issuer == SECOND
         with pytest.raises(ConfigurationError, match="'second' has no profile 'tlsserver'"):
-            set_issuers(house.engine, managed.id, [SECOND, ISSUER])
+            change(house.engine, managed.id, {"issuers": [SECOND, ISSUER]})
 
 
 def test_issuers_are_changed_and_a_new_first_one_means_a_new_certificate(house: House) -> None:
     managed = describe(house.engine, house.first, NAME)
     house.issued(managed)
-    changed = set_issuers(house.engine, managed.id, [ISSUER, SECOND, ISSUER])
+    changed = change(house.engine, managed.id, {"issuers": [ISSUER, SECOND, ISSUER]})
     assert changed.issuers == (ISSUER, SECOND)
     with house.engine.store.read() as unit:
         assert decide(house.engine, unit, changed).reason is Reason.FRESH
-    changed = set_issuers(house.engine, managed.id, [SECOND])
+    changed = change(house.engine, managed.id, {"issuers": [SECOND]})
     with house.engine.store.read() as unit:
         assert decide(house.engine, unit, changed).reason is Reason.SETTINGS_CHANGED
     with pytest.raises(ConfigurationError, match="no issuer 'third'"):
-        set_issuers(house.engine, managed.id, [SECOND, "third"])
+        change(house.engine, managed.id, {"issuers": [SECOND, "third"]})
 
 
 def test_an_issuer_that_stands_in_is_not_removed_and_is_looked_at_by_the_test(house: House) -> None:

@@ -1,5 +1,6 @@
 """When no certificate comes: the authority's own words, the name they are about, and what to do."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from certwright.domain.errors import (
     ConfigurationError,
     InvalidIdentifier,
     IssuanceError,
+    OrderDead,
     SolverError,
     Unreachable,
 )
@@ -27,6 +29,8 @@ from certwright.engine.context import Engine
 from certwright.engine.issuers import add_issuer
 from certwright.engine.request import request
 from certwright.engine.test import test as attempt
+from certwright.wiring import utc_now
+from peers.acme_server import loopback_config
 from peers.ports import free_port
 from world.site import Authority, Site, authority, describe, register
 
@@ -199,8 +203,10 @@ def test_an_authority_whose_certificate_is_not_trusted(tmp_path: Path) -> None:
         site = Site(tmp_path).initialise()
         with pytest.raises(Unreachable) as caught:
             register(site, ca, ca_file=str(other.ca_file))
-        assert "its https certificate is not trusted" in caught.value.message
-        assert "--ca-file" in caught.value.hint
+        message, hint = caught.value.message, caught.value.hint
+        assert re.search(r"its https certificate is signed by .*CN=.*, which is not trusted here", message)
+        assert "A proxy on the way seems to open TLS" in hint
+        assert "--ca-file" in hint
 
 
 def test_an_authority_that_wants_an_external_account(tmp_path: Path) -> None:
@@ -269,3 +275,24 @@ def test_the_test_finds_every_problem_at_once_and_asks_for_nothing(tmp_path: Pat
         with engine.store.read() as unit:
             assert unit.managed.current(managed.id) is None
             assert unit.orders.get(managed.id) is None
+
+
+@pytest.mark.parametrize(("ahead", "told"), [(timedelta(days=-100), "it ended at"), (timedelta(days=3), "valid from")])
+def test_a_certificate_that_is_not_valid_now_takes_no_good_ones_place(
+    ahead: timedelta, told: str, tmp_path: Path
+) -> None:
+    config, moved = loopback_config(), [timedelta()]
+    with AcmeServer(config, clock=lambda: utc_now() + moved[0]) as server:
+        site = Site(tmp_path).initialise()
+        ca = Authority(server, config.validation.http_port, config.validation.tls_port)
+        register(site, ca)
+        with site.engine() as engine:
+            managed = describe(engine, ca, NAME)
+            good = request(engine, managed.id).version
+            moved[0] = ahead
+            with pytest.raises(OrderDead) as refused:
+                request(engine, managed.id, force=True)
+            assert told in " ".join(refused.value.explain())
+            assert "look at the clock of this machine" in " ".join(refused.value.explain())
+            with engine.store.read() as unit:
+                assert unit.managed.current(managed.id) == good

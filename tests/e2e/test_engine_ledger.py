@@ -72,15 +72,33 @@ def kind_of_next(engine: Engine, managed: ManagedCertificate) -> set[Scope]:
 def test_an_order_is_counted_and_its_renewal_is_exempt(tmp_path: Path) -> None:
     with house(tmp_path) as (engine, ca):
         managed = describe(engine, ca, NAME)
-        assert kind_of_next(engine, managed) == {Scope.ORDERS, Scope.DOMAIN, Scope.NAMES, Scope.FAILURES}
+        assert kind_of_next(engine, managed) == set(Scope) - {Scope.ACCOUNTS}
         request(engine, managed.id)
         counted = {s: left(engine, s) for s in (Scope.ORDERS, Scope.DOMAIN, Scope.NAMES, Scope.ACCOUNTS)}
         assert counted == {Scope.ORDERS: [299], Scope.DOMAIN: [49], Scope.NAMES: [4], Scope.ACCOUNTS: [9]}
-        assert kind_of_next(engine, managed) == set()
+        assert kind_of_next(engine, managed) == {Scope.CONSECUTIVE}
         request(engine, managed.id, force=True)
         assert left(engine, Scope.NAMES) == [4]
         other = managed.model_copy(update={"identifiers": describe(engine, ca, "fabrikam.test").identifiers})
-        assert kind_of_next(engine, other) == {Scope.ORDERS, Scope.DOMAIN, Scope.NAMES, Scope.FAILURES}
+        assert kind_of_next(engine, other) == set(Scope) - {Scope.ACCOUNTS}
+
+
+def test_a_renewal_that_the_authority_does_not_take_for_one_is_counted(tmp_path: Path) -> None:
+    with authority() as ca:
+        site = Site(tmp_path / "now").initialise()
+        register(site, ca, authority="letsencrypt")
+        with site.engine() as engine:
+            managed = describe(engine, ca, NAME)
+            request(engine, managed.id)
+        (tmp_path / "copy").mkdir()
+        restored = site.copied(tmp_path / "copy")
+        with site.engine() as engine:
+            request(engine, managed.id, force=True)
+            assert left(engine, Scope.NAMES) == [4]
+        with restored.engine() as engine:
+            request(engine, managed.id, force=True)
+            assert left(engine, Scope.NAMES) == [3]
+        assert [bool(issued.replaces) for issued in ca.server.issued] == [False, True, False]
 
 
 def test_what_the_ledger_forbids_is_never_asked_and_waits_until_there_is_room(tmp_path: Path) -> None:
@@ -118,7 +136,7 @@ def test_a_refusal_of_the_authority_shuts_what_it_speaks_of_and_nothing_else(tmp
         ca.server.faults.problem_next(Endpoint.NEW_ORDER, ErrorType.RATE_LIMITED, detail, retry_after=7200)
         assert detail in "\n".join(refusal(engine, first).explain())
         again = refusal(engine, describe(engine, ca, "www.contoso.test"))
-        assert "refused with a rate limit and said when to ask again" in again.message
+        assert "refused with a rate limit, and is left alone until then" in again.message
         assert ca.server.requests[Endpoint.NEW_ORDER] == 1
         assert left(engine, Scope.NAMES) == []
         assert request(engine, second.id).version
@@ -136,12 +154,29 @@ def test_an_unknown_authoritys_refusal_is_kept_for_the_same_names(tmp_path: Path
         assert request(engine, describe(engine, ca, "fabrikam.test").id).version
 
 
+@pytest.mark.parametrize(
+    ("known_as", "wait"), [("custom", 600), ("custom", None), ("letsencrypt", 600), ("letsencrypt", None)]
+)
+def test_refusals_that_name_nothing_shut_the_account_from_the_second_on(
+    tmp_path: Path, known_as: str, wait: int | None
+) -> None:
+    clock = Clock()
+    with house(tmp_path, clock, known_as) as (engine, ca):
+        due = [describe(engine, ca, f"host{n}.domain{n}.test") for n in range(5)]
+        ca.server.faults.problem_next(Endpoint.NEW_ORDER, ErrorType.RATE_LIMITED, "Busy.", retry_after=wait, count=2)
+        for managed in due:
+            refusal(engine, managed)
+        assert ca.server.requests[Endpoint.NEW_ORDER] == 2
+        clock.ahead = timedelta(seconds=wait or 3600)
+        assert [request(engine, managed.id, force=True).version for managed in due].count(None) == 0
+
+
 def test_failed_validations_are_counted_by_name_and_cost_no_certificate(tmp_path: Path) -> None:
     with house(tmp_path) as (engine, ca):
         managed = describe(engine, replace(ca, http_port=free_port()), NAME)
         with pytest.raises(NotProved):
             request(engine, managed.id)
-        assert left(engine, Scope.FAILURES) == [4]
+        assert (left(engine, Scope.FAILURES), left(engine, Scope.CONSECUTIVE)) == ([4], [1151])
         assert left(engine, Scope.NAMES) == left(engine, Scope.DOMAIN) == []
         assert left(engine, Scope.ORDERS) == [299]
         placed = ca.server.requests[Endpoint.NEW_ORDER]

@@ -110,7 +110,7 @@ class TestKept:
     def reasons(self, made: World, known: Ours) -> set[str]:
         plan = plan_cleanup(seen(made), known, NOW)
         assert not plan.removals
-        return {kept.reason for kept in plan.kept}
+        return {"; ".join(kept.reasons) for kept in plan.kept}
 
     def test_for_a_day(self, renewed: tuple[World, Material, Material]) -> None:
         made, old, new = renewed
@@ -146,7 +146,7 @@ class TestKept:
         made, old, new = renewed
         blind = replace(seen(made), send_connectors=None)
         plan = plan_cleanup(blind, ours(made, old, new), NOW)
-        assert {kept.reason for kept in plan.kept} == {"the send connectors cannot be read"}
+        assert {"; ".join(kept.reasons) for kept in plan.kept} == {"the send connectors cannot be read"}
 
 
 def test_what_mail_ports_serve_is_kept_though_the_next_version_was_for_the_web_site_alone(tmp_path: Path) -> None:
@@ -160,9 +160,10 @@ def test_what_mail_ports_serve_is_kept_though_the_next_version_was_for_the_web_s
         assert not plan.removals
         (kept,) = plan.kept
         for service in ("SMTP", "POP", "IMAP"):
-            assert f"no port was seen on which {service} serves the current version" in kept.reason
+            assert f"no port was seen on which {service} serves the current version" in kept.reasons
         for port in (25, 587, 143, 993, 110, 995):
-            assert f"{':'.join(map(str, made.first.ports[port]))} (mail01.contoso.test) serves it" in kept.reason
+            where = f"{':'.join(map(str, made.first.ports[port]))} (mail01.contoso.test) serves it"
+            assert any(reason.endswith(where) for reason in kept.reasons)
 
 
 def test_pop_that_does_not_run_keeps_nothing_if_its_host_says_so(tmp_path: Path) -> None:
@@ -174,7 +175,7 @@ def test_pop_that_does_not_run_keeps_nothing_if_its_host_says_so(tmp_path: Path)
         deploy(made.task(new, [old]))
         known = replace(ours(made, old, new), inspection=made.task(new, [old]).inspect())
         (kept,) = plan_cleanup(seen(made), known, NOW).kept
-        assert kept.reason == "no port was seen on which POP serves the current version"
+        assert kept.reasons == ("no port was seen on which POP serves the current version",)
         settings = read_params(Settings, made.params(), "the task")
         with connect(settings, lambda name: Credential(name, USERNAME, PASSWORD)) as organisation:
             known = replace(known, stopped=stopped(organisation, settings.servers))
@@ -210,7 +211,7 @@ class TestThroughTheEngine:
         with one.site.engine(now=lambda: later) as engine, hurried():
             (kept,) = cleaning.carry_out(engine, one.managed_id, ())
             assert not kept.removed
-            assert [each.reason for each in kept.plan.kept] == ["it can be removed only since you were asked"]
+            assert [each.reasons for each in kept.plan.kept] == [("it can be removed only since you were asked",)]
             (done,) = cleaning.carry_out(engine, one.managed_id, shown.removals)
         assert [change.target for change in done.removed] == [change.target for change in shown.removals]
 
@@ -234,7 +235,7 @@ class TestThroughTheEngine:
         one.deployed()
         (kept,) = self.planned(one).kept
         told = [f"no port was seen on which {service} serves the current version" for service in ("IIS", "SMTP")]
-        assert kept.reason == "; ".join(told)
+        assert kept.reasons == tuple(told)
 
     @pytest.mark.parametrize("changed", [{"stage": Stage.WAITING}, {"version_id": "another"}])
     def test_the_version_has_to_be_deployed(self, one: House, changed: dict[str, Any]) -> None:
@@ -244,7 +245,7 @@ class TestThroughTheEngine:
             assert state
             unit.deployments.save(state.model_copy(update=changed))
         (kept,) = self.planned(one).kept
-        assert kept.reason == "the current version is not known to be in use, verified on every port"
+        assert kept.reasons == ("the current version is not known to be in use, verified on every port",)
 
 
 def test_a_connector_that_names_both_gets_a_window_proposed_and_is_not_touched(tmp_path: Path) -> None:
@@ -257,7 +258,8 @@ def test_a_connector_that_names_both_gets_a_window_proposed_and_is_not_touched(t
         plan, removed, _ = cleaned(made, ours(made, old, new))
         assert not removed
         (kept,) = plan.kept
-        blank = kept.reason.index("-TlsCertificateName $null")
-        removal = kept.reason.index(f"-Thumbprint '{old.facts.thumbprint}'")
-        assert blank < removal < kept.reason.index(f"-TlsCertificateName '{name}'")
+        (told,) = kept.reasons
+        blank = told.index("-TlsCertificateName $null")
+        removal = told.index(f"-Thumbprint '{old.facts.thumbprint}'")
+        assert blank < removal < told.index(f"-TlsCertificateName '{name}'")
         assert made.organisation.state.send_connectors[0].tls_certificate_name == name

@@ -17,20 +17,13 @@ from world.terminal import Terminal
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 PATIENCE = 120
-COMMAND = """
-import sys
-from world.hurry import command_line
-from world.nat import translate
-translate()
-command_line(*sys.argv[1:])
-"""
 CTRL_C = "Ctrl-C"
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Contoso, Site]]:
     with contoso(tmp_path / "exchange", ("EX01", "EX02")) as organisation:
-        for name, value in nat.environment(organisation).items():
+        for name, value in nat.environment(organisation.organisation.servers.values(), (PUBLIC, AUTODISCOVER)).items():
             monkeypatch.setenv(name, value)
         site = Site(tmp_path / "site")
         (tmp_path / "site").mkdir()
@@ -46,7 +39,7 @@ def typed(site: Site, *arguments: str, answers: dict[str, str] | None = None, co
     """Run a command on a terminal and answer its questions, which come in this order; what a person sees."""
     environment = {**os.environ, **site.environment, "TERM": "xterm", "PYTHONPATH": os.pathsep.join(sys.path)}
     del environment["COLUMNS"]
-    terminal = Terminal([sys.executable, "-c", COMMAND, *arguments], environment)
+    terminal = Terminal([sys.executable, "-c", nat.COMMAND, *arguments], environment)
     try:
         for question, answer in (answers or {}).items():
             terminal.read_until(question, PATIENCE)

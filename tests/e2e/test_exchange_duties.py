@@ -70,7 +70,7 @@ from certwright.exchange_simulator.certificates import (
     distinguished_name,
     read_bundle,
 )
-from certwright.exchange_simulator.configuration import IMAP_SERVICES, POP_SERVICES
+from certwright.exchange_simulator.mail_access import IMAP_SERVICES, POP_SERVICES
 from certwright.probe import Observation, Target, probe
 from certwright.sdk.context import Material
 from peers.balancer import Address, bridging, forwarding
@@ -450,8 +450,8 @@ class TestLoadBalancer:
             plan, rows = deploy(two.task(two.authority.issue(), [old], **self.behind(two, address)))
         told, place = found(plan, "load-balancer"), "{}:{}".format(*address)
         assert told.severity is Severity.WARN
-        assert told.message.startswith(f"{place} serves {own.facts.sha256[:16]}")
-        assert old.facts.sha256[:16] in told.message
+        assert told.message.startswith(f"{place} serves {own.facts.thumbprint[:8]} ")
+        assert old.facts.thumbprint[:8] in told.message
         assert "Extended Protection" in told.message
         assert "certwright certificate export 'Contoso mail' --format pfx" in told.remedy
         (front,) = [row for row in rows if (row.address, row.port) == address]

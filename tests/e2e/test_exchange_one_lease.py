@@ -101,7 +101,7 @@ def test_two_runs_on_one_organisation_exclude_each_other(forest: Forest) -> None
             assert forest.deploy(engine, HERE).error is None
         (second,) = met
         assert isinstance(second.error, LeaseHeld)
-        assert "organisation:contoso.test is being worked on" in second.error.message
+        assert "The organisation contoso.test is being worked on: " in second.error.message
         assert {call.server for call in forest.stock.organisation.mutations} == {"MAIL01"}
         assert forest.deploy(other, THERE).error is None
 

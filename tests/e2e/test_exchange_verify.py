@@ -8,7 +8,7 @@ from threading import Timer
 
 import pytest
 
-from certwright.domain.deployment import ServedRow, Verdict
+from certwright.domain.deployment import PortKey, ServedRow, Verdict
 from certwright.exchange.access.organisation import Organisation, connect
 from certwright.exchange.connection import Connection
 from certwright.exchange.discovery.discover import discover
@@ -43,7 +43,7 @@ class Looker:
     made: World
     server: ExchangeServer
     further: tuple[Port, ...] = ()
-    before: dict[ports.Key, str | None] = field(default_factory=dict)
+    before: dict[PortKey, str | None] = field(default_factory=dict)
 
     @property
     def ports(self) -> tuple[Port, ...]:

@@ -9,7 +9,8 @@ import pytest
 from certwright.domain.deployment import Severity, Verdict, failures
 from certwright.exchange_simulator import HybridConfiguration, SendConnector, Services, StoredCertificate
 from certwright.exchange_simulator.certificates import read_bundle
-from certwright.exchange_simulator.configuration import POP_SERVICES, WebFault
+from certwright.exchange_simulator.configuration import WebFault
+from certwright.exchange_simulator.mail_access import POP_SERVICES
 from certwright.sdk.context import Material
 from peers.exchange_task import NAME, Authority, World, deploy, pfx, run, spec, world
 from peers.exchange_task import WAYS as PORTS

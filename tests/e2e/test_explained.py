@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 import trustme
 
-from certwright.domain.errors import NotProved
+from certwright.domain.errors import CertwrightError, NotProved, SolverError
 from certwright.domain.managed import ManagedCertificate
 from certwright.domain.validation import Validation
 from certwright.engine.request import request
@@ -30,7 +30,7 @@ def rejected(one: Proofs, managed: ManagedCertificate) -> NotProved:
     return raised.value
 
 
-def causes(error: NotProved) -> set[str]:
+def causes(error: CertwrightError) -> set[str]:
     """The ids of what was found."""
     return {str(cause).rpartition("[")[2].rstrip("]") for cause in error.causes if str(cause).endswith("]")}
 
@@ -107,6 +107,23 @@ def test_what_another_web_server_does_is_told(
         error = rejected(one, managed)
     assert causes(error) & {cause}, causes(error)
     assert error.hint
+
+
+def test_what_has_changed_since_a_certificate_was_issued_is_named(one: Proofs) -> None:
+    managed = one.describe("web.contoso.com")
+    with one.site.engine() as engine:
+        way = one.ca.validation
+        managed = put_validation(engine, managed.id, way)
+        one.request(managed)
+        moved = {**way.params, "port": free_port(), "check_via": one.ca.http_address}
+        managed = put_validation(engine, managed.id, way.model_copy(update={"params": moved}))
+        portal = web_server(one.ca.http_port, 302, b"", Location="http://portal.contoso.com/login")
+        with portal, pytest.raises(SolverError) as raised:
+            request(engine, managed.id, force=True)
+    assert "surroundings-changed" in causes(raised.value)
+    told = "\n".join(raised.value.explain())
+    assert "web.contoso.com redirects the challenge to portal.contoso.com now" in told
+    assert "surroundings-changed" in one.journal(managed)
 
 
 def test_where_nobody_listens_the_port_is_named(one: Proofs) -> None:

@@ -15,15 +15,17 @@ from certwright.acme_server.config import KeyType
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.events import Event, EventKind
 from certwright.domain.identifiers import Identifier
-from certwright.domain.managed import CertificateVersion, Issuer, ManagedCertificate, TaskSettings
+from certwright.domain.managed import CertificateVersion, Issuer, KeyForm, ManagedCertificate, TaskSettings
 from certwright.domain.runs import DeploymentState, Entry, Phase, Run, RunKind, Stage
 from certwright.domain.windows import MaintenanceWindow, Span
 from certwright.engine.context import Engine
 from certwright.engine.deploy import deploy
 from certwright.engine.housekeeping import Retention, housekeep
+from certwright.engine.managed import remove
 from certwright.engine.material import version_facts
 from certwright.engine.renew import renew_all
 from certwright.engine.request import request
+from certwright.engine.revoked import revoked
 from certwright.engine.windows import put_window, set_window
 from certwright.store.schema import leases
 from certwright.wiring import utc_now
@@ -33,6 +35,7 @@ from world.site import Site
 
 pytestmark = pytest.mark.e2e
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
 TASK = TaskSettings(id="task00000001", kind="exchange", title="Exchange", params={})
 FEW = Retention(versions=2)
 
@@ -117,6 +120,24 @@ def test_what_a_deployment_or_a_memory_mentions_stays(engine: Engine, managed: M
             unit.deployments.memory_put(TASK.id, "other", facts.sha256)
     assert housekeep(engine, FEW).versions == 2
     assert left(engine, managed) == {needed.id, *(v.id for v in versions[-2:])}
+
+
+def test_what_was_revoked_is_known_as_such_for_good(engine: Engine, managed: ManagedCertificate) -> None:
+    revoked_one, *others = issue(engine, managed, 500, 400, 300, 200)
+    with engine.store.write() as unit:
+        unit.versions.mark_revoked(revoked_one.id, NOW)
+    assert [housekeep(engine, FEW).versions for _ in range(2)] == [1, 0]
+    known = frozenset([version_facts(revoked_one).thumbprint])
+    with engine.store.read() as unit:
+        kept = unit.versions.list(managed.id)
+        assert [version.id for version in kept] == [others[2].id, others[1].id, revoked_one.id]
+        assert (kept[-1].revoked_at, kept[-1].key_form) == (NOW, KeyForm.ELSEWHERE)
+        assert unit.versions.private_key(revoked_one.id) is None
+    assert revoked(engine) == known
+    remove(engine, managed.id)
+    with engine.store.read() as unit:
+        assert unit.versions.revoked() == []
+    assert revoked(engine) == known
 
 
 def test_a_certificate_that_is_being_worked_on_is_left_for_the_next_time(
@@ -237,6 +258,11 @@ def test_with_a_maintenance_window_exchange_is_cleaned_up_when_that_opens(tmp_pa
                 done = housekeep(closed)
                 renew_all(closed)
             assert (done.cleaned, done.waiting, done.problems) == ([], [], [])
+            with engine.store.write() as unit:  # as a clock that was wrong then
+                state = unit.renewals.get(one.managed_id)
+                unit.renewals.save(one.managed_id, state.model_copy(update={"clean_up_at": opens + 1000 * DAY}))
+            with hurried():
+                housekeep(closed)
             with engine.store.read() as unit:
                 assert unit.renewals.get(one.managed_id).clean_up_at == opens
                 upcoming = unit.managed.next_check(one.managed_id)

@@ -16,7 +16,7 @@ from certwright.acme_server import AcmeServer, AcmeServerConfig
 from certwright.acme_server.config import CaConfig, Profile
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.managed import ManagedCertificate, TaskSettings
-from certwright.domain.renewal import RenewalState
+from certwright.domain.renewal_state import RenewalState
 from certwright.domain.runs import DeploymentState, Stage
 from certwright.domain.windows import MaintenanceWindow, Span
 from certwright.engine.context import Engine
@@ -270,13 +270,16 @@ def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, 
         site = Site(tmp_path_factory.mktemp("waiting")).initialise()
         register(site, ca)
         with site.engine() as engine:
-            put_window(engine, window(utc_now() + DAY, utc_now() + DAY + HOUR))
+            put_window(engine, window(utc_now() + DAY / 2, utc_now() + DAY / 2 + HOUR))
             managed = describe(engine, ca)
             with engine.store.write() as unit:
                 task = TaskSettings(kind="exchange", title="Exchange", params={})
                 unit.managed.update(managed.model_copy(update={"tasks": (task,)}))
             for _ in range(2):
                 request(engine, managed.id, force=True)
+            with engine.store.write() as unit:  # else the authority's advice is asked for at a moment that is drawn
+                state = unit.renewals.get(managed.id)
+                unit.renewals.save(managed.id, state.model_copy(update={"ask_again": utc_now() + DAY}))
             yield engine, set_window(engine, managed.id, NAME)
 
 
@@ -331,7 +334,7 @@ def test_the_deadline_is_that_of_what_was_deployed_last(
 def test_a_pause_and_a_window_are_both_kept(waiting: tuple[Engine, ManagedCertificate]) -> None:
     engine, managed = waiting
     (task,) = managed.tasks
-    for pause, later in ((HOUR, False), (DAY + HOUR / 2, True)):
+    for pause, later in ((HOUR, False), (DAY / 2 + HOUR / 2, True)):
         retry_at = engine.now() + pause
         state = DeploymentState(task_id=task.id, managed_id=managed.id, stage=Stage.FAILED, retry_at=retry_at)
         with engine.store.write() as unit:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,9 +12,13 @@ import pytest
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.errors import ConfigurationError, NotFound
 from certwright.domain.events import EventKind
-from certwright.domain.rules import Matter, QuietHours, Rule
+from certwright.domain.health import Condition
+from certwright.domain.health_rules import Health
+from certwright.domain.rules import Digest, Matter, QuietHours, Rule
 from certwright.domain.watching import Seen, Watched
-from certwright.engine.channels import add_channel, advice, put_rule, remove_channel, try_channel
+from certwright.engine.audit import sign_head, verify
+from certwright.engine.channels import add_channel, put_rule, remove_channel, try_channel
+from certwright.engine.gaps import advice
 from certwright.engine.notify import deliver
 from certwright.rest import Api
 from peers.dns_peer import Fault
@@ -75,6 +80,21 @@ def test_a_failure_that_repeats_is_told_once_with_all_that_matters_and_then_that
     told.happen(EventKind.CERTIFICATE_ISSUED, mail)
     assert told.told() == [("chat", "mail.contoso.test is renewed again")]
     assert told.told(DAY) == []
+
+
+def test_where_the_audit_trail_stands_is_sent_elsewhere_by_a_rule_that_says_so(told: Alarms, hook: Hook) -> None:
+    signed = sign_head(told.engine)
+    assert signed
+    assert told.deliver() == []
+    put_rule(told.engine, Rule(name="heads", matters=(Matter.AUDIT,), digest=Digest.DAILY))
+    subject = f"The audit trail stands at {signed.head.number}"
+    assert told.told() == [("chat", subject)]
+    (body,) = hook.messages.values()
+    (seen,) = re.findall(r"--seen (\d+):([0-9a-f]{64})", body["text"])
+    assert verify(told.engine, {int(seen[0]): seen[1]}).faults == ()
+    assert verify(told.engine, {int(seen[0]): "0" * 64}).faults
+    assert told.told(19 * HOUR) == []
+    assert told.told(HOUR) == [("chat", subject)]
 
 
 def test_ten_thousand_failures_of_one_cause_are_one_message(told: Alarms, hook: Hook) -> None:
@@ -162,12 +182,28 @@ def test_who_expires_without_renewal_is_told_of_each_day_also_if_nothing_ever_fa
     told.issued(near, days=9)
     told.issued(far, days=40)
     told.issued(short, days=5, lifetime=6)
-    assert told.told() == [("chat", "near expires soon and was not renewed; expires 2026-11-13")]
+    assert told.told() == [("chat", "near expires soon and was not replaced; expires 2026-11-13")]
     assert told.told(HOUR) == []
-    assert told.told(DAY) == [("chat", "near expires soon and was not renewed; expires 2026-11-13")]
+    assert told.told(DAY) == [("chat", "near expires soon and was not replaced; expires 2026-11-13")]
     told.issued(near, days=90)
     told.happen(EventKind.CERTIFICATE_ISSUED, near)
-    assert told.told(DAY)[0] == ("chat", "near is renewed now")
+    assert told.told(DAY)[0] == ("chat", "near is replaced now")
+
+
+def test_what_is_still_in_use_is_told_of_though_a_fresh_version_is_there(told: Alarms) -> None:
+    (mail,) = told.certificates("mail")
+    told.issued(mail, days=80)
+    given_up = Condition(
+        health=Health.FAILING, rule="given-up", message="It is not tried again.", ends=told.now + 9 * DAY
+    )
+    with told.engine.store.write() as unit:
+        unit.healths.put(mail, given_up)
+    assert told.told() == [("chat", "mail expires soon and was not replaced; expires 2026-11-13")]
+    told.happen(EventKind.TASKS_DONE, mail)
+    with told.engine.store.write() as unit:
+        unit.healths.put(mail, given_up.model_copy(update={"health": Health.OK, "ends": told.now + 80 * DAY}))
+    assert told.told(DAY) == [("chat", "mail is replaced now")]
+    assert told.told(DAY) == []
 
 
 def test_what_went_well_is_told_once_a_week(told: Alarms) -> None:
@@ -204,7 +240,7 @@ def test_what_is_only_watched_is_told_of_too(told: Alarms) -> None:
     seen = Seen.of(CertificateFacts.of(leaf))
     watched = Watched(title="balancer", seen=seen, since=told.now, looked_at=told.now)
     with told.engine.store.write() as unit:
-        unit.watches.add(watched, None)
+        unit.watches.add(watched, told.now)
     told.happen(EventKind.WATCHED_ENDING, watched.id, message="balancer: it ends in 10 days.")
     assert told.told() == [("chat", "balancer is watched, and something is the matter; expires 2026-11-14")]
     assert told.told(3 * DAY) == []

@@ -117,11 +117,10 @@ def test_it_is_alive_but_not_ready_while_the_database_is_away(tmp_path: Path, po
         postgres.start()
     until(lambda: get(port, "/readyz")[0] == 200)
     os.kill(service.pid, signal.SIGTERM)
-    assert service.wait(120).code == 0
+    ended = service.wait(120)
+    assert ended.code == 0, ended.told
 
 
-def test_an_address_that_others_reach_is_refused_before_any_work(tmp_path: Path) -> None:
+def test_an_address_that_is_none_is_refused_before_any_work(tmp_path: Path) -> None:
     site = Site(tmp_path).initialise()
-    refused = site.cli("serve", "--listen", "0.0.0.0:8480", code=2)
-    assert "0.0.0.0:8480 is not on this machine's loopback address" in refused.err
     assert "names no port" in site.cli("serve", "--listen", "8480", code=2).err

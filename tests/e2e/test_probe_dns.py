@@ -8,10 +8,11 @@ import dns.message
 import pytest
 
 from certwright.domain.errors import SolverError
+from certwright.probe.dns.aliases import chain_of, find_astray, follow
 from certwright.probe.dns.query import Kind, LookupFailure
 from certwright.probe.dns.resolver import Resolver
 from certwright.probe.dns.visibility import Expected, await_visible
-from certwright.probe.dns.zones import NameServer, Survey, Zone, find_astray, find_zone, find_zones, follow
+from certwright.probe.dns.zones import NameServer, Survey, Zone, find_zone, find_zones
 from peers.bind import World, bind_world
 from peers.loopback import silent
 
@@ -178,7 +179,7 @@ def test_a_server_that_does_not_answer_is_waited_for_once(world: World, resolver
         world.zone("quiet.test", servers={"ns1.quiet.test": [address], "ns2.quiet.test": [world.primary]})
         survey = Survey(resolver)
         for name in ("_acme-challenge.a.quiet.test", "_acme-challenge.b.quiet.test"):
-            assert survey.chain(name) == (name,)
+            assert chain_of(survey, name) == (name,)
             assert survey.zone(name).name == "quiet.test"
         quiet.setblocking(False)
         asked = set()

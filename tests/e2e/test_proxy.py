@@ -101,7 +101,7 @@ def test_an_issuer_s_own_proxy_is_changed_if_it_leads_to_the_authority(tmp_path:
     (before,) = json.loads(site.cli("issuer", "list", "--json", code=0).out)
     change = ("issuer", "change", "acme", "pebble")
     site.cli(*change, "--proxy", "none", "--unset", "proxy-credential", code=1)
-    assert "belong to a proxy" in site.cli(*change, "--unset", "proxy", code=2).err
+    assert "counts only with proxy" in site.cli(*change, "--unset", "proxy", code=2).err
     assert "No such option" in site.cli(*change, "--email", "pki@contoso.com", code=2).err
     assert json.loads(site.cli("issuer", "list", "--json", code=0).out) == [before]
     with squid({NAME: "127.0.0.1"}) as other:

@@ -1,8 +1,10 @@
 """`certwright serve`: issues and deploys what is due by itself, alone on its data folder, and survives being killed."""
 
 import os
+import re
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +13,15 @@ import pytest
 
 from certwright.acme_server import AcmeServer, AcmeServerConfig
 from certwright.acme_server.resources import Status
-from certwright.domain.renewal import Failure
+from certwright.domain.renewal_state import Failure
+from certwright.engine.audit import entries
 from certwright.engine.request import request
 from certwright.engine.slots import MOST
+from certwright.store.audit import Wanted
 from certwright.wiring import utc_now
+from peers.ports import free_port
 from world.site import Site, authority, describe, register
+from world.terminal import Terminal
 
 pytestmark = pytest.mark.e2e
 NAMES = tuple(f"host{number}.contoso.test" for number in range(6))
@@ -54,7 +60,28 @@ def test_what_is_due_is_done_and_a_second_service_is_refused(tmp_path: Path) -> 
         assert len(ca.server.issued) == len(NAMES) + 1
         with site.engine() as engine:
             assert request(engine, late.id).version is None
+            (told,) = entries(engine, Wanted(kind="settings"))
+        assert told.after
+        assert told.after["listen"] == "none"
         assert list((site.settings.data_folder / "backups").iterdir())
+
+
+def test_the_first_start_makes_the_store_if_somebody_agrees_who_sees_the_recovery_key(tmp_path: Path) -> None:
+    site, at = Site(tmp_path), f"127.0.0.1:{free_port()}"
+    refused = site.cli("serve", code=1)
+    assert "Make one with `certwright init`" in refused.err
+    arguments = [sys.executable, "-m", "certwright", "serve", "--listen", at]
+    terminal = Terminal(arguments, {**os.environ, **site.environment})
+    try:
+        terminal.read_until("Make one there now? [Y/n]", 60)
+        terminal.type("\n")
+        terminal.read_until("first-start?token=", 60)
+        assert re.search(r"Recovery key: [0-9A-Z-]{40,}", terminal.shown)
+        terminal.process.send_signal(signal.SIGTERM)
+        terminal.read_until(None, 60)
+    finally:
+        terminal.close()
+    assert terminal.process.returncode == 0
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP], ids=lambda end: end.name)

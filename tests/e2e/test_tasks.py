@@ -12,6 +12,7 @@ import pytest
 
 from certwright.domain.errors import ConfigurationError, DeploymentError
 from certwright.domain.events import EventKind
+from certwright.domain.health_rules import Health
 from certwright.domain.managed import TaskSettings
 from certwright.domain.renewal import Reason
 from certwright.domain.retry import Cause
@@ -20,6 +21,7 @@ from certwright.domain.tasks import Role, Trigger
 from certwright.domain.windows import MaintenanceWindow, Span
 from certwright.engine.deploy import deploy
 from certwright.engine.managed import details
+from certwright.engine.material import version_facts
 from certwright.engine.preview import preview
 from certwright.engine.renew import Renewal, renew, renew_all
 from certwright.engine.request import request
@@ -234,7 +236,9 @@ def test_retries_of_ones_own_end_and_a_person_can_still_run_it(place: Place) -> 
     task = place.add("one", retries=1, retry_delay=timedelta(minutes=3))
     place.scripts.break_("one")
     place.renew()
-    assert place.next_check() == place.now + timedelta(minutes=3)
+    upcoming = place.next_check()  # or when the authority's advice is asked for, which is drawn
+    assert upcoming is not None
+    assert upcoming <= place.now + timedelta(minutes=3)
     assert place.renew(later=timedelta(minutes=2)).tasks == ()
     place.renew(later=timedelta(minutes=1))
     assert place.scripts.ran == ["one issued"] * 2
@@ -248,6 +252,27 @@ def test_retries_of_ones_own_end_and_a_person_can_still_run_it(place: Place) -> 
         assert deploy(engine, place.managed_id, attended=True) == []  # it ran
     assert by_hand.stage is Stage.RAN
     assert place.scripts.ran == ["one issued"]
+
+
+def test_a_task_that_gave_up_is_told_of_with_the_version_that_it_left_in_use_until_it_ran(place: Place) -> None:
+    task = place.add("one", retries=1, retry_delay=timedelta(minutes=3))
+    place.renew()
+    place.scripts.break_("one")
+    place.renew(force=True)
+    place.renew(later=timedelta(minutes=3))
+    (told,) = place.events(EventKind.GIVEN_UP)
+    assert told.startswith("one failed as often as it may, and is not tried again: one: ")
+    with place.site.engine() as engine, engine.store.read() as unit:
+        _, first = unit.versions.list(place.managed_id)
+        ends = version_facts(first).not_after
+        (judged,) = unit.healths.list(tuple(Health))
+    assert (judged.condition.rule, judged.condition.ends) == ("given-up", ends)
+    place.scripts.mend()
+    with place.site.engine() as engine:
+        deploy(engine, place.managed_id, task.id)
+    assert place.events(EventKind.TASKS_DONE) == ["one: it ran, after it had failed."]
+    place.renew(force=True)
+    assert place.events(EventKind.TASKS_DONE)[1:] == ["one: it ran, and puts a new version to use."]
 
 
 def test_a_change_of_the_task_ends_its_pause(place: Place) -> None:

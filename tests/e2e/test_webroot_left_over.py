@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from certwright.engine.managed import remove
 from certwright.engine.request import request
 from certwright.engine.test import test as attempt
 from certwright.engine.validations import put_validation
+from certwright.sdk.places import NOWHERE
 from peers.nonsense import nonsense, silent
 from world.site import NAMES, Authority, Site, authority, describe, register
 
@@ -83,18 +84,13 @@ def test_they_are_removed_with_the_certificate(house: House) -> None:
     assert house.files == []
 
 
-def test_what_cannot_be_removed_is_told_and_tried_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path, missing_ok: bool = False) -> None:
-        del missing_ok
-        raise PermissionError(13, "Permission denied", str(path))
-
+def test_what_cannot_be_removed_is_told_and_tried_again(house: House) -> None:
     house.killed("test")
     heard: list[Entry] = []
     with house.site.engine(heard.append) as engine:
         put_validation(engine, house.managed.id, house.ca.validation)
-        with monkeypatch.context() as patch:
-            patch.setattr(Path, "unlink", refuse)
-            attempt(engine, house.managed.id)
+        closed = replace(engine, places=NOWHERE)
+        attempt(closed, house.managed.id)
         told = "\n".join(entry.title for entry in heard)
         assert "the next run tries again" in told
         assert str(house.root) in told

@@ -1,6 +1,7 @@
 """What a solver works with, in memory."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from certwright.domain.errors import NotFound
@@ -8,6 +9,7 @@ from certwright.domain.identifiers import Identifier
 from certwright.sdk.context import SolverContext
 from certwright.sdk.dns import DnsProvider, TxtRecord
 from certwright.sdk.journal import Journal, SilentJournal
+from certwright.sdk.places import Places
 from certwright.sdk.solver import Challenge
 
 
@@ -67,11 +69,20 @@ class OutstandingInMemory:
 
 
 def solver_context(
-    answers: MemoryAnswers | None = None, journal: Journal | None = None, outstanding: OutstandingInMemory | None = None
+    answers: MemoryAnswers | None = None,
+    journal: Journal | None = None,
+    outstanding: OutstandingInMemory | None = None,
+    files: Path = Path("/"),
 ) -> SolverContext:
-    """For solvers that need no DNS provider."""
-    kept = answers or MemoryAnswers()
-    return SolverContext(kept, journal or SilentJournal(), _none, NoRecords(), outstanding or OutstandingInMemory())
+    """For solvers that need no DNS provider; they write below `files`."""
+    return SolverContext(
+        answers or MemoryAnswers(),
+        journal or SilentJournal(),
+        _none,
+        NoRecords(),
+        outstanding or OutstandingInMemory(),
+        places=Places(files=(files,)),
+    )
 
 
 def _none(name: str) -> DnsProvider[Any]:

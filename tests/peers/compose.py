@@ -107,6 +107,8 @@ class Compose(Strict):
             given = {each if isinstance(each, str) else each.source for each in service.secrets}
             if missing := given - self.secrets.keys():
                 raise ValueError(f"{name}: no secret {missing}")
+            if given and service.read_only:
+                raise ValueError(f"{name}: a secret from a variable is copied into the container, which is read-only")
             if missing := service.depends_on.keys() - self.services.keys():
                 raise ValueError(f"{name}: no service {missing}")
         return self

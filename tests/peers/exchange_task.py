@@ -33,13 +33,15 @@ USERNAME = "admin@contoso.test"
 PASSWORD = "correct horse battery staple"
 WAYS = {443: "IIS", 25: "SMTP", 587: "SMTP", 143: "IMAP", 993: "IMAPS", 110: "POP", 995: "POPS"}
 _serial = itertools.count(1)
+_keys = itertools.cycle(generate(KeyType.RSA_2048) for _ in range(16))
+"""Of RSA, for all tests of a process, since making one takes long: more than one test needs at a time."""
 
 
 class Authority:
     """A small CA, a root or one `beneath` another; each certificate it issues is newer than the one before."""
 
     def __init__(self, name: str | x509.Name = "Contoso Test CA", beneath: "Authority | None" = None) -> None:
-        self.key = generate(KeyType.RSA_2048)
+        self.key = next(_keys)
         named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) if isinstance(name, str) else name
         self.name = named
         signer = beneath or self
@@ -67,7 +69,7 @@ class Authority:
 
         `uses` is its extended key usage; it has none if that is empty.
         """
-        own = generate(key) if isinstance(key, KeyType) else key
+        own = next(_keys) if key is KeyType.RSA_2048 else generate(key) if isinstance(key, KeyType) else key
         common = names[0] if common_name == "" else common_name
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)] if common else [])
         leaf = self._sign(subject, own, names, days=days, age=age, uses=uses)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from certwright.sdk.context import Credential, Material, TaskContext
 from certwright.sdk.params import read_params
+from certwright.sdk.places import Places
 from certwright.tasks.script import Params, Script
 from peers.exchange_task import Authority
 from peers.task_peer import SECRET, TaskPeer
@@ -32,7 +33,7 @@ class ScriptPeer(TaskPeer):
             journal=self.journal,
             now=lambda: dt.datetime.now(dt.UTC),
             guard=guard,
-            script_folders=(self.scripts.folder,),
+            places=Places((self.scripts.folder,)),
         )
         return Script(read_params(Params, self.scripts.params("it", credential="own"), "the task"), context)
 

@@ -94,9 +94,11 @@ class Tunnel:
         any_server = ssl.create_default_context()
         any_server.check_hostname = False
         any_server.verify_mode = ssl.CERT_NONE
-        ends = shown.wrap_socket(client, server_side=True), any_server.wrap_socket(server, server_hostname=name)
-        self._ends += ends
-        return ends
+        near = shown.wrap_socket(client, server_side=True)
+        self._ends.append(near)
+        far = any_server.wrap_socket(server, server_hostname=name)
+        self._ends.append(far)
+        return near, far
 
 
 def _head(client: socket.socket) -> str:

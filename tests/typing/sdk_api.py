@@ -12,13 +12,13 @@ from typing import Any, assert_type
 from cryptography import x509
 from pydantic import BaseModel
 
+from certwright.domain.advice import Window
 from certwright.domain.deployment import Inspection, Plan, ServedRow
 from certwright.domain.errors import CertwrightError
 from certwright.domain.identifiers import Identifier
 from certwright.domain.keys import PrivateKey
 from certwright.domain.managed import IssuerCapabilities
 from certwright.domain.messages import Message
-from certwright.domain.renewal import Window
 from certwright.domain.triggers import Occasion
 from certwright.sdk.context import Credential, Credentials, Material, Memory, SolverContext, TaskContext
 from certwright.sdk.dns import DnsContext, DnsProvider, TxtRecord

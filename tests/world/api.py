@@ -2,15 +2,18 @@
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import ManagedCertificate
 from certwright.engine.context import Engine
+from certwright.engine.jobs import Jobs
 from certwright.engine.schedule import health, reschedule
 from certwright.engine.tokens import create_token
 from certwright.probe import Endpoint
@@ -56,6 +59,16 @@ class Client:
         assert answer.status == status, answer.body
         return answer.data
 
+    def ended(self, begun: Answer) -> Any:
+        """The job that an answer says was begun, with its result, once it has ended."""
+        assert begun.status == 202, begun.body
+        path = begun.headers["Location"].removeprefix(PREFIX)
+        ends = time.monotonic() + _SECONDS
+        while (found := self.get(path))["job"]["ended_at"] is None:
+            assert time.monotonic() < ends, found
+            time.sleep(0.05)
+        return found
+
     @contextmanager
     def events(self, path: str, **headers: str) -> Iterator[Iterator[dict[str, str]]]:
         """Server-sent events as they come, each by its fields."""
@@ -64,7 +77,7 @@ class Client:
             connection.request("GET", PREFIX + path, *self._sent(None, headers))
             answer = connection.getresponse()
             assert answer.headers["Content-Type"].startswith("text/event-stream")
-            yield _events(answer)
+            yield read_events(answer)
         finally:
             connection.close()
 
@@ -89,24 +102,26 @@ class Clock:
 
 @dataclass(frozen=True)
 class Service:
-    """An engine, its clock, and where its API is."""
+    """An engine, its clock, where its API is, the jobs, and the folder in which its data and keys are."""
 
     engine: Engine
     clock: Clock
     at: Endpoint
-    tokens: dict[tuple[str, ...], str] = field(default_factory=dict)
+    jobs: Jobs
+    folder: Path
+    tokens: dict[str, str] = field(default_factory=dict)
 
-    def client(self, *permissions: str) -> Client:
-        """One with a token that has these; without one if there is none."""
-        if permissions and permissions not in self.tokens:
-            name = " ".join(permissions)
-            self.tokens[permissions] = create_token(self.engine, name, permissions, timedelta(days=1))[1]
-        return Client(self.at, self.tokens.get(permissions, ""))
+    def client(self, *permissions: str, tags: Sequence[str] = ()) -> Client:
+        """One with a token that has these, for certificates with one of these tags; without one if there is none."""
+        name = " ".join((*permissions, *tags))
+        if permissions and name not in self.tokens:
+            self.tokens[name] = create_token(self.engine, name, permissions, timedelta(days=1), tags)[1]
+        return Client(self.at, self.tokens.get(name, ""))
 
-    def managed(self, *names: str, title: str = "") -> ManagedCertificate:
+    def managed(self, *names: str, title: str = "", tags: tuple[str, ...] = ()) -> ManagedCertificate:
         """A managed certificate that was never issued."""
         identifiers = tuple(map(Identifier.parse, names))
-        made = ManagedCertificate(title=title or names[0], identifiers=identifiers, issuer="le")
+        made = ManagedCertificate(title=title or names[0], identifiers=identifiers, issuer="le", tags=tags)
         with self.engine.store.write() as unit:
             unit.managed.add(made)
             reschedule(self.engine, unit, made)
@@ -114,7 +129,8 @@ class Service:
         return made
 
 
-def _events(answer: http.client.HTTPResponse) -> Iterator[dict[str, str]]:
+def read_events(answer: http.client.HTTPResponse) -> Iterator[dict[str, str]]:
+    """Server-sent events as they come, each by its fields."""
     event: dict[str, str] = {}
     while line := answer.readline():
         name, _, value = line.decode().rstrip("\n").partition(":")

@@ -16,6 +16,7 @@ from certwright.rest import Api
 from certwright.sdk.dns import DnsContext, DnsProvider
 from certwright.sdk.journal import Journal, SilentJournal
 from certwright.sdk.params import read_params
+from certwright.sdk.places import Places
 from certwright.wiring import utc_now
 from peers.dns_peer import DnsPeer
 
@@ -67,7 +68,7 @@ def provider(
     plugin = catalog.plugin("dns", name)
     read = read_params(plugin.params, dict(params), "the provider")
     told = journal or SilentJournal()
-    context = DnsContext(CREDENTIAL, told, Memory(), utc_now, script_folders, alone, proxy)
+    context = DnsContext(CREDENTIAL, told, Memory(), utc_now, Places(script_folders), alone, proxy)
     made: DnsProvider[Any] = plugin.cls(read, context)
     return made
 

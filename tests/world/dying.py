@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, event
 
 from certwright.acme import https_transport
+from certwright.domain.access import Caller
 from certwright.domain.runs import Entry
 from certwright.engine.context import Engine
 from certwright.engine.deploy import deploy as put
@@ -36,15 +37,16 @@ class Boundary(StrEnum):
 
 @dataclass(slots=True)
 class Death:
-    """The ``nth`` time that this boundary is reached is the last."""
+    """The ``nth`` time that this boundary is reached is the last; of entries those count in which `words` stand."""
 
     boundary: Boundary
     nth: int
+    words: str = ""
     _seen: int = field(default=0, init=False)
 
-    def reached(self, boundary: Boundary) -> None:
+    def reached(self, boundary: Boundary, said: str = "") -> None:
         """Die, if it is this one's turn."""
-        if boundary is self.boundary:
+        if boundary is self.boundary and self.words in said:
             self._seen += 1
             if self._seen == self.nth:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -62,10 +64,10 @@ def register(name: str, params: Mapping[str, Any], death: Death) -> None:
         add_issuer(engine, "acme", name, dict(params), internal_names=True, eab=None)
 
 
-def deploy(reference: str, death: Death) -> None:
-    """Run the deployment tasks; an exit code that is not 0 says that one failed."""
+def deploy(reference: str, death: Death, by: Caller | None = None) -> None:
+    """Run the deployment tasks, as this person who looks on; an exit code that is not 0 says that one failed."""
     with hurried(), _engine(death) as engine:
-        results = put(engine, reference)
+        results = put(engine.acting(by), reference, attended=True) if by else put(engine, reference)
     if failed := [result.error for result in results if result.error]:
         raise SystemExit("\n".join(line for error in failed for line in error.explain()))
 
@@ -92,7 +94,7 @@ def look(death: Death) -> None:
 def _engine(death: Death) -> Iterator[Engine]:
     def listen(entry: Entry) -> None:
         if entry.run_id:  # others are shown and not kept
-            death.reached(Boundary.ENTRY)
+            death.reached(Boundary.ENTRY, entry.title)
 
     engine = open_engine(Settings.locate(None, os.environ), listen)
     hurry(engine.store)

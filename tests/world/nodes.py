@@ -39,6 +39,13 @@ class Node:
         assert self.running.wait().code == -signal.SIGKILL
         self.begin()
 
+    def vanish(self) -> int:
+        """Kill it for good; the number that its process had."""
+        pid = self.running.pid
+        self.tell(signal.SIGKILL)
+        assert self.running.wait().code == -signal.SIGKILL
+        return pid
+
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal: with SIGSTOP it stands still, with SIGCONT it goes on as if nothing had happened."""
         os.kill(self.running.pid, number)
@@ -68,9 +75,9 @@ class Nodes:
         with self.engine.store.read() as unit:
             return unit.managed.connection.execute(query).scalar_one()
 
-    def runs_of(self, node: Node) -> set[str]:
-        """The runs that are open under a lease of this node."""
-        mine = (leases.c.pid == node.running.pid) & leases.c.expires_at.is_not(None)
+    def runs_of(self, pid: int) -> set[str]:
+        """The runs that are open under a lease of this process."""
+        mine = (leases.c.pid == pid) & leases.c.expires_at.is_not(None)
         is_open = runs.c.ended_at.is_(None) & (leases.c.name == _LEASE + runs.c.managed_id)
         with self.engine.store.read() as unit:
             return set(unit.runs.connection.scalars(select(runs.c.id).where(mine & is_open)))

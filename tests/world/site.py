@@ -21,7 +21,7 @@ from certwright.engine.managed import Wish, create
 from certwright.settings import Settings
 from certwright.wiring import open_engine, utc_now
 from peers.acme_server import loopback_config
-from world import processes
+from world import processes, stores
 from world.hurry import command_line
 from world.processes import Ended, Running
 
@@ -92,7 +92,8 @@ def authority(
 class Site:
     """One installation, or a node of one whose store is at `store_url`.
 
-    It asks `resolvers`, or those of the system, and runs programs from `script_folders`.
+    It asks `resolvers`, or those of the system, runs programs from `script_folders`, and writes
+    files where tests have their folders.
     """
 
     folder: Path
@@ -104,7 +105,13 @@ class Site:
     def settings(self) -> Settings:
         """Its places."""
         places = Settings(self.folder / "data", key_folder=self.folder / "keys", master_key_file=self.key_file)
-        return replace(places, resolvers=self.resolvers, script_folders=self.script_folders, store_url=self.store_url)
+        return replace(
+            places,
+            resolvers=self.resolvers,
+            script_folders=self.script_folders,
+            file_folders=(self.folder.parent,),
+            store_url=self.store_url,
+        )
 
     @property
     def key_file(self) -> Path:
@@ -118,15 +125,18 @@ class Site:
             "CERTWRIGHT_DATA": str(self.settings.data_folder),
             "CERTWRIGHT_MASTER_KEY_FILE": str(self.key_file),
             "CERTWRIGHT_STORE": self.store_url or "",
+            "CERTWRIGHT_LISTEN": "none",
             "HOME": str(self.folder),
             "COLUMNS": "200",
             "CERTWRIGHT_RESOLVERS": ",".join(self.resolvers),
             "CERTWRIGHT_SCRIPT_FOLDERS": os.pathsep.join(map(str, self.script_folders)),
+            "CERTWRIGHT_FILE_FOLDERS": str(self.folder.parent),
         }
 
     def initialise(self) -> "Site":
         """Make its store."""
-        store.create(self.settings)
+        make = store.create if self.store_url else stores.fresh
+        make(self.settings)
         return self
 
     def copied(self, folder: Path) -> "Site":
@@ -170,5 +180,5 @@ def register(site: Site, ca: Authority, name: str = ISSUER, **params: Any) -> No
 
 def describe(engine: Engine, ca: Authority, *names: str, **wish: Any) -> ManagedCertificate:
     """A managed certificate for `names`, with a key that costs nothing unless the wish says otherwise."""
-    wanted = {"key_type": "ecdsa-p256", **wish}
-    return create(engine, Wish(names=names or NAMES, issuer=ISSUER, validation=ca.validation, **wanted))
+    wanted = {"key_type": "ecdsa-p256", "validation": ca.validation, **wish}
+    return create(engine, Wish(names=names or NAMES, issuer=ISSUER, **wanted))

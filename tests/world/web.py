@@ -2,17 +2,41 @@
 
 import http.client
 import re
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
 from urllib.parse import urlencode
 
+from certwright import web
 from certwright.domain.access import Role
+from certwright.domain.identifiers import parse_all
+from certwright.domain.managed import Issuer
+from certwright.engine.context import Engine
+from certwright.engine.jobs import Jobs
+from certwright.engine.live import Live
+from certwright.engine.own_certificate import self_made
 from certwright.engine.people import add_person
+from certwright.engine.service import DutyState
+from certwright.engine.service import Service as OwnService
 from certwright.probe import Endpoint
+from certwright.sdk.places import Places
+from certwright.server.http import listening
+from certwright.settings import Settings
+from certwright.store import Store, open_store
 from certwright.web import SetupToken
-from world.api import Service
+from certwright.wiring import utc_now
+from peers.ports import free_port
+from world import stores
+from world.api import Clock, Service
+from world.site import Site
 
 PASSWORD = "correct horse battery"
 _SECONDS = 60
+_BOUNDARY = "boundary"
 
 
 @dataclass(frozen=True)
@@ -21,12 +45,23 @@ class Seen:
 
     status: int
     headers: http.client.HTTPMessage
-    text: str
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The page as it was sent."""
+        return self.body.decode()
 
     @property
     def words(self) -> str:
         """What a person reads."""
         return " ".join(re.sub(r"<[^>]+>", " ", self.text).split())
+
+
+def digest_in(form: Seen) -> str:
+    """What the form says of what it showed."""
+    (found,) = re.findall(r'name="seen" value="([0-9a-f]{32})"', form.text)
+    return str(found)
 
 
 @dataclass
@@ -35,6 +70,7 @@ class Browser:
 
     at: Endpoint
     cookie: str = ""
+    others: dict[str, str] = field(default_factory=dict)
 
     def get(self, path: str, **headers: str) -> Seen:
         return self._ask("GET", path, None, headers)
@@ -48,12 +84,17 @@ class Browser:
     def _ask(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> Seen:
         connection = http.client.HTTPConnection(self.at.host, self.at.port, timeout=_SECONDS)
         try:
-            sent = headers | ({"Cookie": f"certwright={self.cookie}"} if self.cookie else {})
-            connection.request(method, path, body, sent)
+            kept = {"certwright": self.cookie} | self.others
+            cookie = "; ".join(f"{name}={value}" for name, value in kept.items() if value)
+            connection.request(method, path, body, headers | ({"Cookie": cookie} if cookie else {}))
             answer = connection.getresponse()
             for given in answer.headers.get_all("Set-Cookie") or ():
-                self.cookie = given.partition("=")[2].partition(";")[0].strip('"')
-            return Seen(answer.status, answer.headers, answer.read().decode())
+                name, _, value = given.partition(";")[0].partition("=")
+                if name == "certwright":
+                    self.cookie = value.strip('"')
+                else:
+                    self.others[name] = value.strip('"')
+            return Seen(answer.status, answer.headers, answer.read())
         finally:
             connection.close()
 
@@ -63,17 +104,102 @@ class House(Service):
     """The engine with its pages, instead of the API."""
 
     setup: SetupToken = field(default_factory=SetupToken)
+    settings: Settings = field(kw_only=True)
+    recovery_key: str = field(kw_only=True)
+
+    @cached_property
+    def service(self) -> OwnService:
+        """What the service tells of itself."""
+        return OwnService(
+            settings=self.settings,
+            address=f"http://{self.at}/",
+            reasons=lambda: ["The schedule has not been looked at."],
+            duties=lambda: [DutyState("Housekeeping", timedelta(days=1), self.clock.now, 0)],
+            presented=lambda: self_made(self.engine, parse_all(["localhost"])),
+        )
 
     def browser(self) -> Browser:
         """One that nobody has signed in with."""
         return Browser(self.at)
 
-    def signed_in(self, role: Role = Role.ADMINISTRATOR) -> Browser:
-        """One with which somebody in this role has signed in."""
+    def signed_in(self, role: Role = Role.ADMINISTRATOR, *tags: str) -> Browser:
+        """One with which somebody in this role has signed in, for certificates with one of these tags."""
+        name = "-".join((role.value, *tags))
         with self.engine.store.read() as unit:
-            is_there = unit.people.find(role.value)
+            is_there = unit.people.find(name)
         if not is_there:
-            add_person(self.engine, role.value, role, PASSWORD)
+            add_person(self.engine, name, role, PASSWORD, tags)
         browser = self.browser()
-        assert browser.post("/sign-in", name=role.value, password=PASSWORD).status == 303
+        assert browser.post("/sign-in", name=name, password=PASSWORD).status == 303
         return browser
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[House]:
+    """A house in this folder; its clock stands still until a test moves it."""
+    settings = Settings(folder / "data", key_folder=folder / "keys")
+    recovery_key = stores.fresh(settings)
+    said = {"resolvers": "/etc/certwright/certwright.toml, line 7"}
+    told = replace(settings, resolvers=("9.9.9.9",), origins=said, master_key="c4nary")
+    with open_store(settings) as store:
+        with store.write() as unit:
+            unit.issuers.add(Issuer(name="le", kind="acme", params={}), b"account key")
+        with _answering(store, folder, Clock(), told, recovery_key) as made:
+            yield made
+
+
+@contextmanager
+def pages_of(site: Site) -> Iterator[House]:
+    """The pages of an installation, from now on; its clock stands still, too."""
+    with open_store(site.settings) as store, _answering(store, site.folder, Clock(utc_now()), site.settings) as made:
+        yield made
+
+
+@contextmanager
+def _answering(store: Store, folder: Path, clock: Clock, settings: Settings, recovery_key: str = "") -> Iterator[House]:
+    places = Places((folder,), (folder,))
+    engine, at = Engine(store, clock, lambda _: None, places=places), Endpoint("127.0.0.1", free_port())
+    made = House(engine, clock, at, Jobs(engine), folder, settings=settings, recovery_key=recovery_key)
+    app = web.application(made.engine, made.setup, lambda: None, Live(store), made.jobs)
+    app.state.service = made.service
+    with listening(made.at, app):
+        yield made
+    made.jobs.close()
+
+
+def upload(browser: Browser, path: str, content: bytes, **fields: str) -> Seen:
+    """Send a form with a file, as a browser does."""
+    parts = [f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'.encode() for name, value in fields.items()]
+    parts.append(b'Content-Disposition: form-data; name="file"; filename="a.pfx"\r\n\r\n' + content)
+    body = b"".join(f"--{_BOUNDARY}\r\n".encode() + part + b"\r\n" for part in parts) + f"--{_BOUNDARY}--\r\n".encode()
+    return send(browser, path, f"multipart/form-data; boundary={_BOUNDARY}", body)
+
+
+def send(browser: Browser, path: str, kind: str, body: bytes) -> Seen:
+    """Send this from a page of ours, whatever it is."""
+    connection = http.client.HTTPConnection(browser.at.host, browser.at.port, timeout=_SECONDS)
+    try:
+        headers = {
+            "Content-Type": kind,
+            "Origin": f"http://{browser.at}",
+            "Cookie": f"certwright={browser.cookie}",
+        }
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        return Seen(answer.status, answer.headers, answer.read())
+    finally:
+        connection.close()
+
+
+def landed(browser: Browser, seen: Seen) -> tuple[str, Seen]:
+    """Where a browser ends up, and what it sees there: it follows, and waits where it is told to."""
+    path, give_up = "", time.monotonic() + _SECONDS
+    while time.monotonic() < give_up:
+        if seen.status == 303:
+            path = seen.headers["Location"]
+        elif 'http-equiv="refresh"' not in seen.text:
+            return path, seen
+        else:
+            time.sleep(0.1)
+        seen = browser.get(path)
+    raise AssertionError(f"{path} has no end")

@@ -7,12 +7,12 @@ import struct
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from zlib import crc32
 
 import pytest
 
 from certwright.domain.runs import Entry
-from certwright.engine.renew import renew
+from certwright.engine.tally import Tally
+from certwright.engine.worker import Worker
 from world.dying import hurry
 from world.site import Site
 
@@ -21,8 +21,11 @@ NODES = 2
 
 _SHARED = struct.Struct(f"{1 + NODES}d")
 _ONE = struct.Struct("d")  # native: written and read as a whole
-_STEP = timedelta(minutes=15)
-_MOST = 2000
+_STEP = timedelta(hours=1)
+ASKED_EVERY = timedelta(days=1)
+"""How often the authority is asked for its advice: at the pace of real life these looks were nearly all of the work."""
+THREADS = 4
+"""Certificates that a node works on at the same time."""
 _LONGEST_SECONDS = 600.0
 
 
@@ -49,7 +52,7 @@ class Clock:
         deadline = time.monotonic() + _LONGEST_SECONDS
         while not self._is_over(moment) if node == 0 else self() == moment:
             assert time.monotonic() < deadline, "the other node does not get on"
-            time.sleep(0.0005)
+            time.sleep(0.001)
 
     def _is_over(self, moment: datetime) -> bool:
         return all(self._read(1 + node) >= moment.timestamp() for node in range(NODES))
@@ -61,12 +64,37 @@ class Clock:
         _ONE.pack_into(self._shared, place * _ONE.size, moment.timestamp())
 
 
-def live(folder: str, until: float, node: int, entries: int) -> None:
-    """Renew whatever becomes due until the moment `until`, beside the other nodes.
+class _Begun(Tally):
+    """Counts what a worker has begun."""
+
+    count = 0
+
+    def began(self, managed_id: str) -> None:
+        """One more."""
+        self.count += 1
+        super().began(managed_id)
+
+
+def _exhaust(worker: Worker, begun: _Begun) -> None:
+    """Have the worker do all that is due at this moment and that no other node is at."""
+    while True:
+        worker._changed.clear()
+        before, was_idle = begun.count, not worker._busy
+        worker.tick()
+        if begun.count == before:
+            if was_idle:
+                return
+            worker._changed.wait(_LONGEST_SECONDS)
+        elif len(worker._busy) == THREADS:
+            worker._changed.wait(_LONGEST_SECONDS)
+
+
+def live(folder: str, resolver: str, until: float, node: int, entries: int) -> None:
+    """Renew whatever becomes due until the moment `until`, as the service does, in competition with the other nodes.
 
     Die, as by a power cut, at the journal's entry `entries`.
     """
-    site, clock = Site(Path(folder)), Clock(Path(folder) / "clock")
+    site, clock = Site(Path(folder), (resolver,)), Clock(Path(folder) / "clock")
     left = [entries]
     end = datetime.fromtimestamp(until, UTC)
 
@@ -77,13 +105,12 @@ def live(folder: str, until: float, node: int, entries: int) -> None:
 
     with pytest.MonkeyPatch.context() as patch, site.engine(hear, clock) as engine:
         patch.setattr("certwright.issuers.acme._REACH_SECONDS", 0.2)
+        patch.setattr("certwright.domain.advice.ASK_AT_LEAST", ASKED_EVERY)
         hurry(engine.store)
+        worker, begun = Worker(engine, THREADS), _Begun()
+        worker.tally = begun
         while (now := clock()) < end:
-            with engine.store.read() as unit:
-                due = unit.managed.due(now, _MOST)
-            for managed in due:
-                if crc32(managed.id.encode()) % NODES == node:
-                    renew(engine, managed.id, patient=True)
+            _exhaust(worker, begun)
             clock.done(node, now)
             if node == 0:
                 with engine.store.read() as unit:

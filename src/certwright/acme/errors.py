@@ -69,7 +69,11 @@ class TLSFailed(TransportError):
 
 
 class NotTrusted(TLSFailed):
-    """The server's certificate is not trusted here."""
+    """The server's certificate is not trusted here; ``signer`` is who signed it, if that was seen."""
+
+    def __init__(self, url: str, reason: str, proxy: str = "", signer: str = "") -> None:
+        super().__init__(url, f"{reason}; it was signed by {signer}" if signer else reason, proxy)
+        self.signer = signer
 
 
 class AnswerTooLarge(TransportError):

@@ -1,21 +1,24 @@
-"""HTTPS by urllib3: connections kept alive, and every answer bounded in time and size."""
+"""HTTPS: connections kept alive, and every answer bounded in time and size."""
 
 import re
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Mapping
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import Self
+from urllib.parse import quote, urlsplit
 
-import urllib3
-from urllib3 import exceptions
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+import idna
 
+from certwright.acme import http1
 from certwright.acme.errors import (
     AnswerTooLarge,
     ConnectionFailed,
@@ -24,18 +27,100 @@ from certwright.acme.errors import (
     ProxyFailed,
     TimedOut,
     TLSFailed,
-    TransportError,
     URLRefused,
 )
-from certwright.acme.transport import Headers, Proxy, Response
-
-MOST_BYTES = 1024 * 1024
-"""The largest body that is read; ACME's objects and chains are a few kilobytes."""
+from certwright.acme.http1 import MOST_BYTES
+from certwright.acme.signer import signer
+from certwright.acme.transport import Proxy, Response
 
 _CONNECTIONS = 8
-_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d+) ?(.*)", re.DOTALL)  # the words of http.client
-_PROXY_AUTHENTICATION = "407"
+_IDLE_SECONDS = 60  # something on the way may have forgotten a connection after that, and say nothing
+_ORIGINS = 16
 _SHARED = 8
+_PORTS = {"https": 443, "http": 80}
+_SUCCESS, _PROXY_AUTHENTICATION = 2, 407
+_UNKNOWN_SIGNER = (18, 19, 20, 21)  # X509_V_ERR_*: self-signed, or by nobody who is known here
+_LOOK_SECONDS = 5
+_PLAIN = re.compile(r"[!-~]*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Url:
+    """What is asked where; `host` as DNS and TLS know it, `authority` as the field Host wants it."""
+
+    scheme: str
+    host: str
+    port: int
+    authority: str
+    target: str
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Read one.
+
+        Raises:
+            URLRefused: if it is unusable, or would send something unprotected to another machine.
+        """
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname or "", parts.port
+            if not host.isascii():
+                host = idna.encode(host, uts46=True).decode()
+        except ValueError:
+            raise URLRefused(url, "not a usable URL") from None
+        if not (parts.scheme == "https" and host) and (parts.scheme != "http" or not _is_loopback(host)):
+            raise URLRefused(url, "only https URLs are asked (http on this machine's loopback address)")
+        shown = f"[{host}]" if ":" in host else host
+        usual = _PORTS[parts.scheme]
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        if not _PLAIN.fullmatch(target):
+            target = quote(target, safe="!#$%&'()*+,/:;=?@[]~")
+        return cls(
+            parts.scheme,
+            host,
+            port or usual,
+            shown if port in {None, usual} else f"{shown}:{port}",
+            target,
+        )
+
+
+@dataclass(slots=True)
+class _Origin:
+    """The connections to one server by one way: those that are idle, and room for so many in all."""
+
+    idle: deque[tuple[socket.socket, float]] = field(default_factory=deque)
+    room: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_CONNECTIONS))
+
+    @contextmanager
+    def place(self, ends: float) -> Iterator[None]:
+        """One of the places for connections, once there is one."""
+        if not self.room.acquire(timeout=http1.left(ends)):
+            raise TimeoutError("all connections are busy")
+        try:
+            yield
+        finally:
+            self.room.release()
+
+    def take(self) -> socket.socket | None:
+        """An idle connection that stands, the last one used."""
+        while True:
+            try:
+                found, since = self.idle.pop()
+            except IndexError:
+                return None
+            if time.monotonic() - since < _IDLE_SECONDS and http1.is_quiet(found):
+                return found
+            found.close()
+
+    def put(self, connection: socket.socket) -> None:
+        """Keep a connection for the next request."""
+        self.idle.append((connection, time.monotonic()))
+
+    def close(self) -> None:
+        """Close what is idle."""
+        while self.idle:
+            with suppress(IndexError):
+                self.idle.pop()[0].close()
 
 
 class HttpsTransport:
@@ -51,12 +136,13 @@ class HttpsTransport:
     """
 
     def __init__(self, user_agent: str, ca_file: Path | None = None, proxy: Proxy | None = None) -> None:
-        context = _context(ca_file) if ca_file else _system_context(ssl.get_default_verify_paths())
+        self._context = _context(ca_file) if ca_file else _system_context(ssl.get_default_verify_paths())
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
         self._proxy = proxy
-        self._pools = urllib3.PoolManager(num_pools=4, ssl_context=context, maxsize=_CONNECTIONS, block=True)
-        self._pools.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
-        self._tunnels = _tunnels(proxy, _inspected(proxy.roots, ca_file) or context) if proxy else self._pools
+        self._inspected = (_inspected(proxy.roots, ca_file) if proxy else None) or self._context
+        self._origins: OrderedDict[tuple[str, str, int], _Origin] = OrderedDict()
+        self._lock = threading.Lock()
+        weakref.finalize(self, _close, self._origins)  # those that are shared are closed by nobody
 
     def request(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout: float
@@ -65,45 +151,69 @@ class HttpsTransport:
 
         Raises:
             TransportError: one of `certwright.acme.errors`, if there is no complete answer.
+            ValueError: a header field holds a line break.
         """
-        host = _checked_host(url)
-        proxy = self._proxy if self._proxy and self._proxy.takes(host) else None
+        ends = time.monotonic() + timeout
+        asked = _Url.parse(url)
+        proxy = self._proxy if asked.scheme == "https" and self._proxy and self._proxy.takes(asked.host) else None
+        length = {} if body is None else {"Content-Length": str(len(body))}
+        fields = {"Host": asked.authority, **self._headers, **headers, **length}
+        sent = http1.head(method, asked.target, fields) + (body or b"")
+        origin = self._origin(asked)
+        with _told(url, proxy), origin.place(ends):
+            connection = origin.take() or self._connect(asked, proxy, ends)
+            try:
+                answer = http1.exchange(connection, sent, ends, bodiless=method == "HEAD")
+            except BaseException:
+                connection.close()
+                raise
+            if answer.keeps:
+                origin.put(connection)
+            else:
+                connection.close()
+            return answer.response
+
+    def _origin(self, asked: _Url) -> _Origin:
+        """Where connections to that server wait; of many servers, those not asked for longest are forgotten."""
+        key = asked.scheme, asked.host, asked.port
+        with self._lock:
+            found = self._origins.pop(key, None) or _Origin()
+            self._origins[key] = found
+            forgotten = self._origins.popitem(last=False)[1] if len(self._origins) > _ORIGINS else None
+        if forgotten:
+            forgotten.close()
+        return found
+
+    def _connect(self, asked: _Url, proxy: Proxy | None, ends: float) -> socket.socket:
+        plain = _reached(asked, proxy, ends)
+        if asked.scheme == "http":
+            return plain
         try:
-            answer = (self._tunnels if proxy else self._pools).urlopen(
-                method,
-                url,
-                headers={**self._headers, **headers},
-                body=body,
-                timeout=urllib3.Timeout(total=timeout),
-                pool_timeout=timeout,
-                redirect=False,
-                retries=False,
-                preload_content=False,
-                decode_content=False,
-            )
-            # What says that it is larger is not read to its end: its connection would be taken again.
-            declared = answer.length_remaining or 0
-            content = bytearray()
-            while declared <= MOST_BYTES and (piece := answer.read(MOST_BYTES + 1 - len(content))):
-                content += piece
-        except (exceptions.HTTPError, OSError) as error:
-            raise _typed(url, error, proxy) from error
-        if max(declared, len(content)) > MOST_BYTES:
-            answer.close()
-            answer.release_conn()  # the pool's place, not the connection
-            raise AnswerTooLarge(url, f"the answer is larger than {MOST_BYTES} bytes")
-        return Response(answer.status, Headers(answer.headers.items()), bytes(content))
+            plain.settimeout(http1.left(ends))
+            context = self._inspected if proxy else self._context
+            return context.wrap_socket(plain, server_hostname=asked.host)
+        except ssl.SSLError as error:
+            plain.close()
+            raise _Handshake(_signer(asked, proxy, ends, error)) from error
+        except BaseException:
+            plain.close()
+            raise
 
     def close(self) -> None:
-        """Close all connections."""
-        self._pools.clear()
-        self._tunnels.clear()
+        """Close all connections that are not in use."""
+        with self._lock:
+            _close(self._origins)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _close(origins: OrderedDict[tuple[str, str, int], _Origin]) -> None:
+    while origins:
+        origins.popitem()[1].close()
 
 
 def shared(user_agent: str, ca_file: Path | None = None, proxy: Proxy | None = None) -> HttpsTransport:
@@ -124,9 +234,7 @@ def _shared(user_agent: str, ca_file: Path | None, proxy: Proxy | None, *_truste
 
 
 def _context(ca_file: Path | None = None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=ca_file)
-    context.sslsocket_class = _BoundedTLSSocket
-    return context
+    return ssl.create_default_context(cafile=ca_file)
 
 
 def _inspected(roots: Path | None, ca_file: Path | None) -> ssl.SSLContext | None:
@@ -138,31 +246,10 @@ def _inspected(roots: Path | None, ca_file: Path | None) -> ssl.SSLContext | Non
     return context
 
 
-def _tunnels(proxy: Proxy, context: ssl.SSLContext) -> urllib3.ProxyManager:
-    said = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
-    made = urllib3.ProxyManager(
-        proxy.address, num_pools=4, proxy_headers=said, ssl_context=context, maxsize=_CONNECTIONS, block=True
-    )
-    made.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
-    return made
-
-
 @cache
 def _system_context(paths: ssl.DefaultVerifyPaths) -> ssl.SSLContext:  # noqa: ARG001 - the environment may move them
     """One for all transports: reading the system's bundle takes tens of milliseconds."""
     return _context()
-
-
-def _checked_host(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        _ = parts.port
-    except ValueError:
-        raise URLRefused(url, "not a usable URL") from None
-    if not (parts.scheme == "https" and host) and (parts.scheme != "http" or not _is_loopback(host)):
-        raise URLRefused(url, "only https URLs are asked (http on this machine's loopback address)")
-    return host
 
 
 def _is_loopback(host: str) -> bool:
@@ -174,79 +261,118 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _typed(url: str, error: Exception, proxy: Proxy | None) -> TransportError:
-    typed = (_of_proxy(url, error, proxy.address) if proxy else None) or _of_server(url, error)
-    typed.proxy = proxy.address if proxy else ""
-    return typed
+class _Unconnected(Exception):
+    """Nobody takes the connection; the cause says why."""
 
 
-def _of_proxy(url: str, error: Exception, address: str) -> ProxyFailed | None:
-    """What the proxy itself did not do; None if it opened the way."""
-    met = error.original_error if isinstance(error, exceptions.ProxyError) else None
-    refused = _TUNNEL_REFUSED.match(str(met or next(reversed(error.args), "")))
-    if refused:
-        status, words = refused.groups()
-        kind = ProxyDenied if status == _PROXY_AUTHENTICATION else ProxyFailed
-        return kind(url, f"the proxy {address} opens no way there: {status} {words}".rstrip())
-    return ProxyFailed(url, f"cannot connect to the proxy {address}: {met.__cause__ or met}") if met else None
+class _Handshake(Exception):
+    """TLS did not come about; the cause says why, and the text who signed what is not trusted."""
 
 
-def _of_server(url: str, error: Exception) -> TransportError:
-    if isinstance(error, exceptions.LocationValueError):
-        return URLRefused(url, "not a usable URL")
-    if isinstance(error, exceptions.NewConnectionError):  # before its cousin, the time-out
-        cause = error.__cause__ or error
-        return ConnectionFailed(url, f"cannot connect: {cause}")
-    if isinstance(error, exceptions.TimeoutError | TimeoutError | exceptions.EmptyPoolError):
-        return TimedOut(url, "no complete answer in time")
-    reason = error.args[0] if isinstance(error, exceptions.SSLError) and error.args else error
-    if isinstance(reason, ssl.SSLCertVerificationError):
-        return NotTrusted(url, f"its certificate is not trusted: {reason.verify_message}")
-    if isinstance(error, exceptions.SSLError | ssl.SSLError):
-        return TLSFailed(url, f"TLS failed: {reason}")
-    return ConnectionFailed(url, f"the connection broke: {error.args[-1] if error.args else error}")
+class _NoWay(Exception):
+    """What the proxy did not do, for people; and whether it wants a credential."""
+
+    def __init__(self, reason: str, *, wants_credential: bool = False) -> None:
+        super().__init__(reason)
+        self.wants_credential = wants_credential
 
 
-class _BoundedSocket(socket.socket):
-    """Bounds all that is read of an answer, not each piece of it: a peer that drips bytes gains nothing."""
-
-    ends = 0.0  # on time.monotonic; set when it is opened, and anew for each answer
-
-    def recv_into(self, *arguments: Any) -> int:
-        left = self.ends - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the answer took too long")
-        self.settimeout(left)
-        return super().recv_into(*arguments)
+def _reached(asked: _Url, proxy: Proxy | None, ends: float) -> socket.socket:
+    return _through(proxy, asked, ends) if proxy else _opened(asked.host, asked.port, ends)
 
 
-class _BoundedTLSSocket(_BoundedSocket, ssl.SSLSocket):
-    """As above, for TLS; the handshake has a deadline of its own in the ssl module."""
+def _signer(asked: _Url, proxy: Proxy | None, ends: float, error: ssl.SSLError) -> str:
+    """Who signed what is not trusted, looked at once more; empty if nobody seems to be unknown."""
+    if not isinstance(error, ssl.SSLCertVerificationError) or error.verify_code not in _UNKNOWN_SIGNER:
+        return ""
+    soon = min(ends, time.monotonic() + _LOOK_SECONDS)
+    try:
+        plain = _reached(asked, proxy, soon)
+        plain.settimeout(http1.left(soon))
+    except (_Unconnected, _NoWay, OSError):
+        return ""
+    return signer(plain, asked.host)
 
 
-class _BoundedConnection(HTTPConnection):
-    sock: _BoundedSocket
+def _opened(host: str, port: int, ends: float) -> socket.socket:
+    """A connection to the first address that takes it; each of several has its part of the time.
 
-    def _new_conn(self) -> socket.socket:
-        plain = super()._new_conn()
-        bounded = _BoundedSocket(plain.family, plain.type, plain.proto, plain.detach())
-        bounded.settimeout(self.timeout)
-        bounded.ends = time.monotonic() + (self.timeout or 0)  # a proxy answers before there is a request
-        return bounded
+    Raises:
+        _Unconnected: if none does.
+        TimeoutError: if the last one is silent.
+        UnicodeError: if the host is no name that can be asked for.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    except OSError as error:
+        raise _Unconnected from error
+    problem: OSError = OSError("the name has no address")
+    for tried, (family, kind, protocol, _, address) in enumerate(found):
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.settimeout(http1.left(ends) / (len(found) - tried))
+            made.connect(address)
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            made.close()
+            problem = error
+        else:
+            return made
+    if isinstance(problem, TimeoutError):
+        raise problem
+    raise _Unconnected from problem
 
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as in urllib3
-        # urllib3 has set the timeout to what is left of the whole request's time
-        self.sock.ends = time.monotonic() + (self.timeout or 0)
-        return super().getresponse()
+
+def _through(proxy: Proxy, asked: _Url, ends: float) -> socket.socket:
+    """A tunnel (RFC 9110 section 9.3.6).
+
+    Raises:
+        _NoWay: if the proxy opens none.
+    """
+    at = urlsplit(proxy.address)
+    try:
+        made = _opened(at.hostname or "", at.port or _PORTS["http"], ends)
+    except (_Unconnected, TimeoutError) as error:
+        raise _NoWay(f"cannot connect to the proxy {proxy.address}: {error.__cause__ or error}") from error
+    target = f"[{asked.host}]:{asked.port}" if ":" in asked.host else f"{asked.host}:{asked.port}"
+    said = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+    try:
+        answer = http1.exchange(made, http1.head("CONNECT", target, {"Host": target, **said}), ends, bodiless=True)
+    except BaseException:
+        made.close()
+        raise
+    status = answer.response.status
+    if status // 100 != _SUCCESS:
+        made.close()
+        told = f"the proxy {proxy.address} opens no way there: {status} {answer.reason}".rstrip()
+        raise _NoWay(told, wants_credential=status == _PROXY_AUTHENTICATION)
+    return made
 
 
-class _BoundedTLSConnection(_BoundedConnection, HTTPSConnection):
-    pass
+@contextmanager
+def _told(url: str, proxy: Proxy | None) -> Iterator[None]:
+    """Errors of the net as those of this package."""
+    way = proxy.address if proxy else ""
+    try:
+        yield
+    except _NoWay as error:
+        raise (ProxyDenied if error.wants_credential else ProxyFailed)(url, str(error), way) from error
+    except _Unconnected as error:
+        raise ConnectionFailed(url, f"cannot connect: {error.__cause__}", way) from error
+    except _Handshake as error:
+        raise _of_handshake(url, error, way) from error
+    except TimeoutError as error:
+        raise TimedOut(url, "no complete answer in time", way) from error
+    except http1.TooLarge as error:
+        raise AnswerTooLarge(url, f"the answer is larger than {MOST_BYTES} bytes", way) from error
+    except UnicodeError as error:
+        raise URLRefused(url, "not a usable URL", way) from error
+    except (http1.Broken, OSError) as error:
+        raise ConnectionFailed(url, f"the connection broke: {error}", way) from error
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _BoundedConnection
-
-
-class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _BoundedTLSConnection
+def _of_handshake(url: str, error: _Handshake, way: str) -> TLSFailed:
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return NotTrusted(url, f"its certificate is not trusted: {cause.verify_message}", way, str(error))
+    return TLSFailed(url, f"TLS failed: {cause}", way)

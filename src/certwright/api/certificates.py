@@ -1,27 +1,28 @@
 """`/certificates`: what is kept valid."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Self
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
-from certwright.api.access import EDITS, READS, REQUESTS, UsesEngine, Wakes
+from certwright.api.access import EDITS, HOLDS, READS, REQUESTS, UsesEngine, Wakes
+from certwright.api.changes import CHANGES, GUARDED, Body, Id, Line, Moment, Revision
 from certwright.api.problems import answers
-from certwright.domain.access import Caller
+from certwright.api.repeats import RepeatableRoute
 from certwright.domain.errors import NotFound
 from certwright.domain.health import Condition
 from certwright.domain.health_rules import Health
 from certwright.domain.identifiers import Identifier
-from certwright.domain.managed import CertificateVersion, ManagedCertificate, RenewalPolicy
-from certwright.domain.renewal import Reason
+from certwright.domain.managed import CertificateVersion, ManagedCertificate, RenewalPolicy, Tags
+from certwright.domain.renewal import Decision, Reason
 from certwright.domain.runs import DeploymentState
 from certwright.engine import hold, windows
-from certwright.engine.managed import details
+from certwright.engine.managed import details, set_tags
 from certwright.engine.status import judge_stale
+from certwright.store.listing import Filter
 
-router = APIRouter(tags=["certificates"])
-Id = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="Of the managed certificate.")]
+router = APIRouter(tags=["certificates"], route_class=RepeatableRoute)
 
 
 class Listed(BaseModel):
@@ -34,6 +35,7 @@ class Listed(BaseModel):
     title: str
     names: list[str]
     issuers: list[str]
+    tags: list[str]
     health: Condition | None
     not_after: AwareDatetime | None
     next_check: AwareDatetime | None
@@ -53,6 +55,18 @@ class Renewal(BaseModel):
     reason: Reason
     message: str
     next_check: AwareDatetime
+    hint: str = Field(default="", description="What a person has to do for it to be due, if that is anything.")
+
+    @classmethod
+    def of(cls, decision: Decision) -> Self:
+        """What was decided."""
+        return cls(
+            due=decision.due,
+            reason=decision.reason,
+            message=decision.message,
+            next_check=decision.next_check,
+            hint=decision.hint,
+        )
 
 
 class Certificate(BaseModel):
@@ -72,69 +86,75 @@ class PemChain(Response):
     media_type = "application/pem-certificate-chain"
 
 
-class Hold(BaseModel):
+class Hold(Body):
     """Why it is not to be renewed, and until when; until somebody releases it, if that is left out."""
 
     reason: str = Field(min_length=1, max_length=500, examples=["The mail server moves on Saturday."])
-    until: AwareDatetime | None = None
+    until: Moment | None = None
 
 
-class Window(BaseModel):
+class Window(Body):
     """The maintenance window in which it is deployed; null is any time."""
 
-    window: str | None = Field(examples=["nights"])
+    window: Line | None = Field(examples=["nights"])
 
 
-def _revision(
-    if_match: Annotated[
-        str | None, Header(pattern='^"[0-9]{1,18}"$', description="The ETag with which it was read.", examples=['"3"'])
-    ] = None,
-) -> int:
-    """That which the caller has seen.
+class Words(Body):
+    """The tags that it is to have, and no others."""
 
-    Raises:
-        HTTPException: without one.
-    """
-    if if_match is None:
-        raise HTTPException(
-            HTTPStatus.PRECONDITION_REQUIRED,
-            "A change takes the ETag of what was read as If-Match, so that nobody's change is lost: read it first.",
-        )
-    return int(if_match.strip('"'))
+    tags: Tags = Field(examples=[["mail", "berlin"]])
 
 
-Revision = Annotated[int, Depends(_revision)]
-_CHANGES = answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
-_GUARDED = {**_CHANGES, **answers(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED)}
+class Which(BaseModel):
+    """Which certificates are wanted: those of which all of this is true."""
+
+    health: list[Health] = Field(default=[], description="Only those that are one of these.")
+    issuer: str | None = Field(default=None, description="Only those that this issuer signs.")
+    name: str | None = Field(default=None, description="Only those with this name.", examples=["mail.contoso.com"])
+    part: str = Field(default="", max_length=253, description="Only those with this in their title or a name.")
+    tag: str | None = Field(default=None, description="Only those with this tag.", examples=["mail"])
+    target: str | None = Field(
+        default=None, description="Only those that a task found or put on this server.", examples=["ex1.contoso.com"]
+    )
+
+    def filter(self) -> Filter:
+        """As the store takes it.
+
+        Raises:
+            InvalidIdentifier: if the name is none.
+        """
+        name = Identifier.parse(self.name) if self.name is not None else None
+        return Filter(self.health, self.issuer, name, self.tag, self.target, self.part)
+
+
+class Asked(Which):
+    """Which of them, and which page."""
+
+    after: str = Field(default="", description="The last title of the page before.")
+    limit: int = Field(default=50, ge=1, le=200)
 
 
 @router.get("/certificates", dependencies=[READS], responses=answers())
-def list_certificates(
-    engine: UsesEngine,
-    health: Annotated[list[Health] | None, Query(description="Only those that are so.")] = None,
-    issuer: Annotated[str | None, Query(description="Only those that this issuer signs.")] = None,
-    name: Annotated[str | None, Query(description="Only those with this name.", examples=["mail.contoso.com"])] = None,
-    after: Annotated[str, Query(description="The last title of the page before.")] = "",
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> Certificates:
+def list_certificates(engine: UsesEngine, asked: Annotated[Asked, Query()]) -> Certificates:
     """The managed certificates, by title."""
-    wanted = Identifier.parse(name) if name is not None else None
+    wanted = asked.filter()
     judge_stale(engine)
     with engine.store.read() as unit:
-        found = unit.listing.page(after, limit, health=health or (), issuer=issuer, name=wanted)
+        found = unit.listing.page(asked.after, asked.limit, wanted)
     items = [
         Listed(
             id=each.managed.id,
             title=each.managed.title,
             names=[i.unicode for i in each.managed.identifiers],
             issuers=list(each.managed.issuers),
+            tags=list(each.managed.tags),
             health=each.condition,
             not_after=each.not_after,
             next_check=each.next_check,
         )
         for each in found
     ]
-    return Certificates(items=items, next=items[-1].title if len(items) == limit else None)
+    return Certificates(items=items, next=items[-1].title if len(items) == asked.limit else None)
 
 
 @router.get("/certificates/{id}", dependencies=[READS], responses=answers(HTTPStatus.NOT_FOUND))
@@ -145,12 +165,7 @@ def get_certificate(engine: UsesEngine, id: Id, response: Response) -> Certifica
     return Certificate(
         wanted=found.managed,
         health=found.health,
-        renewal=Renewal(
-            due=found.decision.due,
-            reason=found.decision.reason,
-            message=found.decision.message,
-            next_check=found.decision.next_check,
-        ),
+        renewal=Renewal.of(found.decision),
         not_after=found.facts.not_after if found.facts else None,
         versions=list(found.versions),
         deployments=list(found.states),
@@ -173,21 +188,20 @@ def get_chain(engine: UsesEngine, id: Id) -> PemChain:  # noqa: A002 - the API's
     return PemChain(current.chain_pem)
 
 
-@router.post("/certificates/{id}/request", status_code=202, responses=_CHANGES)
+@router.post("/certificates/{id}/request", dependencies=[REQUESTS], status_code=202, responses=CHANGES)
 def post_request(
     engine: UsesEngine,
     id: Id,  # noqa: A002 - the API's word
-    caller: Annotated[Caller, Depends(REQUESTS)],
     wake: Wakes,
     response: Response,
 ) -> Certificate:
-    """Have a new version requested now; asking again before that is done changes nothing."""
-    hold.ask(engine, id, caller.name)
+    """Have a new version requested now, unless a person holds it back; asking again meanwhile changes nothing."""
+    hold.ask(engine, id)
     wake()
     return get_certificate(engine, id, response)
 
 
-@router.put("/certificates/{id}/renewal", dependencies=[EDITS], responses=_GUARDED)
+@router.put("/certificates/{id}/renewal", dependencies=[EDITS], responses=GUARDED)
 def put_renewal(
     engine: UsesEngine,
     id: Id,  # noqa: A002 - the API's word
@@ -200,7 +214,7 @@ def put_renewal(
     return get_certificate(engine, id, response)
 
 
-@router.put("/certificates/{id}/window", dependencies=[EDITS], responses=_GUARDED)
+@router.put("/certificates/{id}/window", dependencies=[EDITS], responses=GUARDED)
 def put_window(
     engine: UsesEngine,
     id: Id,  # noqa: A002 - the API's word
@@ -213,15 +227,28 @@ def put_window(
     return get_certificate(engine, id, response)
 
 
-@router.put("/certificates/{id}/hold", dependencies=[EDITS], responses=_CHANGES)
+@router.put("/certificates/{id}/tags", dependencies=[EDITS], responses=GUARDED)
+def put_tags(
+    engine: UsesEngine,
+    id: Id,  # noqa: A002 - the API's word
+    wanted: Words,
+    revision: Revision,
+    response: Response,
+) -> Certificate:
+    """Choose the tags by which it is found, and to which people and tokens can be limited."""
+    set_tags(engine, id, wanted.tags, revision)
+    return get_certificate(engine, id, response)
+
+
+@router.put("/certificates/{id}/hold", dependencies=[HOLDS], responses=CHANGES)
 def put_hold(engine: UsesEngine, id: Id, wanted: Hold, response: Response) -> Certificate:  # noqa: A002 - as above
     """Have it not be renewed; deployments go on."""
     hold.hold(engine, id, wanted.reason, wanted.until)
     return get_certificate(engine, id, response)
 
 
-@router.delete("/certificates/{id}/hold", dependencies=[EDITS], responses=_CHANGES)
+@router.delete("/certificates/{id}/hold", dependencies=[HOLDS], responses=CHANGES)
 def delete_hold(engine: UsesEngine, id: Id, response: Response) -> Certificate:  # noqa: A002 - the API's word
-    """Let it be renewed again, and at once where it failed before."""
+    """Let it be renewed again; what failed before keeps its pause, unless somebody requests it."""
     hold.release(engine, id)
     return get_certificate(engine, id, response)

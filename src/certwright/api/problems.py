@@ -11,36 +11,16 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from certwright.domain.errors import (
-    CertwrightError,
-    Changed,
-    ConfigurationError,
-    Forbidden,
-    LeaseHeld,
-    NeedsPerson,
-    NotFound,
-    NotSignedIn,
-    StoreError,
-    Unreachable,
-    WindowClosed,
-)
+from certwright.api.access import source
+from certwright.api.repeats import PARAMETER
+from certwright.domain.access import Caller
+from certwright.domain.errors import CertwrightError, Forbidden
+from certwright.domain.http_status import retry_after, status_of
+from certwright.engine.tokens import refuse
 
 log = logging.getLogger("certwright")
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:certwright:problem:"
-_STATUS: Mapping[type[CertwrightError], HTTPStatus] = {  # the first that fits, so the narrower before the wider
-    NotSignedIn: HTTPStatus.UNAUTHORIZED,
-    Forbidden: HTTPStatus.FORBIDDEN,
-    NotFound: HTTPStatus.NOT_FOUND,
-    Changed: HTTPStatus.PRECONDITION_FAILED,
-    LeaseHeld: HTTPStatus.CONFLICT,
-    NeedsPerson: HTTPStatus.CONFLICT,
-    WindowClosed: HTTPStatus.CONFLICT,
-    ConfigurationError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Unreachable: HTTPStatus.BAD_GATEWAY,
-    StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
-    CertwrightError: HTTPStatus.INTERNAL_SERVER_ERROR,
-}
 
 
 class Problem(BaseModel):
@@ -73,10 +53,13 @@ def answers(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
 
 
 def described(app: FastAPI) -> dict[str, Any]:
-    """The description of the API (OpenAPI), in which problems have their own media type."""
+    """The description of the API (OpenAPI), in which problems have their own media type, and each POST takes a key."""
     if app.openapi_schema is None:
         found = FastAPI.openapi(app)
-        for operation in (operation for path in found["paths"].values() for operation in path.values()):
+        operations = [(method, told) for path in found["paths"].values() for method, told in path.items()]
+        for method, operation in operations:
+            if method == "post":
+                operation.setdefault("parameters", []).append(PARAMETER)
             for status, answer in operation["responses"].items():
                 if int(status) >= HTTPStatus.BAD_REQUEST:
                     (schema,) = answer["content"].values()
@@ -93,11 +76,13 @@ def install(app: FastAPI) -> None:
     app.exception_handler(Exception)(_unexpected)
 
 
-def _failed(_request: Request, error: CertwrightError) -> JSONResponse:
-    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+def _failed(request: Request, error: CertwrightError) -> JSONResponse:
+    if isinstance(error, Forbidden):
+        caller: Caller = request.state.caller
+        refuse(request.app.state.engine.acting(caller), caller.actor.name, source(request), error.message)
+    status = status_of(error)
     headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
-    if error.retry_after:
-        headers["Retry-After"] = str(max(1, int(error.retry_after.total_seconds())))
+    headers |= retry_after(error)
     problem = Problem(
         type=_TYPE + _kebab(type(error).__name__),
         title=status.phrase,
@@ -121,17 +106,20 @@ def _not_understood(_request: Request, error: RequestValidationError) -> JSONRes
     )
 
 
+def of_text(code: int, text: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The problem of this status that is told in this sentence."""
+    status = HTTPStatus(code)
+    problem = Problem(type="about:blank", title=status.phrase, status=status, detail=text or status.phrase)
+    return _answer(problem, headers)
+
+
 def _refused(_request: Request, error: HTTPException) -> JSONResponse:
-    status = HTTPStatus(error.status_code)
-    problem = Problem(type="about:blank", title=status.phrase, status=status, detail=error.detail or status.phrase)
-    return _answer(problem, error.headers)
+    return of_text(error.status_code, error.detail, error.headers)
 
 
 def _unexpected(_request: Request, error: Exception) -> JSONResponse:
     log.error("A request to the API failed unexpectedly.", exc_info=error)
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    detail = "This is a fault in Certwright; its log says more."
-    return _answer(Problem(type="about:blank", title=status.phrase, status=status, detail=detail))
+    return of_text(HTTPStatus.INTERNAL_SERVER_ERROR, "This is a fault in Certwright; its log says more.")
 
 
 def _answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -1,24 +1,41 @@
 """`/runs`: attempts, their journals, and both as they happen."""
 
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from certwright.api.access import READS, UsesEngine
-from certwright.api.live import Live
+from certwright.api.access import READS, Shown, UsesEngine, caller
 from certwright.api.problems import answers
+from certwright.domain.access import Permission
+from certwright.domain.changes import Change
+from certwright.domain.errors import Forbidden, NotSignedIn
+from certwright.domain.managed import Value
 from certwright.domain.runs import Entry, Run
+from certwright.engine.context import Engine
+from certwright.engine.live import EVENT_STREAM, STREAM_HEADERS, Live, changes, events
 
 router = APIRouter(tags=["runs"])
 Id = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="Of the run.")]
 _Sequence = Query(ge=0, lt=2**63, description="The sequence number of the last entry that is known.")
-_SILENCE_SECONDS = 15
+_Number = Query(ge=0, lt=2**63, description="The number of the last change that is known.")
+_LAST_EVENT = "^[0-9]{1,18}(-[0-9]{1,18})?$"
+_EXAMPLE = """\
+id: 815-41
+event: entry
+data: {"sequence":815,"run_id":"9b1f04c2d7e6","at":"2026-11-30T12:00:00Z","step":2,"phase":"note","title":"Order"}
+
+id: 815-42
+event: change
+data: {"number":42,"at":"2026-11-30T12:00:01Z","action":"held back","kind":"certificate","id":"3f2a9c01b7de",\
+"title":"mail.contoso.com"}
+"""
 
 
 class Runs(BaseModel):
@@ -75,38 +92,88 @@ def list_entries(
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "A stream of server-sent events, each with an entry as JSON.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "description": "A stream of server-sent events: `entry` with an entry of a journal as JSON, `change` with "
+            "what was done to something that the caller may list: `number`, `at`, `action`, and the `kind`, `id` and "
+            "`title` of that; `end` when the run has ended that was asked for.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
         },
         **answers(),
     },
 )
 async def stream_entries(
     request: Request,
+    engine: UsesEngine,
+    shown: Shown,
     run: Annotated[str | None, Query(description="Only those of this run; the stream ends when it has ended.")] = None,
     after: Annotated[int | None, _Sequence] = None,
+    after_change: Annotated[int | None, _Number] = None,
     last_event_id: Annotated[
-        int | None, Header(ge=0, lt=2**63, description="As a browser sends it that lost the stream.")
+        str | None,
+        Header(pattern=_LAST_EVENT, description="The last `id`, as a browser sends it that lost the stream."),
     ] = None,
 ) -> StreamingResponse:
-    """Journal entries as they are written, from now on or after the one given."""
-    live: Live = request.app.state.live
-    batches = live.entries(last_event_id if last_event_id is not None else after, run)
-    await anext(batches)
+    """Journal entries as they are written, and changes of lists as they are made, from now on or after those given.
 
-    async def events() -> AsyncIterator[str]:
-        told = time.monotonic()
-        async with aclosing(batches):
-            async for batch in batches:
-                if batch or time.monotonic() - told > _SILENCE_SECONDS:
-                    told = time.monotonic()
-                    yield "".join(map(_event, batch)) or ": nothing new\n\n"
+    With `run` changes are left out. How a certificate is follows from its runs, and from the time that passes.
+    """
+    live: Live = request.app.state.live
+    if last_event_id:
+        sequence, _, number = last_event_id.partition("-")
+        after, after_change = int(sequence), int(number) if number else after_change
+    batches = live.entries(after, run)
+    await anext(batches)
+    known = _Known(live.newest if after is None else after, live.acts if after_change is None else after_change)
+
+    def admit() -> Engine:
+        again = caller(request, shown)
+        again.require(Permission.READ)
+        return engine.acting(again)
+
+    async def write(acting: Engine, batch: Sequence[Entry]) -> str:
+        seen = await run_sync(_seen, acting, batch) if acting.caller.tags else batch
+        acts = () if run else await live.acts_after(known.number)
+        told = await run_sync(changes, acting, acts) if acts else ()
+        text = "".join(map(known.entry, seen))
+        known.sequence = batch[-1].sequence if batch else known.sequence
+        text += "".join(map(known.change, told))
+        known.number = acts[-1].number if acts else known.number
+        return text
+
+    async def told() -> AsyncIterator[str]:
+        try:
+            async with aclosing(events(batches, engine, admit, write)) as texts:
+                async for text in texts:
+                    yield text
+        except (NotSignedIn, Forbidden):
+            return
         yield "event: end\ndata:\n\n"
 
-    return StreamingResponse(
-        events(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    )
+    return StreamingResponse(told(), media_type=EVENT_STREAM, headers=STREAM_HEADERS)
 
 
-def _event(entry: Entry) -> str:
-    return f"id: {entry.sequence}\nevent: entry\ndata: {entry.model_dump_json()}\n\n"
+def _seen(engine: Engine, batch: Sequence[Entry]) -> Sequence[Entry]:
+    """Those of runs that there are for the caller."""
+    with engine.store.read() as unit:
+        seen = set(unit.runs.seen({entry.run_id for entry in batch}))
+    return [entry for entry in batch if entry.run_id in seen]
+
+
+@dataclass(slots=True)
+class _Known:
+    """How far a listener was told: the sequence number of the last entry, and the number of the last change."""
+
+    sequence: int
+    number: int
+
+    def entry(self, told: Entry) -> str:
+        """As an event."""
+        self.sequence = told.sequence
+        return self._event("entry", told)
+
+    def change(self, told: Change) -> str:
+        """As an event."""
+        self.number = told.number
+        return self._event("change", told)
+
+    def _event(self, name: str, told: Value) -> str:
+        return f"id: {self.sequence}-{self.number}\nevent: {name}\ndata: {told.model_dump_json()}\n\n"

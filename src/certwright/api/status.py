@@ -37,7 +37,7 @@ class Status(BaseModel):
     """How all is.
 
     `certificates` and `watched` count by health. `needs_person` are the worst, and at most 50; `more` are left out.
-    `service` are duties of the service that fail.
+    `service` are duties of the service that fail, `missing` is what nobody has set up yet and somebody should.
     """
 
     overall: Health
@@ -46,6 +46,7 @@ class Status(BaseModel):
     service: list[FailingDuty]
     needs_person: list[NeedsPerson]
     more: int
+    missing: list[str]
 
 
 @router.get("/status", dependencies=[READS], responses=answers())
@@ -59,4 +60,5 @@ def status(engine: UsesEngine) -> Status:
         service=[FailingDuty(health=e.health, **e.model_dump()) for e in found.service],
         needs_person=[NeedsPerson(id=e.id, title=e.title, health=e.condition) for e in found.judged[:_SHOWN]],
         more=max(0, len(found.judged) - _SHOWN),
+        missing=list(map(str, found.gaps)),
     )

@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from certwright.cli import (
+    audit,
     backup,
     certificate,
+    change,
     credential,
     demo,
     deploy,
@@ -24,6 +26,7 @@ from certwright.cli import (
     ready,
     renewal,
     serve,
+    settings,
     status,
     task,
     token,
@@ -47,6 +50,7 @@ app = typer.Typer(
 initialise.register(app)
 app.add_typer(issuer.app, name="issuer")
 app.add_typer(credential.app, name="credential")
+change.register(certificate.app)
 issuance.register(certificate.app)
 renewal.register(certificate.app)
 status.register(app, certificate.app)
@@ -59,6 +63,7 @@ app.add_typer(token.app, name="token")
 app.add_typer(notification.app, name="notification")
 deploy.register(app)
 serve.register(app)
+settings.register(app)
 ready.register(app)
 app.add_typer(exchange.app, name="exchange")
 probe.register(app)
@@ -67,6 +72,7 @@ app.add_typer(watch.app, name="watch")
 housekeeping.register(app)
 diagnostics.register(app)
 app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
 demo.register(app)
 
 

@@ -71,9 +71,16 @@ def check(session: Session) -> None:
     from certwright.engine import check as checks  # noqa: PLC0415 - loads the store
 
     seen = checks.check(session.engine)
+    left_over = (
+        f"\nUnless keys are being changed at this moment, a change of keys was stopped before it changed anything: the "
+        f"key in {seen.left_over_key} opens nothing. Remove that file, or change the keys: certwright keys rotate"
+        if seen.left_over_key
+        else ""
+    )
     session.say(
         f"The store is whole: {seen.rows['managed']} managed certificates, {seen.rows['versions']} versions of them, "
-        f"{seen.rows['secrets']} secrets, each of which can be decrypted.",
+        f"{seen.rows['secrets']} secrets, each of which can be decrypted.{left_over}",
         store=seen.store,
         rows=dict(seen.rows),
+        left_over_key=seen.left_over_key,
     )

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from certwright.cli.proof import look, validation_of
-from certwright.cli.secret import read_file, read_secret
+from certwright.cli.secret import read_file, read_key, read_secret
 from certwright.cli.session import Exit, Session, command
 from certwright.cli.show import journal_lines, plan_lines, report_lines, served, table
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.formats import PfxCipher
-from certwright.domain.keys import KeyType, PrivateKey, load_private_key
-from certwright.domain.validation import choose
+from certwright.domain.keys import KeyType
+from certwright.domain.limits import span_in_words
 
 app = typer.Typer(help="Managed certificates.", no_args_is_help=True)
 Reference = Annotated[str, typer.Argument(metavar="CERT", help="Its id, title, or a name that only it has.")]
@@ -70,6 +70,9 @@ def new(
         str | None,
         typer.Option(metavar="NAME", help="The maintenance window in which it is deployed [default: any time]."),
     ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="A word by which it is found; may be given several times.")
+    ] = None,
 ) -> None:
     """Describe a certificate that is to be kept valid; nothing is requested yet."""
     from certwright.engine import managed  # noqa: PLC0415 - loads the store
@@ -90,13 +93,14 @@ def new(
             look(http_check_via, off=no_http_check),
         ),
         key_type=key,
-        own_key=_own_key(key_file, key_password_file) if key_file else None,
+        own_key=read_key(key_file, key_password_file) if key_file else None,
         own_csr=read_file(csr, "a signing request") if csr else None,
         reuse_key=reuse_key,
         profile=profile,
         preferred_chain=preferred_chain,
         pfx_password_credential=pfx_password_credential,
         window=window,
+        tags=tuple(tag or ()),
     )
     made = managed.create(session.engine, wish)
     shown = ", ".join(i.unicode for i in made.identifiers)
@@ -115,18 +119,38 @@ def issuers(
     names: Annotated[list[str], typer.Argument(metavar="ISSUER...", help="In the order in which they are asked.")],
 ) -> None:
     """Choose who signs a certificate: the first, and the others while that one fails by a fault of its own."""
-    from certwright.engine.managed import set_issuers  # noqa: PLC0415 - loads the store
+    from certwright.engine.change import change  # noqa: PLC0415 - loads the store
 
-    changed = set_issuers(session.engine, certificate, names)
+    changed = change(session.engine, certificate, {"issuers": names})
     session.say(f"{changed.title}: {', else '.join(changed.issuers)}.", **changed.model_dump(mode="json"))
 
 
+@command(app, "tags")
+def tags(
+    session: Session,
+    certificate: Reference,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[TAG...]", help="In place of those that it has.")
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="It is to have none.")] = False,
+) -> None:
+    """Choose the tags by which a certificate is found, and to which people and tokens can be limited."""
+    from certwright.engine.managed import set_tags  # noqa: PLC0415 - loads the store
+
+    if bool(words) == none:
+        raise ConfigurationError("Give either tags or --none.", hint="`certwright certificate show` shows what it has.")
+    changed = set_tags(session.engine, certificate, words or ())
+    session.say(f"{changed.title}: {', '.join(changed.tags) or 'no tags'}.", **changed.model_dump(mode="json"))
+
+
 @command(app, "list")
-def list_certificates(session: Session) -> None:
+def list_certificates(
+    session: Session, tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None
+) -> None:
     """List the managed certificates."""
     from certwright.engine.managed import summaries  # noqa: PLC0415 - loads the store
 
-    found = summaries(session.engine)
+    found = summaries(session.engine, tag)
     session.emit(
         [s.data() for s in found],
         lambda console: console.print(
@@ -161,7 +185,8 @@ def show(session: Session, certificate: Reference) -> None:
         for label, value in found.lines():
             console.print(f"{label:<16} {value}")
         for state in found.states:
-            headline = f"Task {found.managed.task(state.task_id).title}: {state.stage} {state.told}".rstrip()
+            title = found.managed.task(state.task_id).title
+            headline = f"Task {title}: {state.stage} {found.told(state)}".rstrip()
             console.print(served(console, state.served, headline) if state.served else headline)
 
     session.emit(found.data(), to_person)
@@ -178,8 +203,10 @@ def preview(session: Session, certificate: Reference) -> None:
         f"Request: {'due' if found.decision.due else 'not due'}. {found.decision.message}",
         *(["An order that was begun earlier would be resumed."] if found.resumes else []),
         *(found.obstacle.explain() if found.obstacle else []),
-        *(f"  {i.unicode}: {choose(managed.validations, i).title}" for i in managed.identifiers),
+        *(f"  {name}: {proof}" for name, proof in found.proofs),
         f"Key: {managed.key.type}, {managed.key.source}. Issuer: {', else '.join(managed.issuers)}.",
+        *([f"It is valid for about {span_in_words(found.lifetime)}."] if found.lifetime else []),
+        *([f"It is renewed when it is about {span_in_words(found.renewed_after)} old."] if found.renewed_after else []),
     ]
     for item in found.tasks:
         lines.append(f"Task {item.task.title} ({item.task.when}):")
@@ -190,23 +217,7 @@ def preview(session: Session, certificate: Reference) -> None:
         else:
             lines.append("  planned when the first certificate is there")
     lines += [f"{one.task.title}: {one.message}" for one in found.held]
-    data = {
-        "due": found.decision.due,
-        "reason": found.decision.reason,
-        "message": found.decision.message,
-        "resumes": found.resumes,
-        "obstacle": list(found.obstacle.explain()) if found.obstacle else None,
-        "tasks": [
-            {
-                "task": item.task.id,
-                "plan": {**item.plan.model_dump(mode="json"), "digest": item.plan.digest} if item.plan else None,
-                "error": list(item.error.explain()) if item.error else None,
-            }
-            for item in found.tasks
-        ],
-        "held": [one.data() for one in found.held],
-    }
-    session.emit(data, lambda console: console.print("\n".join(lines)))
+    session.emit(found.data(), lambda console: console.print("\n".join(lines)))
     if found.obstacle:
         session.code = Exit.USAGE
     elif any(item.error for item in found.tasks):
@@ -220,7 +231,7 @@ def test(session: Session, certificate: Reference) -> None:
 
     report = attempt(session.engine, certificate)
     session.emit(
-        {**report.model_dump(mode="json"), "ready": report.is_ready},
+        report.data(),
         lambda console: console.print("\n".join(report_lines(report))),
     )
     if not report.is_ready:
@@ -315,8 +326,3 @@ def export(
         [{"path": str(f.path), "secret": f.secret} for f in files],
         lambda console: console.print("\n".join(f"{f.path}{' (secret)' if f.secret else ''}" for f in files)),
     )
-
-
-def _own_key(file: str, password_file: str | None) -> PrivateKey:
-    password = read_secret(password_file, "key's password").encode() if password_file else None
-    return load_private_key(read_file(file, "a private key"), password)

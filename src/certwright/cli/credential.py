@@ -8,7 +8,7 @@ from certwright.cli.params import PluginGroup, given, options, secret_options, s
 from certwright.cli.secret import read_secret
 from certwright.cli.session import Session, command
 from certwright.cli.show import table
-from certwright.domain.errors import ConfigurationError
+from certwright.domain.credentials import SignIn
 from certwright.engine.catalog import Plugin
 from certwright.sdk.context import Credential
 
@@ -19,69 +19,52 @@ Name = Annotated[str, typer.Argument(help="What you call it.")]
 PasswordFile = Annotated[
     str | None, typer.Option(help="File with the password; - is standard input. Without it you are asked.")
 ]
-_OWN = {
-    "exchange": "A user name and its password for Exchange.",
-    "pfx": "The password of exported PFX files.",
-    "proxy": "A user name and its password for the proxy that requests leave through.",
-    "script": "What a program of yours signs in with.",
-}
 
 
 def _add_exchange(group: typer.Typer) -> None:
-    @command(group, "exchange", help=_OWN["exchange"])
+    @command(group, "exchange", help=SignIn.EXCHANGE.sentence)
     def add(
         session: Session,
         name: Name,
         username: Annotated[str, typer.Option(help="The user name, for example svc-certs@contoso.com.")],
         password_file: PasswordFile = None,
     ) -> None:
-        _store(session, "exchange", Credential(name, username, _password(password_file)))
+        _store(session, SignIn.EXCHANGE, name, username, password_file)
 
 
 def _add_pfx(group: typer.Typer) -> None:
-    @command(group, "pfx", help=_OWN["pfx"])
+    @command(group, "pfx", help=SignIn.PFX.sentence)
     def add(session: Session, name: Name, password_file: PasswordFile = None) -> None:
-        _store(session, "pfx", Credential(name, "", _password(password_file)))
+        _store(session, SignIn.PFX, name, "", password_file)
 
 
 def _add_proxy(group: typer.Typer) -> None:
-    @command(group, "proxy", help=_OWN["proxy"])
+    @command(group, "proxy", help=SignIn.PROXY.sentence)
     def add(
         session: Session,
         name: Name,
         username: Annotated[str, typer.Option(help="The user name.")],
         password_file: PasswordFile = None,
     ) -> None:
-        _store(session, "proxy", Credential(name, username, _password(password_file)))
+        _store(session, SignIn.PROXY, name, username, password_file)
 
 
 def _add_script(group: typer.Typer) -> None:
-    @command(group, "script", help=_OWN["script"])
+    @command(group, "script", help=SignIn.SCRIPT.sentence)
     def add(
         session: Session,
         name: Name,
         username: Annotated[str | None, typer.Option(help="The user name, if there is one.")] = None,
         password_file: PasswordFile = None,
     ) -> None:
-        _store(session, "script", Credential(name, username or "", _password(password_file)))
+        _store(session, SignIn.SCRIPT, name, username or "", password_file)
 
 
-def _password(file: str | None) -> str:
-    password = read_secret(file, "password")
-    if len(password.splitlines()) > 1:
-        raise ConfigurationError("The password has line breaks in it.", hint="Write it on one line, alone in the file.")
-    return password
+def _store(session: Session, kind: SignIn, name: str, username: str, password_file: str | None) -> None:
+    from certwright.engine.credentials import store_sign_in  # noqa: PLC0415 - loads the store
 
-
-def _store(session: Session, kind: str, credential: Credential) -> None:
-    from certwright.engine.dns import check_name  # noqa: PLC0415 - loads the store
-
-    check_name(credential.name)
-    with session.engine.store.write() as unit:
-        unit.credentials.add(kind, credential)
-    session.say(
-        f"The credential {credential.name!r} is stored.", name=credential.name, kind=kind, username=credential.username
-    )
+    store_sign_in(session.engine, kind, Credential(name, username, read_secret(password_file, "password")))
+    session.say(f"The credential {name!r} is stored.", name=name, kind=kind, username=username)
 
 
 def _build(group: typer.Typer, plugin: Plugin) -> None:
@@ -125,10 +108,9 @@ app.add_typer(
 @command(app, "kinds")
 def list_kinds(session: Session) -> None:
     """List the kinds of credential there are, for `certwright credential add`; those of dns: are DNS providers."""
-    from certwright.engine.credentials import dns_kinds  # noqa: PLC0415 - loads the store
+    from certwright.engine.credentials import kinds  # noqa: PLC0415 - loads the store
 
-    rows = [{"kind": kind, "for": sentence, "unavailable": ""} for kind, sentence in _OWN.items()]
-    rows += [{"kind": f"dns:{k.name}", "for": k.sentence, "unavailable": k.unavailable} for k in dns_kinds()]
+    rows = [{"kind": kind.name, "for": kind.sentence, "unavailable": kind.unavailable} for kind in kinds()]
     session.emit(
         rows,
         lambda console: console.print(

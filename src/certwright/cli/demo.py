@@ -184,26 +184,29 @@ class _Story:
         standard, servers = self._world.standard_ports, list(dict.fromkeys(row.server for row in rows))
         cells: dict[tuple[str, int], list[str | Text]] = {}
         for row in rows:
-            told = f"{_short(row.before)} to {_short(row.now)}, {row.verdict}"
+            told = f"{row.shown_before[:8]} to {row.shown_now[:8]}, {row.verdict}"
             line = cells.setdefault((row.service, standard[row.server, row.port]), [])
             line.append(Text(told, style=COLOURS[row.verdict]))
         headers = ["Service", "Port", *servers]
         lines = [[service, str(port), *verdicts] for (service, port), verdicts in cells.items()]
         self._console.print(table(headers, lines, "What every port served at first, and serves now"))
         names = dict.fromkeys(name for row in rows for name in row.names)
-        self._console.print(f"Certificates by the first digits of their SHA-256; all are for {' and '.join(names)}.")
+        self._console.print(
+            f"Certificates by the first digits of their thumbprints; all are for {' and '.join(names)}."
+        )
 
 
 def _first_to_last(*acts: tuple[ServedRow, ...]) -> list[ServedRow]:
     """One row for each port: what it served before the first act and serves after the last."""
     if not all(acts):
         return []
-    before = {(row.server, row.port): row.before for row in acts[0]}
-    return [row.model_copy(update={"before": before[row.server, row.port]}) for row in acts[-1]]
+    first = {(row.server, row.port): row for row in acts[0]}
 
+    def since(row: ServedRow) -> ServedRow:
+        begun = first[row.server, row.port]
+        return row.model_copy(update={"before": begun.before, "certificate_before": begun.certificate_before})
 
-def _short(shown: str | None) -> str:
-    return shown[:8] if shown else "nothing"
+    return [since(row) for row in acts[-1]]
 
 
 def _keep(world: "World", console: "Console") -> None:

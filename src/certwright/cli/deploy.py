@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,6 @@ from certwright.cli.consent import Yes, agree
 from certwright.cli.session import Exit, Session, command, exit_code
 from certwright.cli.show import served_tables
 from certwright.domain.deployment import Plan
-from certwright.domain.errors import WindowClosed
 from certwright.domain.runs import Stage
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def finish(session: Session, results: Sequence["TaskResult"]) -> None:
     unchanged = all(result.unchanged or result.is_held for result in results)
     session.code = Exit.NOTHING_TO_DO if unchanged else worst(results)
     if session.as_json:
-        session.emit([task_data(result) for result in results], lambda _: None)
+        session.emit([result.data() for result in results], lambda _: None)
     elif results:
         report(session, results)
     else:
@@ -94,17 +93,3 @@ def worst(results: Sequence["TaskResult"]) -> Exit:
             found = exit_code(result.error)
             code = found if code in (Exit.DONE, Exit.WAITING) else code
     return code
-
-
-def task_data(result: "TaskResult") -> dict[str, Any]:
-    """A task's result as JSON."""
-    return {
-        "task": result.task.id,
-        "title": result.task.title,
-        "stage": result.stage,
-        "unchanged": result.unchanged,
-        "plan": result.plan.model_dump(mode="json") if result.plan else None,
-        "ports": [row.model_dump(mode="json") for row in result.rows],
-        "error": list(result.error.explain()) if result.error else None,
-        "held_until": result.error.until if isinstance(result.error, WindowClosed) else None,
-    }

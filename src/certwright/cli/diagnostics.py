@@ -1,9 +1,7 @@
 """`certwright diagnostics`: what somebody needs who is to say what is wrong, in one file without secrets."""
 
-import io
 from pathlib import Path
 from typing import Annotated
-from zipfile import ZIP_DEFLATED, ZipFile
 
 import typer
 
@@ -24,18 +22,14 @@ def diagnostics(
     ] = False,
 ) -> None:
     """Collect versions, settings, state, journals and logs in one file, without secrets."""
-    from certwright.engine.diagnostics import collect  # noqa: PLC0415 - loads the store
+    from certwright.engine.diagnostics import bundle  # noqa: PLC0415 - loads the store
 
     check_new(to)
-    files = collect(session.engine, session.settings, pseudonyms=pseudonyms)
-    made = io.BytesIO()
-    with ZipFile(made, "w", ZIP_DEFLATED) as bundle:
-        for name, text in files.items():
-            bundle.writestr(name, text)
-    write_new(to, made.getvalue())
+    made, files = bundle(session.engine, session.settings, pseudonyms=pseudonyms)
+    write_new(to, made)
     names = "Names in it are made up" if pseudonyms else "Names of hosts and certificates in it are real"
     session.say(
         f"{len(files)} files are in {to}. {names}; secrets were removed. Look through it before you send it.",
         file=str(to),
-        files=sorted(files),
+        files=files,
     )

@@ -27,6 +27,13 @@ def init(
         store.recover(session.settings, read_secret(recovery_key_file, "recovery key"))
         session.say("The master key is back.", **_places(session))
         return
+    make(session, "Next: certwright issuer add acme letsencrypt --authority letsencrypt --email YOU --agree-tos")
+
+
+def make(session: Session, following: str) -> None:
+    """Make the store, show its recovery key, and say what comes next."""
+    from certwright import store  # noqa: PLC0415 - as above
+
     key = store.create(session.settings)
     session.emit(
         {**_places(session), "recovery_key": key},
@@ -34,8 +41,7 @@ def init(
             f"The store is in {session.settings.place}.\n\n"
             f"Recovery key: {key}\n\n"
             "Write it down and keep it away from this machine: it is shown only now, and without it a lost master key\n"
-            "means lost private keys.\n\n"
-            "Next: certwright issuer add acme letsencrypt --authority letsencrypt --email YOU --agree-tos"
+            f"means lost private keys.\n\n{following}"
         ),
     )
 

@@ -28,7 +28,8 @@ def request(session: Session, certificate: Reference, force: Force = False) -> N
     result = ask(session.engine, certificate, force=force)
     if result.version is None:
         session.code = Exit.NOTHING_TO_DO
-        session.say(f"Not due. {result.decision.message}", issued=None, reason=result.decision.reason)
+        told = "\n".join(filter(None, (f"Not due. {result.decision.message}", result.decision.hint)))
+        session.say(told, issued=None, reason=result.decision.reason)
         return
     session.say(
         f"Issued: version {result.version.id}.\nNext: {_next(session, result.version.managed_id)}",
@@ -109,15 +110,13 @@ def _version(version: CertificateVersion) -> dict[str, Any]:
 
 
 def _renewal(item: Any) -> dict[str, Any]:
-    from certwright.cli.deploy import task_data  # noqa: PLC0415 - loads the store
-
     issued = item.request.version if item.request else None
     return {
         "certificate": item.managed.id,
         "issued": _version(issued) if issued else None,
         "reason": item.request.decision.reason if item.request else None,
         "error": list(item.error.explain()) if item.error else None,
-        "tasks": [task_data(t) for t in item.tasks],
+        "tasks": [task.data() for task in item.tasks],
     }
 
 

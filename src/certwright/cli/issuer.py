@@ -44,9 +44,7 @@ def _build(group: typer.Typer, plugin: Plugin) -> None:
             raise ConfigurationError("--eab-kid and --eab-key-file belong together.")
         eab = (eab_kid, read_secret(eab_key_file, "EAB key").encode()) if eab_kid else None
         params = given(plugin.params, values)
-        in_house = "ca_file" in params or not authorities.of(params).is_public
-        internal = in_house if internal_names is None else internal_names
-        issuer = add_issuer(session.engine, plugin.name, name, params, internal_names=internal, eab=eab)
+        issuer = add_issuer(session.engine, plugin.name, name, params, internal_names=internal_names, eab=eab)
         session.say(f"The issuer {name!r} is ready.", **_data(issuer))
 
 
@@ -68,7 +66,7 @@ def _build_change(group: typer.Typer, plugin: Plugin) -> None:
         changed = change_issuer(session.engine, plugin.name, name, given(plugin.params, values), names)
         session.say(
             f"The issuer {name!r} is changed, and its authority answers.\n"
-            "What failed before is tried again by itself; at once by: certwright certificate release CERT",
+            "What failed before is tried again by itself; at once by: certwright certificate request CERT",
             **_data(changed),
         )
 
@@ -139,8 +137,9 @@ def limits(
 @command(app, "remove")
 def remove(session: Session, name: Annotated[str, typer.Argument(help="The issuer.")]) -> None:
     """Forget an issuer that no managed certificate uses; its account at the authority stays."""
-    with session.engine.store.write() as unit:
-        unit.issuers.remove(name)
+    from certwright.engine.issuers import remove_issuer  # noqa: PLC0415 - loads the store
+
+    remove_issuer(session.engine, name)
     session.say(f"The issuer {name!r} is removed.")
 
 

@@ -10,7 +10,7 @@ from certwright.cli.params import PluginGroup, given, options, secret_options, s
 from certwright.cli.session import Exit, Session, command
 from certwright.cli.show import table
 from certwright.domain.errors import CertwrightError, ConfigurationError
-from certwright.domain.rules import Digest, Matter, QuietHours, Rule
+from certwright.domain.rules import USUAL, Digest, Matter, QuietHours, Rule
 from certwright.engine.catalog import Plugin
 from certwright.sdk.params import read_params
 
@@ -35,7 +35,8 @@ def _build(group: typer.Typer, plugin: Plugin) -> None:
         no_check: Annotated[bool, typer.Option("--no-check", help="Store it without trying it first.")] = False,
         **values: Any,
     ) -> None:
-        from certwright.engine.channels import add_channel, advice  # noqa: PLC0415 - loads the store
+        from certwright.engine.channels import add_channel  # noqa: PLC0415 - loads the store
+        from certwright.engine.gaps import advice  # noqa: PLC0415 - as above
 
         params = {**given(plugin.params, values), **secrets_given(plugin.params, values)}
         seen = add_channel(session.engine, plugin.name, name, params, checked=not no_check)
@@ -69,7 +70,8 @@ channel_app.add_typer(
 @command(channel_app, "list")
 def list_channels(session: Session) -> None:
     """List the channels, and what is missing so that nobody is left without word."""
-    from certwright.engine.channels import advice, channels  # noqa: PLC0415 - loads the store
+    from certwright.engine.channels import channels  # noqa: PLC0415 - loads the store
+    from certwright.engine.gaps import advice  # noqa: PLC0415 - as above
 
     with session.engine.store.read() as unit:
         found, missing, waiting = channels(unit), advice(unit), unit.outbox.waiting()
@@ -114,7 +116,9 @@ def add_rule(
     name: Name,
     matters: Annotated[
         list[str] | None,
-        typer.Option("--matter", metavar="MATTER", help=f"What is told of [default: all]: {', '.join(Matter)}."),
+        typer.Option(
+            "--matter", metavar="MATTER", help=f"What is told of [default: all but audit]: {', '.join(Matter)}."
+        ),
     ] = None,
     channels: Annotated[
         list[str] | None, typer.Option("--channel", metavar="CHANNEL", help="By which channels [default: all].")
@@ -172,7 +176,7 @@ def list_rules(session: Session) -> None:
 
 
 def _row(rule: Rule) -> list[str]:
-    told = "all" if set(rule.matters) == set(Matter) else ", ".join(rule.matters)
+    told = "all" if set(rule.matters) == set(USUAL) else ", ".join(rule.matters)
     when = [] if rule.digest is Digest.NONE else [f"{rule.digest} at {rule.digest_at:%H:%M}"]
     when += [f"quiet {rule.quiet}"] if rule.quiet else []
     clock = f" ({rule.zone})" if when else ""
@@ -183,15 +187,16 @@ def _row(rule: Rule) -> list[str]:
 @command(rule_app, "remove")
 def remove_rule(session: Session, name: Annotated[str, typer.Argument(help="The rule.")]) -> None:
     """Remove a rule."""
-    with session.engine.store.write() as unit:
-        unit.notices.remove_rule(name)
+    from certwright.engine.channels import remove_rule as forget  # noqa: PLC0415 - loads the store
+
+    forget(session.engine, name)
     session.say(f"The rule {name!r} is removed.", name=name)
 
 
 @command(app, "send")
 def send(session: Session) -> None:
     """Send what is due now; the service and `certwright certificate renew` do this by themselves."""
-    from certwright.engine.channels import advice  # noqa: PLC0415 - loads the store
+    from certwright.engine.gaps import advice  # noqa: PLC0415 - loads the store
     from certwright.engine.notify import deliver  # noqa: PLC0415 - as above
 
     attempts = deliver(session.engine)

@@ -2,8 +2,8 @@
 
 import inspect
 import types
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, Union, cast, get_args, get_origin
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar
 
 import typer
 from pydantic.fields import FieldInfo
@@ -11,7 +11,8 @@ from pydantic.fields import FieldInfo
 from certwright.cli.secret import read_secret
 from certwright.domain.errors import ConfigurationError
 from certwright.engine import catalog
-from certwright.sdk.params import Params, secret_names
+from certwright.sdk.fields import is_list, kinds, shaped
+from certwright.sdk.params import OnlyWith, Params, secret_names
 
 
 class PluginGroup(typer.core.TyperGroup):
@@ -92,25 +93,30 @@ def _secret_option(name: str, field: FieldInfo) -> inspect.Parameter:
 def given(model: type[Params], values: Mapping[str, Any]) -> dict[str, Any]:
     """What was typed for the fields of `model`, as the model reads it."""
     typed = {name: values[name] for name in model.model_fields if values.get(name) not in (None, [], ())}
-    return {name: _shape(model.model_fields[name], value) for name, value in typed.items()}
+    return {
+        name: shaped(model.model_fields[name], value) if isinstance(value, list | tuple) else value
+        for name, value in typed.items()
+    }
 
 
 def _option(name: str, model: type[Params], required: str) -> inspect.Parameter:
     field = model.model_fields[name]
-    kinds = _kinds(field.annotation)
+    allowed = kinds(field.annotation)
     flag = f"--{name.replace('_', '-')}"
-    help_text = f"{field.description or ''}{f' {required}' if field.is_required() else _default(field)}"
+    needs = OnlyWith.of(field)
+    told = f"{field.description or ''}{f' Only with {needs}.' if needs else ''}"
+    help_text = f"{told}{f' {required}' if field.is_required() else _default(field)}"
     metavar = name.rpartition("_")[2].upper()
-    if bool in kinds:
+    if bool in allowed:
         declared: Any = Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=help_text)]
-    elif kinds & {list, tuple, dict, frozenset}:
+    elif is_list(field):
         single = name.removesuffix("s")
         has_single = name not in (single, "address", "services") and single not in model.model_fields
         flags = [flag.removesuffix("s")] if has_single else []
         one = metavar.removesuffix("S") if flags else metavar
         declared = Annotated[list[str] | None, typer.Option(*flags, flag, metavar=one, help=help_text)]
     else:
-        kind = int if int in kinds else float if float in kinds else str
+        kind = int if int in allowed else float if float in allowed else str
         declared = Annotated[kind | None, typer.Option(flag, metavar=metavar, help=help_text)]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=declared)
 
@@ -120,34 +126,3 @@ def _default(field: FieldInfo) -> str:
     if value in (None, "", (), []) or isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return f" [default: {value}]"
-
-
-def _shape(field: FieldInfo, value: Any) -> Any:
-    kinds = _kinds(field.annotation)
-    if not isinstance(value, list | tuple) or _is_whole(field):
-        return value
-    pieces = [piece.strip() for text in cast("Iterable[str]", value) for piece in text.split(",") if piece.strip()]
-    if dict in kinds and all("=" in piece and "/" not in piece.partition("=")[0] for piece in pieces):
-        return dict(piece.split("=", 1) for piece in pieces)
-    if kinds & {list, tuple, frozenset}:
-        return pieces
-    return ",".join(pieces)
-
-
-def _is_whole(field: FieldInfo) -> bool:
-    """Whether each value is one name, whatever is in it."""
-    return isinstance(field.json_schema_extra, dict) and "whole" in field.json_schema_extra
-
-
-def _kinds(annotation: Any) -> set[type[Any]]:
-    """The plain types that an annotation allows."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _kinds(get_args(annotation)[0])
-    if origin in (Union, types.UnionType):
-        return set().union(*(_kinds(part) for part in get_args(annotation)))
-    if origin is Literal:
-        return {type(value) for value in get_args(annotation)}
-    if origin is not None:
-        return {dict if origin is Mapping else origin}
-    return {annotation} if isinstance(annotation, type) else set()

@@ -8,6 +8,7 @@ from certwright.cli.secret import read_file
 from certwright.cli.session import Exit, Session, command
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.identifiers import Identifier
+from certwright.domain.web_address import is_address
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +38,7 @@ def probe(
     if starttls not in (None, "smtp", "imap", "pop3", "ldap"):
         raise ConfigurationError(f"There is no STARTTLS for {starttls!r}.", hint="Choose smtp, imap, pop3 or ldap.")
     where = Endpoint.parse(target)
-    sent = None if name == "none" else _typed(name) or (where.host if not _is_address(where.host) else None)
+    sent = None if name == "none" else _typed(name) or (where.host if not is_address(where.host) else None)
     trust = Trust.of_pem(read_file(ca_file, "PEM certificates")) if ca_file else Trust.system()
     seen = look(Target(where.host, where.port, starttls=starttls, server_name=sent), trust)  # type: ignore[arg-type]
     good = seen.failure is None and not seen.problems
@@ -48,10 +49,6 @@ def probe(
 def _typed(name: str | None) -> str | None:
     """The name as TLS sends it; what is no DNS name is refused further on."""
     return name if name is None or name.isascii() else Identifier.parse(name).value
-
-
-def _is_address(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit()
 
 
 def _data(seen: Any, *, good: bool) -> dict[str, Any]:

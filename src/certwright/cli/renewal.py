@@ -7,7 +7,7 @@ import typer
 
 from certwright.cli.session import Session, command
 from certwright.domain.errors import ConfigurationError
-from certwright.domain.managed import RenewalPolicy
+from certwright.domain.managed import MOST_DAYS, RenewalPolicy
 
 if TYPE_CHECKING:
     from certwright.domain.renewal import Decision
@@ -36,7 +36,7 @@ def hold(
 
 
 def release(session: Session, certificate: Reference) -> None:
-    """Let it be renewed again; what failed before is tried at once."""
+    """Let it be renewed again; what failed before keeps its pause, unless somebody requests it."""
     from certwright.engine.hold import release as let_go  # noqa: PLC0415 - loads the store
 
     _tell(session, let_go(session.engine, certificate))
@@ -45,7 +45,9 @@ def release(session: Session, certificate: Reference) -> None:
 def policy(
     session: Session,
     certificate: Reference,
-    days_before: Annotated[int | None, typer.Option(min=1, help="Renew so many days before its end.")] = None,
+    days_before: Annotated[
+        int | None, typer.Option(min=1, max=MOST_DAYS, help="Renew so many days before its end.")
+    ] = None,
     share: Annotated[
         float | None, typer.Option(min=0.01, max=0.99, help="Renew after this share of its life, such as 0.5.")
     ] = None,

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from certwright.domain.errors import ConfigurationError
+from certwright.domain.keys import PrivateKey, load_private_key
 
 MAX_SECRET = 64 * 1024
 
@@ -57,3 +58,14 @@ def read_file(name: str, what: str, limit: int = 1024 * 1024) -> bytes:
     if len(data) > limit:
         raise ConfigurationError(f"{name} is larger than {limit // 1024} KiB: that is not {what}.")
     return data
+
+
+def read_key(file: str, password_file: str | None) -> PrivateKey:
+    """The private key in a file that the user named, and the password of it in another, if it is encrypted.
+
+    Raises:
+        ConfigurationError: if one of them cannot be read.
+        InvalidMaterial: if it is no private key.
+    """
+    password = read_secret(password_file, "key's password").encode() if password_file else None
+    return load_private_key(read_file(file, "a private key"), password)

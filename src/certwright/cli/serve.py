@@ -3,23 +3,18 @@
 import logging
 import sys
 from dataclasses import replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from certwright.cli import streams
+from certwright.cli.initialise import make
 from certwright.cli.session import Session, command
+from certwright.domain.errors import NoStore
+from certwright.settings import LogFormat
 
 if TYPE_CHECKING:
     from certwright.engine.context import Engine
-
-
-class LogFormat(StrEnum):
-    """How lines are written to standard error."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def register(app: typer.Typer) -> None:
@@ -34,29 +29,38 @@ def serve(
         str | None,
         typer.Option(
             metavar="ADDRESS:PORT",
-            envvar="CERTWRIGHT_LISTEN",
-            help="Offer the pages, the API, health and metrics over HTTP there, on loopback [default: nowhere].",
+            help="Offer the pages, the API, health and metrics there, or nowhere: none [setting: listen].",
         ),
     ] = None,
     log_format: Annotated[
-        LogFormat,
-        typer.Option(
-            envvar="CERTWRIGHT_LOG_FORMAT", help="What is written to standard error: lines for people, or JSON."
-        ),
-    ] = LogFormat.TEXT,
+        LogFormat | None,
+        typer.Option(help="What is written to standard error: lines for people, or JSON [setting: log_format]."),
+    ] = None,
 ) -> None:
     """Renew and deploy whatever is due, until it is stopped; this is what runs as a service.
 
     One on a data folder, or one on each node of a shared store; every other command works beside it. Killed at any
-    moment, the next one goes on.
+    moment, the next one goes on. Where there is no store yet it makes one, if somebody is there who agrees.
     """
-    from certwright.probe import Endpoint  # noqa: PLC0415 - as below
     from certwright.server.service import serve as run  # noqa: PLC0415 - loads the store
 
-    at = Endpoint.parse(listen) if listen else None
-    engine = _logged(session.engine, log_format)
-    run(engine, workers, session.settings.data_folder / "backups", at, _welcome)
+    settings = session.settings
+    if listen is not None:
+        settings = replace(settings, listen=listen, origins={**settings.origins, "listen": "--listen"})
+    engine = _logged(_engine(session), log_format or LogFormat(settings.log_format))
+    run(engine, settings, workers, _welcome)
     session.say("The service has ended.")
+
+
+def _engine(session: Session) -> "Engine":
+    """The engine; a store is made first where there is none, if there is somebody who keeps its recovery key."""
+    try:
+        return session.engine
+    except NoStore as error:
+        if not session.can_ask or not typer.confirm(f"{error.message} Make one there now?", default=True, err=True):
+            raise
+    make(session, "The service begins now.")
+    return session.engine
 
 
 def _welcome(address: str) -> None:

@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("certwright")
 _ENDS = (signal.SIGTERM,) if sys.platform == "win32" else (signal.SIGTERM, signal.SIGHUP)
 DataOption = Annotated[
-    Path | None, typer.Option("--data", envvar="CERTWRIGHT_DATA", help="The data folder.", show_envvar=True)
+    Path | None, typer.Option("--data", metavar="FOLDER", help="The data folder [setting: data].", show_default=False)
+]
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings", metavar="FILE", help="The settings file [env var: CERTWRIGHT_SETTINGS].", show_default=False
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
@@ -63,8 +69,9 @@ def exit_code(error: CertwrightError) -> Exit:
 class Session:
     """What a command works with. The store is opened when it is first asked for."""
 
-    def __init__(self, data: Path | None, *, as_json: bool) -> None:
+    def __init__(self, data: Path | None, settings_file: Path | None, *, as_json: bool) -> None:
         self._data = data
+        self._settings_file = settings_file
         self.as_json = as_json
         self.code = Exit.DONE
         self.progress = Progress(sys.stderr)
@@ -76,15 +83,12 @@ class Session:
 
     @functools.cached_property
     def settings(self) -> Settings:
-        """The places of this installation.
+        """The settings of this installation.
 
         Raises:
-            ConfigurationError: if they cannot be told.
+            ConfigurationError: if one of them is wrong.
         """
-        try:
-            return Settings.locate(self._data, os.environ)
-        except RuntimeError as error:
-            raise ConfigurationError(str(error)) from error
+        return Settings.locate(self._data, os.environ, file=self._settings_file)
 
     @functools.cached_property
     def engine(self) -> "Engine":
@@ -188,7 +192,7 @@ def start(app: typer.Typer, arguments: Sequence[str]) -> NoReturn:
     try:
         sys.exit(app(prog_name="certwright", args=arguments, standalone_mode=not as_json))
     except typer.TyperException as error:
-        session = Session(None, as_json=True)
+        session = Session(None, None, as_json=True)
         context: typer.Context | None = getattr(error, "ctx", None)
         path = context.command_path if context else "certwright"
         session.fail(ConfigurationError(error.format_message(), hint=f"See how it is typed: {path} --help"))
@@ -198,8 +202,9 @@ def start(app: typer.Typer, arguments: Sequence[str]) -> NoReturn:
 def command(
     app: typer.Typer, name: str, *, signature: Sequence[inspect.Parameter] = (), **settings: Any
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a function that takes a `Session` a command with `--data` and `--json`, its errors turned into exit codes.
+    """Make a function that takes a `Session` a command with `--data`, `--settings` and `--json`.
 
+    Its errors become exit codes.
     `signature` adds parameters that are made at run time, from a plugin's model; they arrive as keywords.
     """
 
@@ -207,17 +212,18 @@ def command(
         own = [p for p in list(inspect.signature(work).parameters.values())[1:] if p.kind is not p.VAR_KEYWORD]
         shared = [
             inspect.Parameter("data", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=DataOption),
+            inspect.Parameter("settings_file", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=SettingsOption),
             inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption),
         ]
         keywords = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *signature)]
 
         @functools.wraps(work)
-        def run(*, data: Path | None, as_json: bool, **values: Any) -> None:
+        def run(*, data: Path | None, settings_file: Path | None, as_json: bool, **values: Any) -> None:
             def checked(session: Session) -> None:
                 _check_text(values)
                 work(session, **values)
 
-            perform(Session(data, as_json=as_json), checked)
+            perform(Session(data, settings_file, as_json=as_json), checked)
 
         parameters = [*keywords, *shared]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

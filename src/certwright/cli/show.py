@@ -48,8 +48,8 @@ def served(console: "Console", rows: Sequence[ServedRow], title: str | None = No
             row.service,
             str(row.port) if narrow else f"{row.address}:{row.port}",
             row.protocol.replace(" ", "\n") if narrow else row.protocol,
-            _served(row.before, narrow=narrow),
-            _served(row.now, narrow=narrow),
+            _served(row.shown_before, narrow=narrow),
+            _served(row.shown_now, narrow=narrow),
             "\n".join(row.names) or "none",
             Text(plain(f"{row.verdict}{': ' + row.detail if row.detail else ''}"), style=COLOURS[row.verdict]),
         ]
@@ -69,9 +69,7 @@ def served_tables(console: "Console", rows: Sequence[ServedRow], title: str) -> 
         yield served(console, [row for row in rows if row.server == server], title)
 
 
-def _served(shown: str | None, *, narrow: bool) -> str:
-    if shown is None:
-        return "nothing"
+def _served(shown: str, *, narrow: bool) -> str:
     return shown[:8] if narrow else shown.replace(" ", "\n", 1)
 
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from certwright.domain.health_rules import Health
-    from certwright.engine.looks import Looked
     from certwright.engine.status import Status
 
 _SHOWN = 50
@@ -71,7 +70,7 @@ def look(session: Session, certificate: Annotated[str | None, typer.Argument(met
         if not done:
             console.print("Nothing is due to be looked at.")
 
-    session.emit([_look_data(each) for each in done], to_person)
+    session.emit([each.data() for each in done], to_person)
 
 
 def _code(health: "Health") -> Exit:
@@ -96,7 +95,7 @@ def _status_lines(found: "Status") -> list[str]:
         lines.append(f"{health}: {watched.title}, which is watched: {_ends(watched)}{problem}")
     if (left := len(found.judged) - _SHOWN) > 0:
         lines.append(f"And {left} more: certwright status --json")
-    return lines
+    return [*lines, *map(str, found.gaps)]
 
 
 def _ends(watched: Any) -> str:
@@ -122,6 +121,7 @@ def _status_data(found: "Status") -> dict[str, Any]:
         "certificates": dict(found.certificates),
         "watched": dict(found.watched),
         "service": [{"health": trouble.health, **trouble.model_dump(mode="json")} for trouble in found.service],
+        "missing": [str(gap) for gap in found.gaps],
         "told": [
             *({"id": e.id, "title": e.title, "watched": False, **_condition(e.condition)} for e in found.judged),
             *(
@@ -134,14 +134,3 @@ def _status_data(found: "Status") -> dict[str, Any]:
 
 def _condition(condition: Any) -> dict[str, Any]:
     return dict(condition.model_dump(mode="json"))
-
-
-def _look_data(each: "Looked") -> dict[str, Any]:
-    return {
-        "id": each.managed.id,
-        "title": each.managed.title,
-        **_condition(each.health),
-        "told": [{"event": kind, "message": message, "hint": hint} for kind, message, hint in each.told],
-        "tasks": {task: seen.model_dump(mode="json") for task, seen in each.looks.tasks.items()},
-        "proof": each.looks.proof.model_dump(mode="json") if each.looks.proof else None,
-    }

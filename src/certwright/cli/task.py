@@ -64,20 +64,15 @@ def _build(group: typer.Typer, plugin: Plugin) -> None:
         window: Window = None,
         **values: Any,
     ) -> None:
-        from certwright.engine.task_list import add_task  # noqa: PLC0415 - loads the store
+        from certwright.engine.task_list import add_task, described  # noqa: PLC0415 - loads the store
 
         certificate = context.parent.params["certificate"] if context.parent else ""
-        when = _when(trigger, failed_task, retries, retry_delay, window)
-        usually_stops = before_request and when.get("trigger", Trigger.ON_SUCCESS) is Trigger.ON_SUCCESS
-        settings = TaskSettings(
-            kind=plugin.name,
-            title=title or plugin.name,
-            params=given(plugin.params, values),
-            role=Role.PRE_REQUEST if before_request else Role.DEPLOYMENT,
-            stops=usually_stops if stop is None else stop,
-            **when,
-        )
-        added = add_task(session.engine, certificate, settings)
+        settings = {
+            "role": Role.PRE_REQUEST if before_request else Role.DEPLOYMENT,
+            **({"title": title} if title else {}),
+            **_when(trigger, failed_task, retries, retry_delay, window, stop=stop),
+        }
+        added = add_task(session.engine, certificate, described(plugin.name, given(plugin.params, values), settings))
         session.say(
             f"Task {added.id} ({added.title}) is added.\n"
             f"Next: certwright certificate preview {shlex.quote(certificate)}",

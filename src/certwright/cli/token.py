@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from certwright.cli.person import TagOption
 from certwright.cli.session import Session, command
 from certwright.cli.show import table
+from certwright.domain.access import Permission
 
 app = typer.Typer(help="Tokens with which programs use the API.", no_args_is_help=True)
 
@@ -17,14 +19,17 @@ def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for.")],
     allow: Annotated[
         list[str],
-        typer.Option(metavar="PERMISSION", help="What it allows: read, request, edit; may be given several times."),
+        typer.Option(
+            metavar="PERMISSION", help=f"What it allows: {', '.join(Permission)}; may be given several times."
+        ),
     ],
+    tag: TagOption = None,
     days: Annotated[int, typer.Option(min=1, max=366, help="How long it is valid.")] = 90,
 ) -> None:
     """Make a token and show it, once."""
     from certwright.engine.tokens import create_token  # noqa: PLC0415 - loads the store
 
-    token, shown = create_token(session.engine, name, allow, timedelta(days=days))
+    token, shown = create_token(session.engine, name, allow, timedelta(days=days), tag or ())
     session.emit(
         {**token.model_dump(mode="json"), "token": shown},
         lambda console: console.print(
@@ -45,6 +50,7 @@ def list_tokens(session: Session) -> None:
         [
             token.name,
             ", ".join(token.permissions),
+            ", ".join(token.tags) or "all",
             f"{token.expires_at:%Y-%m-%d %H:%M}" if token.is_valid(now) else "has ended",
             f"{token.used_at:%Y-%m-%d %H:00}" if token.used_at else "never",
         ]
@@ -52,13 +58,16 @@ def list_tokens(session: Session) -> None:
     ]
     session.emit(
         [token.model_dump(mode="json") for token in found],
-        lambda console: console.print(table(["Name", "Allows", "Valid until (UTC)", "Last used (UTC)"], rows)),
+        lambda console: console.print(
+            table(["Name", "Allows", "Certificates", "Valid until (UTC)", "Last used (UTC)"], rows)
+        ),
     )
 
 
 @command(app, "remove")
 def remove(session: Session, name: Annotated[str, typer.Argument(metavar="NAME", help="Of the token.")]) -> None:
     """Have a token let nobody in any more."""
-    with session.engine.store.write() as unit:
-        unit.tokens.remove(name)
+    from certwright.engine.tokens import remove_token  # noqa: PLC0415 - loads the store
+
+    remove_token(session.engine, name)
     session.say(f"The token {name!r} lets nobody in any more.", name=name)

@@ -103,9 +103,9 @@ def look(session: Session, item: Annotated[str | None, typer.Argument(metavar="[
 @command(app, "remove")
 def remove(session: Session, item: Item) -> None:
     """Watch it no more."""
-    with session.engine.store.write() as unit:
-        watched = unit.watches.get(item)
-        unit.watches.remove(watched.id)
+    from certwright.engine.watch import unwatch  # noqa: PLC0415 - loads the store
+
+    watched = unwatch(session.engine, item)
     session.say(f"{watched.title!r} is watched no more.", id=watched.id)
 
 

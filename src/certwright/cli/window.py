@@ -80,8 +80,9 @@ def show(session: Session, name: Name) -> None:
 @command(app, "remove")
 def remove(session: Session, name: Name) -> None:
     """Remove a window that nothing uses."""
-    with session.engine.store.write() as unit:
-        unit.windows.remove(name)
+    from certwright.engine.windows import remove_window  # noqa: PLC0415 - loads the store
+
+    remove_window(session.engine, name)
     session.say(f"The window {name!r} is removed.", name=name)
 
 

@@ -12,15 +12,15 @@ Source: https://developers.cloudflare.com/api/resources/dns/subresources/records
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from certwright.domain.errors import SolverError, Unreachable
 from certwright.rest import Answer, Api, refused, unknown_zone, zones_seen
 from certwright.sdk.dns import DnsProvider, TxtRecord
+from certwright.sdk.params import OnlyWith, Token
 from certwright.sdk.params import Params as PluginParams
-from certwright.sdk.params import Token
 
 _SERVICE = "Cloudflare"
 _LOWEST_TTL = 60
@@ -35,8 +35,8 @@ class Params(PluginParams):
     """A token; or the global key and whose it is."""
 
     api_token: Token | None = Field(default=None, description="API token with the right Zone > DNS > Edit.")
-    email: str | None = Field(
-        default=None, pattern=r"^[!-~]+@[!-~]+$", description="Only with the global key: the address you sign in with."
+    email: Annotated[str | None, OnlyWith("global_key")] = Field(
+        default=None, pattern=r"^[!-~]+@[!-~]+$", description="The address you sign in with."
     )
     global_key: Token | None = Field(
         default=None, description="Global API Key, instead of a token; it may do everything in your account."

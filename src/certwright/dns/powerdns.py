@@ -15,14 +15,13 @@ Source: https://doc.powerdns.com/authoritative/http-api/zone.html
 """
 
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, Field, field_validator
 
 from certwright.domain.errors import SolverError
-from certwright.domain.web_address import web_parts
+from certwright.domain.web_address import is_this_machine, web_parts
 from certwright.rest import Answer, Api, refused, unknown_zone, zones_seen
 from certwright.sdk.dns import DnsProvider, TxtRecord
 from certwright.sdk.params import ExistingFile, Token
@@ -52,7 +51,7 @@ class Params(PluginParams):
         parts = web_parts(value)
         if parts.query or parts.fragment:
             raise ValueError("write it as https://HOST:PORT")
-        if parts.scheme != "https" and not _is_this_machine(parts.hostname or ""):
+        if parts.scheme != "https" and not is_this_machine(parts.hostname or ""):
             raise ValueError("the key would be readable on the way: use https, or http on this machine (127.0.0.1)")
         return value.rstrip("/").removesuffix("/api/v1")
 
@@ -170,10 +169,3 @@ def _rewritten(name: str, there: _Rrset, values: Sequence[str], *, wanted: bool)
 
 def _path(zone: str) -> str:
     return f"/zones/{quote(zone)}."
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -32,6 +32,7 @@ from certwright.sdk.dns import DnsContext, DnsProvider, TxtRecord
 from certwright.sdk.pace import await_turn
 from certwright.sdk.params import ExistingFile, hide_secrets
 from certwright.sdk.params import Params as PluginParams
+from certwright.sdk.places import Places
 from certwright.targets.program import allowed, run
 
 Action = Literal["create", "delete"]
@@ -63,11 +64,17 @@ class Script(DnsProvider[Params]):
     """Runs the programs, one record after the other."""
 
     Params = Params
+    commands = True
 
     def __init__(self, params: Any, context: DnsContext) -> None:
         super().__init__(params, context)
+        self.check_places(params, context.places)
+
+    @classmethod
+    def check_places(cls, params: Any, places: Places) -> None:
+        """Both programs must be ones that the administrator has allowed."""
         for program in (params.create, params.delete):
-            allowed(program, context.script_folders)
+            allowed(program, places.scripts)
 
     @property
     def wait(self) -> float:
@@ -82,7 +89,7 @@ class Script(DnsProvider[Params]):
     def check(self) -> str:
         """See that both may be run; what they do only a record shows."""
         programs = dict.fromkeys(
-            allowed(p, self.context.script_folders) for p in (self.params.create, self.params.delete)
+            allowed(p, self.context.places.scripts) for p in (self.params.create, self.params.delete)
         )
         return f"{' and '.join(map(str, programs))} may be run."
 
@@ -105,7 +112,7 @@ class Script(DnsProvider[Params]):
             raise failures[0]
 
     def _run(self, action: Action, program: Path, zone: str, record: TxtRecord) -> None:
-        executable = allowed(program, self.context.script_folders)
+        executable = allowed(program, self.context.places.scripts)
         command = [str(executable), record.name, record.value, zone, record.relative_to(zone)]
         await_turn(str(executable), self.per_second)
         with self.context.journal.step(f"{program.name}: {action} the TXT record at {record.name}") as step:

@@ -21,18 +21,18 @@ Source: https://learn.microsoft.com/powershell/module/dnsserver/
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
 
 from certwright.domain.errors import ConfigurationError, SolverError, Unreachable
-from certwright.remoting.endpoint import WINDOWS, Authentication, Endpoint, Identity
+from certwright.remoting.endpoint import WINDOWS, WITH_PASSWORD, Authentication, Endpoint, Identity
 from certwright.remoting.failures import CommandFailed, OutcomeUnknown, ShellLost, SignInRefused
 from certwright.remoting.psrp import Command, Parameter, PowerShell
 from certwright.rest import unknown_zone, with_added, without, zones_seen
 from certwright.sdk.dns import DnsProvider, TxtRecord, by_name
 from certwright.sdk.pace import await_turn
-from certwright.sdk.params import ExistingFile
+from certwright.sdk.params import ExistingFile, OnlyWith
 from certwright.sdk.params import Params as PluginParams
 
 _RECORD_LIFE = "00:01:00"
@@ -52,8 +52,12 @@ class Params(PluginParams):
         default="negotiate",
         description="How to sign in: negotiate takes Kerberos or NTLM; current is who runs this, by Kerberos.",
     )
-    username: str | None = Field(default=None, description="The account, as certwright@contoso.com.")
-    password: SecretStr | None = Field(default=None, description="Its password.")
+    username: Annotated[str | None, OnlyWith("auth", WITH_PASSWORD)] = Field(
+        default=None, description="The account, as certwright@contoso.com."
+    )
+    password: Annotated[SecretStr | None, OnlyWith("auth", WITH_PASSWORD)] = Field(
+        default=None, description="Its password."
+    )
     ca_file: ExistingFile | None = Field(
         default=None, description="PEM of the authority of the server's certificate, if this machine does not trust it."
     )

@@ -8,8 +8,9 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
+from certwright.domain.actors import Actor, ActorKind
 from certwright.domain.errors import ConfigurationError, Forbidden
-from certwright.domain.managed import Value, new_id
+from certwright.domain.managed import Tags, Value, new_id
 
 LONGEST_LIFE = timedelta(days=366)
 """A token that nobody renews ends with this at the latest."""
@@ -24,7 +25,6 @@ _USED_AGAIN = timedelta(hours=1)
 _SEEN_AGAIN = timedelta(minutes=1)
 _LONGEST_PASSWORD = 512
 _DIFFERENT = 5
-_FREE_FAILURES = 5
 _PAUSE = timedelta(minutes=1)
 _MOST_DOUBLINGS = 6
 
@@ -35,12 +35,20 @@ class Permission(StrEnum):
     """What can be allowed; each operation of the API, and each page, asks for one.
 
     `read` shows certificates, runs, issuers and health, no secrets. `request` has a certificate requested now. `edit`
-    chooses when certificates are renewed and deployed, holds renewals back and releases them.
+    describes certificates, chooses when they are renewed and deployed, holds renewals back and releases them. `manage`
+    changes what they are made with: issuers, credentials, tasks, windows, notifications. `administer` decides about
+    people, tokens and the service itself. `audit` shows who did what. `keys` takes private keys out. `commands` has
+    programs run and paths written to, where the administrator has allowed it.
     """
 
     READ = "read"
     REQUEST = "request"
     EDIT = "edit"
+    MANAGE = "manage"
+    ADMINISTER = "administer"
+    AUDIT = "audit"
+    KEYS = "keys"
+    COMMANDS = "commands"
 
 
 class Role(StrEnum):
@@ -48,6 +56,8 @@ class Role(StrEnum):
 
     ADMINISTRATOR = "administrator"
     OPERATOR = "operator"
+    REQUESTER = "requester"
+    AUDITOR = "auditor"
     VIEWER = "viewer"
 
     @property
@@ -58,41 +68,126 @@ class Role(StrEnum):
 
 _PERMISSIONS = {
     Role.ADMINISTRATOR: frozenset(Permission),
-    Role.OPERATOR: frozenset({Permission.READ, Permission.REQUEST, Permission.EDIT}),
+    Role.OPERATOR: frozenset({Permission.READ, Permission.REQUEST, Permission.EDIT, Permission.MANAGE}),
+    Role.REQUESTER: frozenset({Permission.READ, Permission.REQUEST}),
+    Role.AUDITOR: frozenset({Permission.READ, Permission.AUDIT}),
     Role.VIEWER: frozenset({Permission.READ}),
 }
 
 
+class UseCase(StrEnum):
+    """What pages and the API both offer to do, and the command line, too; each takes one permission, whoever offers it.
+
+    What concerns a certificate alone can be done by whoever is limited to it; an Exchange organisation is of all.
+    """
+
+    PREVIEW = "say what would happen to a certificate, and look at what is served"
+    TEST = "try all that a request needs"
+    REQUEST = "have a certificate requested now"
+    PLAN = "say what a deployment would change"
+    DESCRIBE = "describe a certificate, and choose when it is renewed and deployed"
+    HOLD = "hold renewals back, and release them"
+    DEPLOY = "have a certificate put to use"
+    REVOKE = "revoke a certificate"
+    REMOVE = "manage a certificate no more"
+    SET_TASKS = "choose what puts a certificate to use"
+    EXAMINE_EXCHANGE = "look at an Exchange organisation, and agree to what it asks"
+
+    @property
+    def permission(self) -> Permission:
+        """What it takes."""
+        return _TAKES[self]
+
+
+_TAKES = {
+    UseCase.PREVIEW: Permission.REQUEST,
+    UseCase.TEST: Permission.REQUEST,
+    UseCase.REQUEST: Permission.REQUEST,
+    UseCase.PLAN: Permission.REQUEST,
+    UseCase.DESCRIBE: Permission.EDIT,
+    UseCase.HOLD: Permission.EDIT,
+    UseCase.DEPLOY: Permission.EDIT,
+    UseCase.REVOKE: Permission.EDIT,
+    UseCase.REMOVE: Permission.EDIT,
+    UseCase.SET_TASKS: Permission.MANAGE,
+    UseCase.EXAMINE_EXCHANGE: Permission.MANAGE,
+}
+
+
+_OF_ALL = frozenset({Permission.MANAGE, Permission.ADMINISTER, Permission.AUDIT})
+"""What these allow concerns what all certificates have in common, so nobody has them who is limited to some."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: a name for people, and what it may do."""
+    """Who acts, and what that one may do: with the certificates that have one of `tags`; with all, if there are none.
 
-    name: str
+    The store applies `sees` to all that it gives out, so that what is out of sight is as if it were not there.
+    """
+
+    actor: Actor
     permissions: frozenset[Permission]
+    tags: frozenset[str] = frozenset()
 
-    def require(self, permission: Permission) -> None:
-        """Return if it may.
+    @classmethod
+    def limited(cls, actor: Actor, permissions: Iterable[Permission], tags: Iterable[str]) -> "Caller":
+        """Who has these permissions for the certificates with one of these tags."""
+        only = frozenset(tags)
+        return cls(actor, frozenset(permissions) - (_OF_ALL if only else frozenset()), only)
+
+    def sees(self, tags: Iterable[str]) -> bool:
+        """Whether a certificate that has these tags is there for this caller."""
+        return not self.tags or not self.tags.isdisjoint(tags)
+
+    def check_tags(self, before: Iterable[str], after: Iterable[str]) -> None:
+        """Return if a certificate with the tags `before` (none, if it is new) may get those `after`.
 
         Raises:
-            Forbidden: if not.
+            Forbidden: if that would bring it into somebody else's sight, or out of this one's.
         """
-        if permission not in self.permissions:
+        changed = set(before) ^ set(after)
+        if self.tags and not (changed <= self.tags and self.sees(after)):
             raise Forbidden(
-                f"{self.name} may not do this: it takes the permission {permission.value!r}.",
-                hint=f"Use a token that has it (certwright token add NAME --allow {permission.value}), or ask an "
-                "administrator for another role.",
+                f"{self.actor} may give certificates no other tags than {', '.join(sorted(self.tags))}, and one of "
+                "them at least.",
+                hint="Ask an administrator to do it.",
             )
+
+    def require(self, *permissions: Permission) -> None:
+        """Return if it may all of this.
+
+        Raises:
+            Forbidden: if not, naming the first that is missing.
+        """
+        for permission in permissions:
+            if permission not in self.permissions:
+                another = f"Use a token that has it: certwright token add NAME --allow {permission.value}"
+                is_person = self.actor.kind is ActorKind.PERSON
+                raise Forbidden(
+                    f"{self.actor} may not do this: it takes the permission {permission.value!r}.",
+                    hint="Ask an administrator for another role." if is_person else another,
+                )
+
+
+SERVICE = Caller(Actor(kind=ActorKind.SERVICE, name="certwright serve"), frozenset(Permission))
+"""Who does the duties of the service."""
+
+
+def at_the_command_line(user: str) -> Caller:
+    """Whoever opens the store on the machine itself: such a user could change it without us, and so may do all."""
+    return Caller(Actor(kind=ActorKind.COMMAND_LINE, name=user), frozenset(Permission))
 
 
 class ApiToken(Value):
     """What a program shows to be let in; the secret itself is kept by nobody but its owner.
 
-    `used_at` is when it was used, to the hour.
+    It is for the certificates with one of `tags`, or for all. `used_at` is when it was used, to the hour.
     """
 
     id: str = Field(default_factory=new_id)
     name: str = Field(min_length=1, max_length=80, pattern=r"^[^\s\x00-\x1f\x7f](.*[^\s\x00-\x1f\x7f])?$")
     permissions: tuple[Permission, ...] = Field(min_length=1)
+    tags: Tags = ()
     created_at: AwareDatetime
     expires_at: AwareDatetime
     used_at: AwareDatetime | None = None
@@ -110,34 +205,56 @@ class ApiToken(Value):
     @property
     def caller(self) -> Caller:
         """Whom it lets in."""
-        return Caller(f"The token {self.name!r}", frozenset(self.permissions))
+        return Caller.limited(Actor(kind=ActorKind.TOKEN, name=self.name), self.permissions, self.tags)
+
+
+class Identity(Value):
+    """Who vouches for somebody: a sign-in provider of ours, whose `issuer` knows that one for ever as `subject`."""
+
+    provider: str = Field(min_length=1, max_length=100)
+    issuer: str = Field(min_length=1, max_length=1000)
+    subject: str = Field(min_length=1, max_length=255)
 
 
 class Person(Value):
-    """Somebody who signs in.
+    """Somebody who signs in, for the certificates with one of `tags`, or for all.
 
-    `failures` are the wrong passwords since the right one; until `locked_until` none is looked at.
+    `second_factor` is whether a code is asked for beside the password. `failures` are the wrong passwords and codes
+    since the right ones; until `locked_until` none is looked at from where the last one came. Who comes by a
+    provider has an `identity`, and no password; while such a one is `barred`, the provider's word does not count.
     """
 
     name: PersonName
     role: Role
+    tags: Tags = ()
     created_at: AwareDatetime
+    second_factor: bool = False
     failures: int = 0
     locked_until: AwareDatetime | None = None
+    identity: Identity | None = None
+    barred: bool = False
 
     @property
     def caller(self) -> Caller:
         """As whom this person asks."""
-        return Caller(self.name, self.role.permissions)
+        return Caller.limited(Actor(kind=ActorKind.PERSON, name=self.name), self.role.permissions, self.tags)
 
-    def failed(self, now: datetime) -> "Person":
-        """After one more wrong password: after some of them, the next has to wait, longer each time."""
-        failures = self.failures + 1
-        pause = _PAUSE * 2 ** min(failures - _FREE_FAILURES, _MOST_DOUBLINGS) if failures >= _FREE_FAILURES else None
-        return self.model_copy(update={"failures": failures, "locked_until": now + pause if pause else None})
+    @property
+    def keeps_the_key(self) -> bool:
+        """Whether this is an administrator who gets in by a password, whatever becomes of any provider."""
+        return self.role is Role.ADMINISTRATOR and self.identity is None
+
+    def failed(self, until: datetime | None) -> "Person":
+        """After one more wrong password, and until when the next one has to wait."""
+        return self.model_copy(update={"failures": self.failures + 1, "locked_until": until})
+
+    @property
+    def unsuspected(self) -> "Person":
+        """The same, without what attempts to sign in have changed."""
+        return self.model_copy(update={"failures": 0, "locked_until": None})
 
     def locked(self, now: datetime) -> datetime | None:
-        """Until when no password is looked at."""
+        """Until when no password is looked at from where the last wrong one came."""
         return self.locked_until if self.locked_until and now < self.locked_until else None
 
 
@@ -155,6 +272,24 @@ class SignedIn(Value):
     def seen(self, now: datetime) -> "SignedIn | None":
         """As seen at this moment, or None if that is known closely enough."""
         return self.model_copy(update={"seen_at": now}) if now - self.seen_at >= _SEEN_AGAIN else None
+
+
+def pause_after(failures: int, free: int) -> timedelta:
+    """How long the next password has to wait: not at all after fewer than `free` wrong ones, then longer each time."""
+    return _PAUSE * 2 ** min(failures - free, _MOST_DOUBLINGS) if failures >= free else timedelta()
+
+
+def check_limit(permissions: Iterable[Permission], tags: Iterable[str]) -> None:
+    """Refuse to limit somebody to tags who is to have what concerns all certificates.
+
+    Raises:
+        ConfigurationError: if so.
+    """
+    if tags and (lost := sorted(_OF_ALL & frozenset(permissions))):
+        raise ConfigurationError(
+            f"Who may {', '.join(lost)} cannot be limited to tags: that concerns what all certificates have in common.",
+            hint="Leave out the tags, or take a role or permissions without that.",
+        )
 
 
 def check_password(password: str) -> None:

@@ -62,6 +62,10 @@ class Authority:
         return self.profiles.get(profile or "", self.terms)
 
 
+_PAUSE = Limit(Scope.CONSECUTIVE, 1152, 1152 * _DAYS, "temporarily prevented from requesting")
+"""Let's Encrypt forgives one of them each day, and all when the name is proved."""
+
+
 def _lets_encrypt(name: str, title: str, host: str, page: str, limits: tuple[Limit, ...], note: str = "") -> Authority:
     return Authority(
         name=name,
@@ -105,7 +109,7 @@ CATALOGUE: tuple[Authority, ...] = (
         "Let's Encrypt",
         "acme-v02.api.letsencrypt.org",
         "https://letsencrypt.org/docs/rate-limits/",
-        _lets_encrypt_limits(orders=300, domain=50, names=5, failures=5, accounts=10),
+        (*_lets_encrypt_limits(orders=300, domain=50, names=5, failures=5, accounts=10), _PAUSE),
     ),
     _lets_encrypt(
         "letsencrypt-staging",

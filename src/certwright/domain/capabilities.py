@@ -7,9 +7,9 @@ from certwright.domain.certificates import load_request, public_key_type, reques
 from certwright.domain.errors import ConfigurationError, InvalidIdentifier
 from certwright.domain.identifiers import Identifier, IdentifierType, covered, public_obstacle
 from certwright.domain.keys import KeySource
-from certwright.domain.limits import span_in_words
 from certwright.domain.managed import Issuer, IssuerCapabilities, ManagedCertificate
 from certwright.domain.persist import how_named, proved_so
+from certwright.domain.renewal_moments import can_keep, policy_not_kept
 from certwright.domain.validation import check_provable, check_rules
 
 
@@ -26,12 +26,39 @@ def check_issuer(managed: ManagedCertificate, issuer: Issuer) -> None:
 def check_choice(managed: ManagedCertificate, issuer: Issuer) -> None:
     """As `check_issuer`, when issuers or proofs are chosen: records that stay must be able to name the issuer.
 
+    And its certificates must live long enough for the policy of renewal.
+
     Raises:
         InvalidIdentifier, InvalidMaterial, ConfigurationError: as `check_capabilities`.
     """
     check_issuer(managed, issuer)
+    check_policy(managed, issuer)
     if proved_so(managed):
         how_named(issuer)
+
+
+def check_policy(managed: ManagedCertificate, issuer: Issuer) -> None:
+    """Refuse a policy of renewal that certificates of this issuer do not live long enough for, as far as is known.
+
+    Raises:
+        ConfigurationError: with what their lifetime is.
+    """
+    lifetime = issuer.able(managed.asked_of(issuer).profile).lifetime
+    if lifetime:
+        check_lifetime(managed, lifetime)
+
+
+def check_lifetime(managed: ManagedCertificate, lifetime: timedelta) -> None:
+    """Refuse a policy of renewal that a certificate of this lifetime cannot keep.
+
+    Raises:
+        ConfigurationError: with why.
+    """
+    if not can_keep(managed.renewal, lifetime):
+        raise ConfigurationError(
+            f"{managed.title!r}: {policy_not_kept(managed.renewal, lifetime)}",
+            hint="Let it be renewed fewer days before its end, or after a greater share of its life.",
+        )
 
 
 def check_capabilities(managed: ManagedCertificate, capabilities: IssuerCapabilities) -> None:
@@ -40,28 +67,16 @@ def check_capabilities(managed: ManagedCertificate, capabilities: IssuerCapabili
     Raises:
         InvalidIdentifier: with one cause for each name it cannot issue.
         InvalidMaterial: for a signing request of the user's that cannot be read.
-        ConfigurationError: for too many names, a key type or profile that it does not offer, a lifetime shorter than
-            the wish to renew, a signing request of the user's that is for other names, or a name that no validation
-            is for.
+        ConfigurationError: for too many names, a key type or profile that it does not offer, a signing request of the
+            user's that is for other names, or a name that no validation is for.
     """
     check_rules(managed.validations, managed.identifiers)
     _check_names(managed, capabilities)
     _check_key(managed, capabilities)
-    _check_lifetime(managed, capabilities)
     if managed.profile and managed.profile not in capabilities.profiles:
         offered = ", ".join(capabilities.profiles) or "none"
         raise ConfigurationError(
             f"The issuer {managed.issuer!r} has no profile {managed.profile!r}.", hint=f"It offers: {offered}."
-        )
-
-
-def _check_lifetime(managed: ManagedCertificate, capabilities: IssuerCapabilities) -> None:
-    days, lifetime = managed.renewal.days_before, capabilities.lifetime
-    if days and lifetime and timedelta(days=days) >= lifetime:
-        raise ConfigurationError(
-            f"{managed.title!r} is to be renewed {days} days before it ends, and certificates of the issuer "
-            f"{managed.issuer!r} live {span_in_words(lifetime)}.",
-            hint="Let it be renewed fewer days before its end, or by its share of the lifetime.",
         )
 
 

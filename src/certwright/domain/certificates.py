@@ -31,6 +31,7 @@ _UNREADABLE = (
 )
 SERVER_AUTHENTICATION = ExtendedKeyUsageOID.SERVER_AUTH.dotted_string
 CLIENT_AUTHENTICATION = ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string
+EMAIL_PROTECTION = ExtendedKeyUsageOID.EMAIL_PROTECTION.dotted_string
 _ANY_PURPOSE = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
 _USABLE_KEYS = "Use RSA with 2048, 3072 or 4096 bits, or ECDSA on P-256 or P-384."
 
@@ -175,6 +176,26 @@ def build_request(identifiers: Sequence[Identifier], key: PrivateKey) -> bytes:
     alternatives = x509.SubjectAlternativeName([_general_name(i) for i in identifiers])
     builder = builder.add_extension(alternatives, critical=not subject)
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def self_signed(
+    identifiers: Sequence[Identifier], key: PrivateKey, now: datetime, lifetime: timedelta
+) -> x509.Certificate:
+    """A certificate for TLS servers that `key` has signed itself; clients trust it by its fingerprint alone."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, identifiers[0].value[:MAX_COMMON_NAME])])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))  # clocks of clients may be late
+        .not_valid_after(now + lifetime)
+        .add_extension(x509.SubjectAlternativeName([_general_name(i) for i in identifiers]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
 
 
 def load_request(data: bytes) -> x509.CertificateSigningRequest:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from certwright.domain.fingerprints import Fingerprints, short
 from certwright.domain.managed import Value
 
 
@@ -14,9 +15,11 @@ class Change(Value):
     """One thing that a plan will do: `action` with `parameters` on `target`, and why.
 
     `typed` is the same as a person would type it, where it is a command; `inverse` is what takes it back, in the same
-    form, or empty if nothing does. Parameters are what a person may see: a secret is written as its name, file contents
-    as their size. `wave` numbers the parts of a deployment of which each is verified before the next is begun; the
-    changes of wave 0 alter nothing that is served.
+    form, or empty if nothing does. `restored` are the certificates that `inverse` puts to use again, each by the server
+    that holds it and its thumbprint, of which one is enough; `stays` says why none may be, where `inverse` is empty for
+    that. Parameters are what a person may see: a secret is written as its name, file contents as their size. `wave`
+    numbers the parts of a deployment of which each is verified before the next is begun; the changes of wave 0 alter
+    nothing that is served.
     """
 
     target: str
@@ -25,6 +28,8 @@ class Change(Value):
     why: str
     typed: str = ""
     inverse: str = ""
+    restored: tuple[tuple[str, str], ...] = ()
+    stays: str = ""
     wave: int = 0
 
 
@@ -117,11 +122,17 @@ class Verdict(StrEnum):
         return self in (Verdict.STALE, Verdict.REGRESSION)
 
 
-class ServedRow(Value):
-    """One port before and after: certificates are shown by the first 16 hex digits of SHA-256 and their common name.
+PortKey = tuple[str, str, str, int]
+"""A port: server, service, address and number."""
 
-    `before` and `now` are None when nothing was served. `valid`: what is served now is in date and fits a name.
-    `sends`: it is about mail that is sent from there, and no port.
+
+class ServedRow(Value):
+    """One port before and after.
+
+    `before` and `now` name certificates by the first 16 hex digits of SHA-256 and their common name; they are None when
+    nothing was served. `certificate_before` and `certificate_now` tell which these are, as far as that is known.
+    `valid`: what is served now is in date and fits a name. `sends`: it is about mail that is sent from there, and no
+    port.
     """
 
     server: str
@@ -136,6 +147,43 @@ class ServedRow(Value):
     verdict: Verdict
     detail: str = ""
     sends: bool = False
+    certificate_before: Fingerprints | None = None
+    certificate_now: Fingerprints | None = None
+
+    @property
+    def key(self) -> PortKey:
+        """What finds the port again."""
+        return self.server, self.service, self.address, self.port
+
+    @property
+    def summary(self) -> str:
+        """The port, and what is the matter there."""
+        return f"{self.service} {self.address}:{self.port}: {self.detail or self.verdict}"
+
+    @property
+    def shown_before(self) -> str:
+        """What was served, as people are told: by the first digits of its thumbprint, and its common name."""
+        return _shown(self.before, self.certificate_before)
+
+    @property
+    def shown_now(self) -> str:
+        """What is served now, in the same form."""
+        return _shown(self.now, self.certificate_now)
+
+
+def _shown(named: str | None, certificate: Fingerprints | None) -> str:
+    if named is None:
+        return "nothing"
+    return f"{short(certificate.thumbprint)} {named.partition(' ')[2]}" if certificate else named
+
+
+def recognised(rows: Iterable[ServedRow], earlier: Iterable[ServedRow]) -> tuple[ServedRow, ...]:
+    """The rows, told which certificates were served before, as far as `earlier` ones tell."""
+    known = {row.now: row.certificate_now for row in earlier}
+    return tuple(
+        row if row.certificate_before else row.model_copy(update={"certificate_before": known.get(row.before)})
+        for row in rows
+    )
 
 
 DRIFT = "drift-"
@@ -172,7 +220,7 @@ class Inspection(Value):
 
 
 def _differs(row: ServedRow) -> Finding:
-    message = f"{row.service} at {row.address}:{row.port} {row.detail or f'serves {row.now}'}."
+    message = f"{row.service} at {row.address}:{row.port} {row.detail or f'serves {row.shown_now}'}."
     return Finding(check=f"{DRIFT}port", severity=Severity.STOP, subject=row.server, message=message)
 
 
@@ -186,6 +234,19 @@ def outcome(rows: Sequence[ServedRow]) -> str:
         return "every checked port serves it"
     names = dict.fromkeys(f"{row.service} of {row.server}" for row in unseen)
     return f"{len(rows) - len(unseen)} of {len(rows)} ports serve it; not verified: {', '.join(names)}"
+
+
+def between(rows: Iterable[ServedRow]) -> str:
+    """Which servers serve what is new, and which do not, where it was broken off; empty if no port was looked at."""
+    found: dict[str, set[bool]] = {}
+    for row in rows:
+        if not row.sends and row.now is not None:
+            found.setdefault(row.server or row.address, set()).add(row.now != row.before)
+    told = []
+    for has, what in (({True}, "the new certificate"), ({True, False}, "both"), ({False}, "the old one")):
+        if servers := [server for server, seen in found.items() if seen == has]:
+            told.append(f"{', '.join(servers)} {'has' if len(servers) == 1 else 'have'} {what}")
+    return "; ".join(told)
 
 
 def is_seen(rows: Iterable[ServedRow]) -> bool:

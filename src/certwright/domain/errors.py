@@ -5,10 +5,14 @@ CertwrightError
 ├── ConfigurationError      what was asked for cannot work; nothing was done
 │   ├── InvalidIdentifier   a name that is no name, or that this authority cannot issue
 │   ├── InvalidMaterial     a key, CSR, certificate or PFX that cannot be read or does not fit
-│   └── NotFound            nothing of that name is in the store
+│   ├── InUse               what is to go is used by something; that is named
+│   ├── NotFound            nothing of that name is in the store
+│   └── Taken               something of that name is in the store
 ├── IssuanceError           the authority did not issue
 │   ├── OrderDead           an order that was begun earlier cannot be resumed
 │   │   └── NotProved       the authority looked for the proof of a name and did not find it
+│   ├── NotReplaced         the authority does not take the order for a renewal
+│   ├── Unfinished          the authority has the order and did not finish it in time
 │   ├── LimitReached        a rate limit of the authority forbids it for now
 │   └── AuthorityFailed     the authority had a fault of its own
 ├── SolverError             control of a name could not be proved
@@ -18,9 +22,11 @@ CertwrightError
 ├── NotificationError       a message did not get through its channel
 ├── NotSignedIn             who asks has not shown who it is
 ├── Forbidden               who asks may not
+├── Throttled               who asks has to wait: there were too many attempts
 ├── Unreachable             a peer did not answer, or not in its protocol
 │   └── AuthorityAway       that peer is the authority
 └── StoreError              the store refused or cannot be used
+    ├── NoStore             there is none yet
     ├── Changed             it was changed by somebody else meanwhile
     ├── LeaseHeld           another run works on the same thing
     └── LeaseLost           this run was overtaken: it must write nothing more
@@ -88,8 +94,16 @@ class InvalidMaterial(ConfigurationError):
     """A key, CSR, certificate or PFX that cannot be read, or that does not fit."""
 
 
+class InUse(ConfigurationError):
+    """What is to go is used by something; that is named."""
+
+
 class NotFound(ConfigurationError):
     """Nothing of that name is in the store."""
+
+
+class Taken(ConfigurationError):
+    """Something of that name is in the store, and was to be new."""
 
 
 class IssuanceError(CertwrightError):
@@ -123,6 +137,18 @@ class NotProved(OrderDead):
     def __init__(self, message: str, rejections: Sequence[Rejection], **told: Any) -> None:
         super().__init__(message, **told)
         self.rejections = tuple(rejections)
+
+
+class NotReplaced(IssuanceError):
+    """The authority does not take the order for the renewal of the certificate that it names: ask without naming it."""
+
+    retryable = True
+
+
+class Unfinished(IssuanceError):
+    """The authority has the order and did not finish it in time; it can be resumed."""
+
+    retryable = True
 
 
 class LimitReached(IssuanceError):
@@ -182,6 +208,12 @@ class Forbidden(CertwrightError):
     """Who asks may not."""
 
 
+class Throttled(CertwrightError):
+    """Who asks has to wait, `retry_after` long: there were too many attempts."""
+
+    retryable = True
+
+
 class Unreachable(CertwrightError):
     """A peer did not answer, or not in its protocol."""
 
@@ -196,14 +228,22 @@ class StoreError(CertwrightError):
     """The store refused, or cannot be used."""
 
 
+class NoStore(StoreError):
+    """There is none yet."""
+
+
 class Changed(StoreError):
     """It was changed by somebody else meanwhile; nothing was done."""
 
 
 class LeaseHeld(StoreError):
-    """Another run works on the same thing."""
+    """Another run works on the same thing; `holder` is its process, where that is known."""
 
     retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", holder: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.holder = holder
 
 
 class LeaseLost(StoreError):

@@ -12,7 +12,9 @@ class EventKind(StrEnum):
 
     `issuance-waits`: a request goes on when a person has done something. `renewal-moved`: the authority changed its
     mind about when to renew (RFC 9773). `expiring`: the current version ends soon, and nothing has replaced it.
-    `tasks-done`: a task ran that had failed, and no other stands failed. `drift`: what is served is no longer what was
+    `in-use-ending`: an earlier version ends soon that a task still has in use. `given-up`: a task failed as often as it
+    may, and is not tried again. `tasks-done`: a task ran that had failed or had an earlier version in use, and no other
+    stands failed. `drift`: what is served is no longer what was
     deployed. `proof-...`: about a record in DNS that proves names and stays there. `watched-...`: about something that
     is watched and not renewed. `duty-...`: about a duty of the service.
     """
@@ -25,6 +27,7 @@ class EventKind(StrEnum):
     DEPLOYMENT_FAILED = "deployment-failed"
     ROLLED_BACK = "rolled-back"
     NEEDS_PERSON = "needs-person"
+    GIVEN_UP = "given-up"
     TASKS_DONE = "tasks-done"
     RENEWAL_MOVED = "renewal-moved"
     WATCHED_ENDING = "watched-ending"
@@ -32,6 +35,7 @@ class EventKind(StrEnum):
     WATCHED_UNSEEN = "watched-unseen"
     WATCHED_REPLACED = "watched-replaced"
     EXPIRING = "expiring"
+    IN_USE_ENDING = "in-use-ending"
     DRIFT = "drift"
     DRIFT_OVER = "drift-over"
     PROOF_ENDING = "proof-ending"

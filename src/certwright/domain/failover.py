@@ -1,12 +1,22 @@
 """When another issuer stands in for the first: after a fault of the authority's own, never after one of ours. Pure."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from certwright.domain.errors import AuthorityAway, AuthorityFailed, CertwrightError, LimitReached, NotProved
+from certwright.domain.errors import (
+    AuthorityAway,
+    AuthorityFailed,
+    CertwrightError,
+    LimitReached,
+    NotProved,
+    Unfinished,
+)
 
 PATIENCE = timedelta(hours=1)
 """A rate limit that ends as soon as this is waited for."""
+
+UNFINISHED_FOR = timedelta(hours=2)
+"""An order that the authority has had for so long and does not finish is a fault of its own."""
 
 _ITS_OWN = "serverInternal"
 
@@ -26,6 +36,14 @@ def is_its_own_fault(error: CertwrightError) -> bool:
             return bool(error.rejections) and all(r.problem == _ITS_OWN for r in error.rejections)
         case _:
             return False
+
+
+def judged(error: Unfinished, placed: datetime, now: datetime) -> CertwrightError:
+    """What an order that was not finished in time is a matter of: waiting, or after long a fault of the authority."""
+    if now - placed < UNFINISHED_FOR:
+        return error
+    since = f"It has had the order since {placed:%Y-%m-%d %H:%M} UTC."
+    return AuthorityFailed(f"{error.message} {since}", causes=error.causes, hint=error.hint)
 
 
 def gathered(failures: Sequence[tuple[str, CertwrightError]]) -> CertwrightError:

@@ -1,9 +1,11 @@
 """The files a certificate version can be written as: PEM parts, PKCS#12, PKCS#7 and DER."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -70,21 +72,34 @@ def pkcs7_bytes(certificates: Sequence[x509.Certificate]) -> bytes:
     return pkcs7.serialize_certificates(list(certificates), Encoding.DER)
 
 
-def pfx_certificates(data: bytes, password: bytes) -> list[x509.Certificate]:
-    """All certificates of a PFX file; a key in it is passed over.
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a file holds: its certificates, in the order found, and whether a private key is with them."""
+
+    certificates: tuple[x509.Certificate, ...]
+    has_key: bool
+
+
+def pfx_contents(data: bytes, password: bytes | None) -> Contents:
+    """What a PFX file holds.
 
     Raises:
-        InvalidMaterial: if it cannot be read with this password, or has none.
+        InvalidMaterial: if it cannot be read with this password, or has no certificate.
     """
     try:
-        _, leaf, others = pkcs12.load_key_and_certificates(data, password)
-    except ValueError as error:
+        key, leaf, others = pkcs12.load_key_and_certificates(data, password)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        if not password:
+            raise InvalidMaterial(
+                "The PFX file is protected by a password, or damaged.",
+                hint="Give its password (at the command line with --password-file FILE).",
+            ) from error
         raise InvalidMaterial(
             "The PFX file cannot be read: the password is wrong, or it is damaged.", hint="Look at the password."
         ) from error
-    if found := [*([leaf] if leaf else []), *others]:
-        return found
-    raise InvalidMaterial("There is no certificate in the PFX file.")
+    if found := (*([leaf] if leaf else []), *others):
+        return Contents(found, key is not None)
+    raise InvalidMaterial("There is no certificate in the PFX file.", hint="Export it again, with the certificate.")
 
 
 def _encryption(password: bytes, cipher: PfxCipher) -> KeySerializationEncryption:

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime
 
+from certwright.domain.health_input import HealthInput
 from certwright.domain.health_rules import (
     NEAR,
     NEGLECTED,
     RULES,
     UNKNOWN_FOR,
     Health,
-    HealthInput,
     Rule,
     Said,
     seen_at,
@@ -23,6 +23,8 @@ from certwright.domain.notices import NEAR_SHARE, URGENT, URGENT_SHARE
 from certwright.domain.watching import UNSEEN, Watched
 
 NEEDS_PERSON = (Health.CRITICAL, Health.FAILING, Health.ATTENTION)
+HOLDS_AT_MOST = timedelta(days=2)
+"""An answer is given anew after so long, whatever the clock was when it was given; looks come sooner than that."""
 _TURNS = 20
 """So many moments ahead an answer is followed at most: a hold without an end is looked at day after day."""
 
@@ -30,7 +32,8 @@ _TURNS = 20
 class Condition(Value):
     """How a certificate is: the `rule` that decided, what it says, and the next step where a person has one.
 
-    By the clock alone that holds until the moment `until`; for ever if that is None.
+    By the clock alone that holds until the moment `until`; what an earlier version stored has None, if for ever.
+    `ends` is when the first certificate ends that is in use.
     """
 
     health: Health
@@ -38,13 +41,20 @@ class Condition(Value):
     message: str
     hint: str = ""
     until: AwareDatetime | None = None
+    ends: AwareDatetime | None = None
 
 
 def judge(given: HealthInput) -> Condition:
     """How the certificate is, and until when that holds by the clock alone."""
     rule, said = _first(given)
+    latest = given.now + HOLDS_AT_MOST
     return Condition(
-        health=rule.health, rule=rule.name, message=said[0], hint=said[1], until=_holds(given, (rule, said))
+        health=rule.health,
+        rule=rule.name,
+        message=said[0],
+        hint=said[1],
+        until=min(_holds(given, (rule, said)) or latest, latest),
+        ends=given.ends,
     )
 
 
@@ -91,6 +101,8 @@ def _turns(given: HealthInput) -> Iterator[datetime]:
     if given.planned_at:
         yield given.planned_at + NEGLECTED
     for task in given.tasks:
+        if task.ends:
+            yield task.ends
         if seen := seen_at(task):
             yield seen + UNKNOWN_FOR
     if given.proof and given.proof.ends:

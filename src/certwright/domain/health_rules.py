@@ -1,22 +1,21 @@
-"""The rules of health: an ordered list of named pure checks, the gravest first, and what they look at.
+"""The rules of health: an ordered list of named pure checks, the gravest first.
 
 The end of a certificate, and what is seen at its services, count more than any intention. What is not known for long is
 never called well.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import cached_property
 
-from certwright.domain import renewal
-from certwright.domain.looks import PROOF_DAYS, ProofLook, TaskLook, differs, proof_ending
-from certwright.domain.managed import TaskSettings
+from certwright.domain.explained import advice, headline
+from certwright.domain.health_input import HealthInput, TaskFacts
+from certwright.domain.looks import PROOF_DAYS, differs, proof_ending
 from certwright.domain.notices import NEAR_SHARE, URGENT, URGENT_SHARE
-from certwright.domain.renewal import Decision, Failure, RenewalInput
-from certwright.domain.retry import Cause
-from certwright.domain.runs import DeploymentState, Stage
+from certwright.domain.renewal import Reason
+from certwright.domain.renewal_state import Failure
+from certwright.domain.runs import UNDER_WAY, DeploymentState, Stage
 from certwright.domain.watching import UNSEEN
 
 NEAR = timedelta(days=14)
@@ -27,6 +26,8 @@ UNKNOWN_FOR = timedelta(days=4)
 """After so long without a look, what was seen last counts no more."""
 NEGLECTED = timedelta(hours=36)
 """So long something that is due may wait for whoever does it, which may be a daily run."""
+THEN = "Then: "
+"""What a step begins with that comes when something was mended, and mends nothing by itself."""
 
 
 class Health(StrEnum):
@@ -38,78 +39,6 @@ class Health(StrEnum):
     PAUSED = "paused"
     RENEWING = "renewing"
     OK = "ok"
-
-
-@dataclass(frozen=True, slots=True)
-class TaskFacts:
-    """An enabled task: how far it has come (None: it never began), and what was seen of what it deployed last."""
-
-    settings: TaskSettings
-    state: DeploymentState | None = None
-    look: TaskLook | None = None
-
-
-@dataclass(frozen=True)
-class HealthInput:
-    """All that the rules look at. `planned_at` is when something is, or was, to be done next; None for never."""
-
-    renewal: RenewalInput
-    tasks: tuple[TaskFacts, ...] = ()
-    proof: ProofLook | None = None
-    planned_at: datetime | None = None
-
-    @cached_property
-    def decision(self) -> Decision:
-        """Whether a renewal is due; when the authority is asked for advice next is no matter here."""
-        state = self.renewal.state.model_copy(update={"ask_again": None})
-        return renewal.decide(replace(self.renewal, state=state))
-
-    @property
-    def now(self) -> datetime:
-        """The moment that is asked about."""
-        return self.renewal.now
-
-    @property
-    def failure(self) -> Failure | None:
-        """Why the last requests failed."""
-        return self.renewal.failure
-
-    @property
-    def waits_for_person(self) -> bool:
-        """Whether the renewal goes on when a person has done something."""
-        return self.failure is not None and self.failure.cause is Cause.PERSON
-
-    @cached_property
-    def ends(self) -> datetime | None:
-        """When the first certificate in use ends: the current version, or an earlier one that a task put to use."""
-        ends = [task.look.not_after for task in self.tasks if task.look]
-        return min([*ends, *([self.renewal.facts.not_after] if self.renewal.facts else [])], default=None)
-
-    def starts(self, span: timedelta, share: float) -> datetime | None:
-        """When less than `span`, and than this share of the lifetime, is left of what is in use."""
-        if self.ends is None or self.renewal.facts is None:
-            return None
-        return self.ends - min(span, self.renewal.facts.lifetime * share)
-
-    def is_within(self, span: timedelta, share: float) -> bool:
-        """Whether that has come."""
-        start = self.starts(span, share)
-        return start is not None and start <= self.now
-
-    def waiting(self) -> Iterator[DeploymentState]:
-        """Where tasks stand that have begun and did not put the current version to use."""
-        for task in self.tasks:
-            if task.state and not self.is_deployed(task):
-                yield task.state
-
-    def is_deployed(self, task: TaskFacts) -> bool:
-        """Whether the current version was put to use, and seen to be."""
-        current, state = self.renewal.current, task.state
-        return bool(current and state and state.stage.is_success and state.version_id == current.id)
-
-    def command(self, words: str) -> str:
-        """A command about this certificate."""
-        return f"certwright {words} {self.renewal.managed.id}"
 
 
 Said = tuple[str, str]
@@ -135,8 +64,8 @@ def _expired(given: HealthInput) -> Said | None:
 
 def _served_expired(given: HealthInput) -> Said | None:
     for task in given.tasks:
-        if task.look and task.look.not_after <= given.now:
-            said = f"{task.settings.title} serves an earlier version that ended on {_date(task.look.not_after)}."
+        if task.ends and task.ends <= given.now:
+            said = f"{task.settings.title} has an earlier version in use that ended on {_date(task.ends)}."
             return said, given.command("deploy")
     return None
 
@@ -146,7 +75,8 @@ def _served_invalid(given: HealthInput) -> Said | None:
         bad = [row for row in task.look.wrong if not row.valid] if task.look else []
         for row in bad[:1]:
             said = (
-                f"{row.service} at {row.address}:{row.port} serves {row.now}, which is over or does not fit its name."
+                f"{row.service} at {row.address}:{row.port} serves {row.shown_now}, which is over or does not fit its "
+                "name."
             )
             return said, _repair(given, task)
     return None
@@ -162,8 +92,16 @@ def _revoked(given: HealthInput) -> Said | None:
 def _stuck(given: HealthInput) -> Said | None:
     for state in given.waiting():
         if state.stage is Stage.UNDOING:
-            said = f"A deployment failed and could not be taken back yet. {_line(state.message)}"
+            said = f"A deployment failed and could not be taken back yet. {headline(state.message)}"
             return said, given.command("certificate show")
+    return None
+
+
+def _broken_off(given: HealthInput) -> Said | None:
+    for task, state in given.applied():
+        if state.message or not (given.deploying or task.deploys):
+            said = f"{state.broken_off} {headline(state.message)}".rstrip()
+            return f"{said}{_until(given)}", f"{given.command('task run')} {task.id}"
     return None
 
 
@@ -189,18 +127,36 @@ def _renewal_failing(given: HealthInput) -> Said | None:
     ):
         return None
     times = "once" if failure.count == 1 else f"{failure.count} times"
-    said = f"The renewal failed {times} since {_date(failure.since)}: {_line(failure.message)}"
-    return said, given.command("certificate test")
+    said = f"The renewal failed {times} since {_date(failure.since)}: {failure.headline}{_until(given)}"
+    return said, _mend(given, failure)
+
+
+def _given_up(given: HealthInput) -> Said | None:
+    for task in given.given_up():
+        said = f"{task.settings.title} failed as often as it may, and is not tried again."
+        why = headline(task.state.message) if task.state else ""
+        return f"{said} {why}", given.command("task run") + f" {task.settings.id}"
+    return None
 
 
 def _deployment_failing(given: HealthInput) -> Said | None:
     near = given.is_within(NEAR, NEAR_SHARE)
     for state in given.waiting():
         back = state.stage is Stage.ROLLED_BACK
-        if back or (state.stage is not Stage.WAITING and state.failures >= (1 if near else REPEATED)):
+        stopped = state.stage not in (Stage.WAITING, Stage.APPLYING)
+        if back or (stopped and state.failures >= (1 if near else REPEATED)):
             what = "The deployment was taken back" if back else f"The deployment failed {state.failures} times"
-            return f"{what}. {_line(state.message)}", given.command("certificate log")
+            return _failed(given, state, what)
     return None
+
+
+def _failed(given: HealthInput, state: DeploymentState, what: str) -> Said:
+    """Since when, why, and until when it matters; what the failure itself advises, and what comes after that."""
+    since = f" since {_date(state.failing_since)}" if state.failing_since else ""
+    again = f" It is tried again by itself on {_date(state.retry_at)}." if state.retry_at else ""
+    said = f"{what}{since}. {headline(state.message)}{_until(given)}{again}"
+    todo = advice(state.message) if state.stage is Stage.FAILED else ""
+    return said, f"{todo}\n{THEN}{given.command('deploy')}" if todo else given.command("certificate log")
 
 
 def _proof_ended(given: HealthInput) -> Said | None:
@@ -212,7 +168,14 @@ def _proof_ended(given: HealthInput) -> Said | None:
 def _needs_person(given: HealthInput) -> Said | None:
     for state in given.waiting():
         if state.stage is Stage.WAITING:
-            return _line(state.message) or "A deployment waits for a person.", given.command("certificate show")
+            return headline(state.message) or "A deployment waits for a person.", given.command("certificate show")
+    return None
+
+
+def _deployment_refused(given: HealthInput) -> Said | None:
+    for state in given.waiting():
+        if state.stage is Stage.FAILED and (not state.retryable or state.last_in_use is None):
+            return _failed(given, state, "The new certificate is not put to use")
     return None
 
 
@@ -224,13 +187,23 @@ def _needs_change(given: HealthInput) -> Said | None:
     failure = given.failure
     if failure is None or not failure.cause.waits_for_change:
         return None
-    return f"Something has to be changed first: {_line(failure.message)}", given.command("certificate test")
+    return _waiting(given, failure)
+
+
+def _first_failing(given: HealthInput) -> Said | None:
+    return _waiting(given, given.failure) if given.failure and given.renewal.current is None else None
+
+
+def _waiting(given: HealthInput, failure: Failure) -> Said:
+    what = "The renewal" if given.renewal.current else "The first request"
+    said = f"{what} failed: {failure.headline}{_until(given)} {failure.outlook} on {_date(failure.retry_at)}."
+    return said, _mend(given, failure)
 
 
 def _near(given: HealthInput) -> Said | None:
     if given.ends is None or not given.is_within(NEAR, NEAR_SHARE):
         return None
-    return f"What is in use ends on {_date(given.ends)}. {_why(given)}", given.command("certificate renew")
+    return f"What is in use ends on {_date(given.ends)}. {_why(given)}", _replace(given)
 
 
 def _changed(given: HealthInput) -> Said | None:
@@ -244,7 +217,7 @@ def _unseen(given: HealthInput) -> Said | None:
     for task in given.tasks:
         seen = seen_at(task)
         if task.look and task.look.failures >= UNSEEN:
-            said = f"What is served could not be seen since {_date(task.look.seen_at)}: {_line(task.look.problem)}"
+            said = f"What is served could not be seen since {_date(task.look.seen_at)}: {headline(task.look.problem)}"
             return said, given.command("certificate look")
         if seen and given.now - seen >= UNKNOWN_FOR:
             return f"Nobody has looked at what is served since {_date(seen)}.", given.command("certificate look")
@@ -254,7 +227,8 @@ def _unseen(given: HealthInput) -> Said | None:
 def _proof_missing(given: HealthInput) -> Said | None:
     if given.proof is None or given.proof.failures < UNSEEN:
         return None
-    return f"The next renewal would find no proof: {_line(given.proof.problem)}", given.command("certificate persist")
+    said = f"The next renewal would find no proof: {headline(given.proof.problem)}"
+    return said, given.command("certificate persist")
 
 
 def _proof_ends(given: HealthInput) -> Said | None:
@@ -272,23 +246,44 @@ def _neglected(given: HealthInput) -> Said | None:
 
 
 def _held(given: HealthInput) -> Said | None:
-    return (given.decision.message, "") if given.decision.reason is renewal.Reason.HELD else None
+    return (given.decision.message, "") if given.decision.reason is Reason.HELD else None
+
+
+def _applying(given: HealthInput) -> Said | None:
+    for _, state in given.applied():
+        return UNDER_WAY if given.deploying else f"{state.broken_off} It goes on by itself.", ""
+    return None
 
 
 def _retrying(given: HealthInput) -> Said | None:
-    if given.failure:
-        return f"It failed, and is tried again by itself. {_line(given.failure.message)}", ""
+    if failure := given.failure:
+        return f"It failed: {failure.headline} {failure.outlook} on {_date(failure.retry_at)}.", ""
     failed = next((state for state in given.waiting() if state.failures), None)
-    return (f"Its deployment failed, and is tried again by itself. {_line(failed.message)}", "") if failed else None
+    if failed is None:
+        return None
+    when = f" on {_date(failed.retry_at)}" if failed.retry_at else ""
+    return f"Its deployment failed, and is tried again by itself{when}. {headline(failed.message)}", ""
 
 
 def _due(given: HealthInput) -> Said | None:
     return (given.decision.message, "") if given.decision.due else None
 
 
+def _undone(given: HealthInput) -> Said | None:
+    current = given.renewal.current
+    for task in given.tasks:
+        if task.state and task.state.is_undone and current and task.state.undone == current.id:
+            said = f"{task.settings.title}: a person had it taken back, so that what was there before is in use again."
+            return f"{said} A newer version is deployed as always.", given.command("exchange plan")
+    return None
+
+
 def _deploying(given: HealthInput) -> Said | None:
-    late = [task.settings.title for task in given.tasks if task.settings.deploys and not given.is_deployed(task)]
-    return (f"The current version is still to be deployed: {', '.join(late)}.", "") if late else None
+    late = [task for task in given.tasks if task.settings.deploys and not given.is_deployed(task)]
+    if waits := dict.fromkeys(task.waits for task in late if task.waits):
+        return f"The current version is issued. {' '.join(waits)}", ""
+    titles = ", ".join(task.settings.title for task in late)
+    return (f"The current version is still to be deployed: {titles}.", "") if late else None
 
 
 def _well(given: HealthInput) -> Said | None:
@@ -304,6 +299,11 @@ def seen_at(task: TaskFacts) -> datetime | None:
     return max(filter(None, (by_itself, looked)), default=None)
 
 
+def _until(given: HealthInput) -> str:
+    """Until when that can last."""
+    return f" What is in use ends on {_date(given.ends)}." if given.ends else ""
+
+
 def _repair(given: HealthInput, task: TaskFacts) -> str:
     """What the differences themselves advise, else to deploy again."""
     differences = task.look.differences if task.look else ()
@@ -314,21 +314,29 @@ def _why(given: HealthInput) -> str:
     """Why nothing has replaced it."""
     if given.failure:
         what = "The renewal waits for a person" if given.waits_for_person else "The last attempt failed"
-        return f"{what}: {_line(given.failure.message)}"
-    if given.decision.reason is renewal.Reason.HELD:
+        return f"{what}: {given.failure.headline}"
+    if given.decision.reason is Reason.HELD:
         return given.decision.message
     failed = next((state for state in given.waiting() if state.message), None)
-    return _line(failed.message) if failed else "No attempt to replace it has failed."
+    return headline(failed.message) if failed else "No attempt to replace it has failed."
 
 
 def _replace(given: HealthInput) -> str:
     """The command that replaces it, or that shows what a person has to do first."""
-    return given.command("certificate log" if given.waits_for_person else "certificate renew")
+    facts = given.renewal.facts
+    if facts and given.ends and given.ends < facts.not_after and given.now < facts.not_after:
+        return given.command("deploy")
+    return _mend(given, given.failure) if given.failure else given.command("certificate renew")
 
 
-def _line(text: str) -> str:
-    """The first line of what may be several."""
-    return next(iter(text.splitlines()), "")
+def _mend(given: HealthInput, failure: Failure) -> str:
+    """What the failure itself advises, and what comes after that; else how to find out."""
+    if given.waits_for_person:
+        return f"Read what is to be done with: {given.command('certificate log')}\n{failure.advice}".rstrip()
+    if not failure.advice:
+        return given.command("certificate test")
+    again = "certificate renew" if given.renewal.current else "certificate request"
+    return f"{failure.advice}\n{THEN}{given.command(again)}"
 
 
 def _date(moment: datetime) -> str:
@@ -342,6 +350,12 @@ RULES: tuple[Rule, ...] = (
     Rule("revoked", Health.CRITICAL, "the current version was revoked, and nothing replaced it", _revoked),
     Rule("stuck", Health.CRITICAL, "a deployment failed and could not be taken back yet", _stuck),
     Rule("urgent", Health.CRITICAL, "less than 3 days, or a twelfth of its life, are left of what is in use", _urgent),
+    Rule(
+        "broken-off",
+        Health.FAILING,
+        "a deployment was broken off half-way, and cannot go on by itself now",
+        _broken_off,
+    ),
     Rule("drift", Health.FAILING, "something else is in use than was deployed", _drift),
     Rule(
         "renewal-failing",
@@ -349,6 +363,7 @@ RULES: tuple[Rule, ...] = (
         "the renewal failed three times in a row; with less than 14 days, or a sixth of its life, left: once",
         _renewal_failing,
     ),
+    Rule("given-up", Health.FAILING, "a task failed as often as its retries allow, and is not tried again", _given_up),
     Rule(
         "deployment-failing",
         Health.FAILING,
@@ -357,8 +372,20 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("proof-ended", Health.FAILING, "a record of dns-persist-01 has ended", _proof_ended),
     Rule("needs-person", Health.ATTENTION, "a deployment waits for a person", _needs_person),
+    Rule(
+        "deployment-refused",
+        Health.ATTENTION,
+        "a deployment fails until somebody mends what it names, or is the first of its task",
+        _deployment_refused,
+    ),
     Rule("renewal-waits", Health.ATTENTION, "a renewal waits for a person, as for records in DNS", _renewal_waits),
-    Rule("needs-change", Health.ATTENTION, "the renewal fails until a setting is changed", _needs_change),
+    Rule(
+        "needs-change",
+        Health.ATTENTION,
+        "the renewal fails until somebody changes something: a setting, a DNS record, a firewall",
+        _needs_change,
+    ),
+    Rule("first-failing", Health.ATTENTION, "it was never issued, and the request fails", _first_failing),
     Rule("near-its-end", Health.ATTENTION, "less than 14 days, or a sixth of its life, are left", _near),
     Rule(
         "changed", Health.ATTENTION, "something differs from what was deployed that somebody may have chosen", _changed
@@ -368,8 +395,15 @@ RULES: tuple[Rule, ...] = (
         "proof-missing", Health.ATTENTION, "three looks in a row found no good record of dns-persist-01", _proof_missing
     ),
     Rule("proof-ends", Health.ATTENTION, "a record of dns-persist-01 ends within 30 days", _proof_ends),
+    Rule("undone", Health.ATTENTION, "a person had the deployment of the current version taken back", _undone),
     Rule("neglected", Health.ATTENTION, "something has been due for 36 hours, and nobody did it", _neglected),
     Rule("held", Health.PAUSED, "a person wants no renewal now", _held),
+    Rule(
+        "applying",
+        Health.RENEWING,
+        "a task puts a version to use, or goes on with it after it was broken off",
+        _applying,
+    ),
     Rule("retrying", Health.RENEWING, "a renewal or deployment failed once or twice, and is tried again", _retrying),
     Rule("due", Health.RENEWING, "a renewal is due, or under way", _due),
     Rule("deploying", Health.RENEWING, "a task has not put the current version to use yet", _deploying),

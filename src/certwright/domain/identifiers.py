@@ -38,6 +38,7 @@ _RESERVED = tuple(
 )
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
+_A_LABEL = "xn--"
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
@@ -91,7 +92,7 @@ class Identifier:
     @property
     def unicode(self) -> str:
         """The name as a person reads it; A-labels where IDNA 2008 does not allow the Unicode form."""
-        if self.type is IdentifierType.IP:
+        if _A_LABEL not in self.value:
             return self.value
         try:
             readable: str = idna.decode(self.base)
@@ -117,8 +118,10 @@ def covered(names: Iterable[Identifier], hosts: Iterable[str]) -> list[str]:
     return [host for host in hosts if _is_covered(known, host)]
 
 
-def parse_all(texts: Sequence[str]) -> tuple[Identifier, ...]:
+def parse_all(texts: Sequence[str], *, public: bool = False) -> tuple[Identifier, ...]:
     """Read several names, each once, in the order given; every bad one is reported, not only the first.
+
+    With `public`, those for which no public authority can issue are reported along with those that are none.
 
     Raises:
         InvalidIdentifier: with one cause for each bad name, or because there are none or far too many.
@@ -135,11 +138,13 @@ def parse_all(texts: Sequence[str]) -> tuple[Identifier, ...]:
             found.setdefault(Identifier.parse(text))
         except InvalidIdentifier as error:
             bad.append(error)
-    if len(bad) == 1:
+    obstacles = [problem for each in found if public and bad and (problem := public_obstacle(each))]
+    if len(bad) == 1 and not obstacles:
         raise bad[0]
     if bad:
-        more = [f"and {len(bad) - _MAX_CAUSES} more"] if len(bad) > _MAX_CAUSES else []
-        raise InvalidIdentifier(f"{len(bad)} names cannot be used.", causes=[*bad[:_MAX_CAUSES], *more])
+        causes: list[Exception | str] = [*bad, *obstacles]
+        more = [f"and {len(causes) - _MAX_CAUSES} more"] if len(causes) > _MAX_CAUSES else []
+        raise InvalidIdentifier(f"{len(causes)} names cannot be used.", causes=[*causes[:_MAX_CAUSES], *more])
     if not found:
         raise InvalidIdentifier("No name was given.", hint="Name at least one host, for example mail.contoso.com.")
     return tuple(found)

@@ -84,6 +84,16 @@ def is_pem(data: bytes) -> bool:
     return b"-----BEGIN" in data
 
 
+def has_private_key(data: bytes) -> bool:
+    """Whether a private key is among the PEM blocks of `data`, encrypted or not."""
+    return is_pem(data) and b"PRIVATE KEY-----" in data
+
+
+def is_pfx(data: bytes) -> bool:
+    """Whether `data` begins as a PFX file does."""
+    return data[:1] == b"\x30" and _PFX_VERSION in data[2:9]
+
+
 def load_private_key(data: bytes, password: bytes | None = None) -> PrivateKey:
     """Read a private key, checked for consistency: PEM or DER (PKCS#1, PKCS#8 or SEC 1), or the one of a PFX file.
 
@@ -125,7 +135,7 @@ def private_key_pem(key: PrivateKey) -> bytes:
 def _load(data: bytes, password: bytes | None) -> object:
     if is_pem(data):
         return load_pem_private_key(data, password)
-    if data[:1] == b"\x30" and _PFX_VERSION in data[2:9]:
+    if is_pfx(data):
         return _load_pfx(data, password)
     return load_der_private_key(data, password)
 

@@ -7,16 +7,28 @@ In any span of time no more than `most` tokens and one for each refill in that s
 
 import hashlib
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from pydantic import PlainSerializer
+
+from certwright.domain.clocks import SKEW, awaited
 from certwright.domain.identifiers import Identifier, IdentifierType, registered_domain
 
 _IPV6_PREFIX = 64
 _NONE = timedelta()
+
+UNSAID = timedelta(hours=1)
+"""How long a refusal counts that does not say when to ask again."""
+
+UNKNOWN_AT_MOST = timedelta(days=1)
+"""How long one counts that names no known limit, at most; one that does counts no longer than that limit takes."""
+SHUT_AT_MOST = timedelta(days=7)
+"""No refusal counts for longer: no limit takes longer, but that of failures without a success between."""
 
 
 class Scope(StrEnum):
@@ -27,6 +39,13 @@ class Scope(StrEnum):
     DOMAIN = "registered-domain"
     NAMES = "exact-names"
     FAILURES = "failed-validations"
+    CONSECUTIVE = "consecutive-failures"
+    """Failed validations with none between that succeeded."""
+
+
+def _duration(span: timedelta) -> str:
+    """In days and seconds, by ISO 8601: years without months, RFC 3339 does not know."""
+    return f"P{span.days}D" + (f"T{span.seconds}S" if span.seconds else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +54,7 @@ class Limit:
 
     scope: Scope
     most: int
-    within: timedelta
+    within: Annotated[timedelta, PlainSerializer(_duration, when_used="json")]
     blamed: str = ""
 
     @property
@@ -56,6 +75,7 @@ class Limit:
             Scope.DOMAIN: f"certificates for names in {subject}",
             Scope.NAMES: "certificates for exactly these names",
             Scope.FAILURES: f"failed validations of {subject}",
+            Scope.CONSECUTIVE: f"failed validations of {subject} without one that succeeds",
         }
         return f"{self.most} {what[self.scope]} within {span_in_words(self.within)}"
 
@@ -72,26 +92,38 @@ class Bucket:
 
         Without a limit, only whether it is shut.
         """
-        opened = max(now, self.shut_until or now)
+        opened = self.shut_until if self.shut_until and self.is_shut(now) else now
         if limit is None:
             return opened
-        return max(opened, max(self.full_at, opened) + limit.refill * tokens - limit.span)
+        return max(opened, max(self._full_at(limit, now), opened) + limit.refill * tokens - limit.span)
 
     def take(self, limit: Limit, now: datetime) -> "Bucket":
         """With one token less; one that is empty stays so."""
-        return replace(self, full_at=min(max(self.full_at, now) + limit.refill, now + limit.span))
+        full_at = min(max(self._full_at(limit, now), now) + limit.refill, now + limit.span)
+        return Bucket(full_at, self.shut_until if self.is_shut(now) else None)
 
     def give_back(self, limit: Limit) -> "Bucket":
         """With one token more, which was taken for nothing."""
         return replace(self, full_at=self.full_at - limit.refill)
 
-    def shut(self, until: datetime) -> "Bucket":
+    def shut(self, until: datetime, now: datetime) -> "Bucket":
         """Shut until then, and not opened any sooner than it was to be."""
-        return replace(self, shut_until=max(until, self.shut_until or until))
+        before = self.shut_until if self.is_shut(now) else None
+        return replace(self, shut_until=max(until, before or until))
 
     def left(self, limit: Limit, now: datetime) -> int:
         """The whole tokens that are there."""
-        return limit.most + min(_NONE, now - self.full_at) // limit.refill
+        return limit.most + min(_NONE, now - self._full_at(limit, now)) // limit.refill
+
+    def _full_at(self, limit: Limit, now: datetime) -> datetime:
+        """At most the span ahead; what is far beyond that was said by a wrong clock, and nothing is known."""
+        if self.full_at > now + limit.span + SKEW:
+            return now
+        return min(self.full_at, now + limit.span)
+
+    def is_shut(self, now: datetime) -> bool:
+        """Whether the authority said so, for a time that is not over."""
+        return awaited(self.shut_until, now, SHUT_AT_MOST)
 
     def is_idle(self, now: datetime) -> bool:
         """Whether it says nothing any more: full and open."""
@@ -128,10 +160,11 @@ class Kind(StrEnum):
     """A renewal that names its predecessor (RFC 9773 section 5)."""
 
 
+_OF_FAILURES = (Scope.FAILURES, Scope.CONSECUTIVE)
 _COUNTED = {
-    Kind.NEW: (Scope.ORDERS, Scope.DOMAIN, Scope.NAMES, Scope.FAILURES),
-    Kind.SAME_NAMES: (Scope.NAMES, Scope.FAILURES),
-    Kind.REPLACEMENT: (),
+    Kind.NEW: (Scope.ORDERS, Scope.DOMAIN, Scope.NAMES, *_OF_FAILURES),
+    Kind.SAME_NAMES: (Scope.NAMES, *_OF_FAILURES),
+    Kind.REPLACEMENT: (Scope.CONSECUTIVE,),
 }
 
 
@@ -144,17 +177,17 @@ def charges(
         Scope.ORDERS: (account,),
         Scope.DOMAIN: map(_counted_as, identifiers),  # not called in vain: the list of public suffixes is long to read
         Scope.NAMES: (name_set(identifiers),),
-        Scope.FAILURES: (_failures_of(account, i.base) for i in identifiers),
+        **{scope: [_failures_of(account, i.base) for i in identifiers] for scope in _OF_FAILURES},
     }
     for scope, found in subjects.items():
-        if scope in known or scope is Scope.NAMES:
+        if scope in known or scope in (Scope.NAMES, Scope.ORDERS):
             for subject in dict.fromkeys(found):
-                yield Charge(Key(authority, scope, subject), known.get(scope), takes=scope is not Scope.FAILURES)
+                yield Charge(Key(authority, scope, subject), known.get(scope), takes=scope not in _OF_FAILURES)
 
 
 def failures(limits: Iterable[Limit], authority: str, account: str, names: Iterable[str]) -> list[Charge]:
     """What it takes that the authority did not find the proofs of these names."""
-    known = [limit for limit in limits if limit.scope is Scope.FAILURES]
+    known = [limit for limit in limits if limit.scope in _OF_FAILURES]
     subjects = dict.fromkeys(_failures_of(account, name) for name in names)
     return [Charge(Key(authority, limit.scope, subject), limit) for limit in known for subject in subjects]
 
@@ -204,14 +237,19 @@ def _readiness(asked: Iterable[Charge], buckets: Buckets, now: datetime) -> Iter
 
 
 def _reason(charge: Charge, bucket: Bucket, now: datetime) -> str:
-    if bucket.shut_until and bucket.shut_until > now:
-        return "refused with a rate limit and said when to ask again"
+    if bucket.is_shut(now):
+        return "refused with a rate limit, and is left alone until then"
     return f"allows {charge.limit.words(charge.key.subject)}, and they are used up" if charge.limit else ""
 
 
 def taken(asked: Iterable[Charge], buckets: Buckets, now: datetime) -> dict[Key, Bucket]:
     """The buckets after a request that nothing holds."""
     return {c.key: buckets.get(c.key, Bucket(now)).take(c.limit, now) for c in asked if c.takes and c.limit}
+
+
+def proved(asked: Iterable[Charge], buckets: Buckets, now: datetime) -> dict[Key, Bucket]:
+    """The buckets after all names were proved: what counts failures without a success between begins anew."""
+    return {c.key: Bucket(now) for c in asked if c.key.scope is Scope.CONSECUTIVE and c.key in buckets}
 
 
 def given_back(asked: Iterable[Charge], buckets: Buckets) -> dict[Key, Bucket]:
@@ -224,18 +262,37 @@ def given_back(asked: Iterable[Charge], buckets: Buckets) -> dict[Key, Bucket]:
     }
 
 
-def blamed(asked: Sequence[Charge], words: str) -> list[Key]:
-    """The buckets that a refusal speaks of.
+def refused(
+    asked: Sequence[Charge], words: str, wait: timedelta | None, buckets: Buckets, now: datetime
+) -> dict[Key, Bucket]:
+    """The buckets that a refusal shuts.
 
-    What names no known limit is taken to be about exactly these names: too little rather than too much is shut.
+    What names no known limit is taken to be about exactly these names, and about the account as soon as other names are
+    shut too: too little is shut at first, and one more refusal is all that this costs.
+
+    Args:
+        asked: what was asked for.
+        words: of the refusal.
+        wait: how long the authority asked us to wait, if it said so.
+        buckets: all that are kept of this authority.
+        now: the moment of the refusal.
     """
+    wait = wait or UNSAID
     found = [c for c in asked if c.limit and c.limit.blamed and c.limit.blamed in words]
-    named = [c.key for c in found if c.key.scope in (Scope.ORDERS, Scope.NAMES) or _quoted(c.key.subject) in words]
-    return named or [c.key for c in asked if c.key.scope is Scope.NAMES]
+    named = [c for c in found if c.key.scope in (Scope.ORDERS, Scope.NAMES) or _is_named(c.key.subject, words)]
+    spans = {c.key: c.limit.span for c in named if c.limit}
+    if not spans:
+        mine = [c.key for c in asked if c.key.scope is Scope.NAMES]
+        is_account = any(k.scope is Scope.NAMES and k not in mine and b.is_shut(now) for k, b in buckets.items())
+        account = [c.key for c in asked if c.key.scope is Scope.ORDERS and is_account]
+        spans = dict.fromkeys([*mine, *account], UNKNOWN_AT_MOST)
+    return {key: buckets.get(key, Bucket(now)).shut(now + min(wait, span), now) for key, span in spans.items()}
 
 
-def _quoted(subject: str) -> str:
-    return f'"{subject.partition(" ")[0]}"'
+def _is_named(subject: str, words: str) -> bool:
+    """Whether a name stands there by itself, and not as a part of another; some are quoted, some are not."""
+    name = re.escape(subject.partition(" ")[0])
+    return re.search(rf"(?<![\w.*-]){name}(?![\w-]|\.\w)", words) is not None
 
 
 def span_in_words(span: timedelta) -> str:

@@ -10,7 +10,8 @@ from typing import Self
 
 from pydantic import AwareDatetime, Field
 
-from certwright.domain.deployment import Finding, Inspection, ServedRow, Severity, failures
+from certwright.domain.clocks import lately
+from certwright.domain.deployment import Finding, Inspection, ServedRow, Severity, failures, recognised
 from certwright.domain.events import EventKind
 from certwright.domain.managed import Value
 
@@ -23,6 +24,8 @@ AGAIN = timedelta(hours=20)
 """Until a difference that lasts is told of again; daily looks are not a day apart to the minute."""
 PROOF_DAYS = (30, 14, 7, 3, 1, 0)
 """Days before the end of a record at which it is told of."""
+LONGEST = EVERY * (1 + JITTER)
+"""Until the next look, at most."""
 _TOLD = 3
 
 Told = tuple[EventKind, str, str]
@@ -98,13 +101,14 @@ def looked(before: TaskLook, found: Inspection | str, now: datetime, command: st
     if not differences and found.unseen:
         unknown = {"failures": before.failures + 1, "problem": " ".join(found.unseen[:_TOLD])}
         return before.model_copy(update=unknown), None
-    seen = {"seen_at": now, "rows": found.rows, "differences": differences, "failures": 0, "problem": ""}
+    rows = recognised(found.rows, before.rows)
+    seen = {"seen_at": now, "rows": rows, "differences": differences, "failures": 0, "problem": ""}
     after = before.model_copy(update=seen)
     keys = tuple(sorted({f"{f.check} {f.subject}".strip() for f in differences}))
     if not keys:
         over = (EventKind.DRIFT_OVER, "What is served is what was deployed again.", "") if before.told else None
         return after.model_copy(update={"told": (), "told_at": None}), over
-    lasts = before.told_at is not None and (not after.is_grave or now - before.told_at < AGAIN)
+    lasts = before.told_at is not None and (not after.is_grave or lately(before.told_at, now, AGAIN))
     if lasts and set(keys) <= set(before.told):
         return after.model_copy(update={"told": keys}), None
     told = (EventKind.DRIFT, differs(differences), _next_step(differences) or command)

@@ -63,6 +63,11 @@ IdentifierField = Annotated[
 ]
 
 
+Tag = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+Tags = Annotated[tuple[Tag, ...], AfterValidator(lambda tags: tuple(sorted(set(tags)))), Field(max_length=20)]
+"""Words by which certificates are found, and people and tokens limited to some of them."""
+
+
 class IssuerCapabilities(Value):
     """What an authority can do; checked before it is asked.
 
@@ -199,10 +204,15 @@ class TaskSettings(Value):
     window: str | None = None
 
     @property
+    def puts_to_use(self) -> bool:
+        """Whether it is for versions that were issued, be it by itself or by a person's command."""
+        is_for_versions = self.trigger in (Trigger.ON_SUCCESS, Trigger.ALWAYS, Trigger.MANUAL)
+        return self.role is Role.DEPLOYMENT and is_for_versions
+
+    @property
     def deploys(self) -> bool:
         """Whether it puts a version that was issued to use by itself."""
-        after_success = self.trigger in (Trigger.ON_SUCCESS, Trigger.ALWAYS)
-        return self.enabled and self.role is Role.DEPLOYMENT and after_success
+        return self.enabled and self.puts_to_use and self.trigger is not Trigger.MANUAL
 
     @property
     def when(self) -> str:
@@ -213,16 +223,18 @@ class TaskSettings(Value):
 
 
 _USUAL_SHARE = 2 / 3
+MOST_DAYS = 3650
+"""So many days before its end no certificate that is issued today is young."""
 
 
 class RenewalPolicy(Value):
     """When to renew: after this share of the lifetime, or this many days before its end, if that is given.
 
-    Never later than `renewal.due_at` allows.
+    Never later than `renewal_moments.due_at` allows.
     """
 
     lifetime_share: float = Field(default=_USUAL_SHARE, gt=0, lt=1)
-    days_before: int | None = Field(default=None, gt=0)
+    days_before: int | None = Field(default=None, gt=0, le=MOST_DAYS)
 
     @property
     def is_own(self) -> bool:
@@ -235,6 +247,7 @@ class ManagedCertificate(Value):
 
     `issuer` signs it; `fallback_issuers` stand in, in this order, while an authority fails by a fault of its own.
     `window` names the maintenance window in which it is deployed, where a task has none of its own; None is any time.
+    `tags` are words by which it is found, and by which people and tokens are limited to it.
     """
 
     id: str = Field(default_factory=new_id)
@@ -252,6 +265,7 @@ class ManagedCertificate(Value):
     tasks: tuple[TaskSettings, ...] = ()
     renewal: RenewalPolicy = RenewalPolicy()
     window: str | None = None
+    tags: Tags = ()
 
     @property
     def windows(self) -> frozenset[str]:
@@ -277,8 +291,8 @@ class ManagedCertificate(Value):
     def fingerprint(self) -> str:
         """A digest of all that the issued certificate depends on; another one means it must be issued anew.
 
-        The order of the names does not count, nor do issuers that stand in, title, tasks, validation and renewal
-        policy. Versions remember it: a change in how it is made has every certificate issued anew.
+        The order of the names does not count, nor do issuers that stand in, title, tags, tasks, validation and
+        renewal policy. Versions remember it: a change in how it is made has every certificate issued anew.
         """
         wanted = {
             "identifiers": sorted(str(i) for i in self.identifiers),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, Field
 
+from certwright.domain.audit import SignedHead
 from certwright.domain.managed import Value, new_id
 from certwright.domain.rules import Matter
 
@@ -66,7 +67,7 @@ class Message(Value):
 _WHAT = {
     Matter.ISSUANCE: ("could not be renewed", "could not be renewed"),
     Matter.DEPLOYMENT: ("could not be deployed", "could not be deployed"),
-    Matter.EXPIRING: ("expires soon and was not renewed", "expire soon and were not renewed"),
+    Matter.EXPIRING: ("expires soon and was not replaced", "expire soon and were not replaced"),
     Matter.ROLLED_BACK: ("was deployed and taken back", "were deployed and taken back"),
     Matter.NEEDS_PERSON: ("needs a person", "need a person"),
     Matter.DRIFT: ("is not served as deployed", "are not served as deployed"),
@@ -81,7 +82,7 @@ _WHAT = {
 _OVER = {
     Matter.ISSUANCE: ("is renewed again", "are renewed again"),
     Matter.DEPLOYMENT: ("is deployed now", "are deployed now"),
-    Matter.EXPIRING: ("is renewed now", "are renewed now"),
+    Matter.EXPIRING: ("is replaced now", "are replaced now"),
     Matter.ROLLED_BACK: ("is deployed now", "are deployed now"),
     Matter.NEEDS_PERSON: ("needs nobody any more", "need nobody any more"),
     Matter.DRIFT: ("is served as deployed again", "are served as deployed again"),
@@ -128,6 +129,18 @@ def summary_message(tally: Tally, open_cases: int, now: datetime) -> Message:
         ("State", state),
     ]
     return _message(f"Certificates: {done}", [lines], now)
+
+
+def head_message(signed: SignedHead, now: datetime) -> Message:
+    """Where the audit trail stands, to be kept where who can write to the store cannot reach."""
+    head = signed.head
+    lines = [
+        ("What", f"The audit trail of the store {head.store} has {head.number} entries. Keep this message."),
+        ("Head", str(head)),
+        ("Signed", f"{signed.signature}, by the key {signed.key}, {_moment(head.at)}"),
+        ("Next", f"See whether it is still so with: certwright audit verify --seen {head}"),
+    ]
+    return _message(f"The audit trail stands at {head.number}", [lines], now)
 
 
 def channel_message(channel: str, reason: str, now: datetime) -> Message:

@@ -13,6 +13,7 @@ from itertools import groupby
 
 from pydantic import AwareDatetime
 
+from certwright.domain.clocks import SKEW, happened
 from certwright.domain.errors import CertwrightError
 from certwright.domain.events import Event, EventKind
 from certwright.domain.managed import Value
@@ -25,7 +26,9 @@ OPENS: Mapping[EventKind, Matter] = {
     EventKind.DEPLOYMENT_FAILED: Matter.DEPLOYMENT,
     EventKind.ROLLED_BACK: Matter.ROLLED_BACK,
     EventKind.NEEDS_PERSON: Matter.NEEDS_PERSON,
+    EventKind.GIVEN_UP: Matter.NEEDS_PERSON,
     EventKind.EXPIRING: Matter.EXPIRING,
+    EventKind.IN_USE_ENDING: Matter.EXPIRING,
     EventKind.DRIFT: Matter.DRIFT,
     EventKind.PROOF_ENDING: Matter.PROOF,
     EventKind.RENEWAL_MOVED: Matter.INCIDENT,
@@ -45,9 +48,11 @@ CLOSES: Mapping[EventKind, tuple[EventKind, ...]] = {
         EventKind.DEPLOYMENT_FAILED,
         EventKind.ROLLED_BACK,
         EventKind.NEEDS_PERSON,
+        EventKind.GIVEN_UP,
+        EventKind.IN_USE_ENDING,
         EventKind.DRIFT,
     ),
-    EventKind.TASKS_DONE: (EventKind.DEPLOYMENT_FAILED,),
+    EventKind.TASKS_DONE: (EventKind.DEPLOYMENT_FAILED, EventKind.GIVEN_UP, EventKind.IN_USE_ENDING),
     EventKind.DRIFT_OVER: (EventKind.DRIFT,),
     EventKind.PROOF_RENEWED: (EventKind.PROOF_ENDING,),
     EventKind.DUTY_WORKED: (EventKind.DUTY_FAILED,),
@@ -79,17 +84,26 @@ NAMES_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a case is about: the certificate's title, and how long its current version is valid, if there is one."""
+    """What a case is about: the certificate's title, and how long its current version is valid, if there is one.
+
+    `in_use_until` is when the first version ends that is in use; None if nothing but the current one is known to be.
+    """
 
     title: str
     not_before: datetime | None = None
     not_after: datetime | None = None
+    in_use_until: datetime | None = None
+
+    @property
+    def ends(self) -> datetime | None:
+        """When the first version ends of those that count."""
+        return min(filter(None, (self.not_after, self.in_use_until)), default=None)
 
     def ends_within(self, span: timedelta, share: float, now: datetime) -> bool:
         """Whether less is left than `span`, and than this share of the lifetime."""
-        if self.not_before is None or self.not_after is None:
+        if self.not_before is None or self.not_after is None or self.ends is None:
             return False
-        return self.not_after - now <= min(span, (self.not_after - self.not_before) * share)
+        return self.ends - now <= min(span, (self.not_after - self.not_before) * share)
 
 
 class Case(Value):
@@ -120,11 +134,15 @@ class Case(Value):
 
 
 class Pace(Value):
-    """How far a rule has come: the last event that it knows, when it told last, and what went well since."""
+    """How far a rule has come: the last event that it knows, when it told last, and what went well since.
+
+    `head_at` is when it sent a head of the audit trail last.
+    """
 
     after: int = 0
     told_at: AwareDatetime | None = None
     tally: Tally | None = None
+    head_at: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +230,7 @@ def observe(rule: Rule, matter: Matter, before: Case | None, event: Event, subje
         told_at=before.told_at if before else None,
         urgent=urgent,
         told_urgent=before.told_urgent if before else False,
-        not_after=subject.not_after,
+        not_after=subject.ends,
     )
     waits = before.news_at if before and not begins else None
     if waits is None or (urgent and not case.told_urgent):
@@ -231,7 +249,7 @@ def _news_at(rule: Rule, case: Case, now: datetime, subject: Subject) -> datetim
             is_ripe = True
     if not is_ripe:
         return None
-    if case.told_at is None or (case.urgent and not case.told_urgent):
+    if case.told_at is None or not happened(case.told_at, now) or (case.urgent and not case.told_urgent):
         return now
     pause = DAY if case.told else HOUR if case.urgent else AFRESH
     return max(now, case.told_at + pause)
@@ -248,12 +266,15 @@ def _closed(before: Case | None, event: Event) -> Case | None:
 
 
 def tell_from(rule: Rule, pace: Pace, case: Case, topic: Topic, now: datetime) -> datetime:
-    """From when on the news of `case` may be told, as things stand at `now`."""
-    since = case.news_at or now
+    """From when on the news of `case` may be told, as things stand at `now`.
+
+    What a wrong clock said of when something was told, or is to be, does not count.
+    """
+    since = case.news_at if case.news_at and case.news_at <= now + DAY + SKEW else now
     moments = [since]
-    if pace.told_at:
+    if pace.told_at and happened(pace.told_at, now):
         moments.append(pace.told_at + GATHERED)
-    if topic.told_at and not case.told:
+    if topic.told_at and happened(topic.told_at, now) and not case.told:
         lasted = topic.told_at - topic.began
         moments.append(topic.told_at + (HOUR if case.urgent else min(max(lasted, HOUR), DAY)))
     if not case.urgent:
@@ -265,13 +286,13 @@ def tell_from(rule: Rule, pace: Pace, case: Case, topic: Topic, now: datetime) -
 
 
 def gather(rule: Rule, pace: Pace, cases: Iterable[tuple[Case, Topic]], now: datetime) -> News:
-    """What `rule` tells at `now` of `cases`, which have news."""
+    """What `rule` tells at `now` of `cases`, which have news; what is held is looked at again within a day."""
     told: list[Case] = []
     held: list[tuple[Case, datetime]] = []
     for case, topic in cases:
         moment = tell_from(rule, pace, case, topic, now)
         if moment > now:
-            held.append((case, moment))
+            held.append((case, min(moment, now + DAY)))
         else:
             told.append(case)
     after = {"told_at": now, "news_at": None}
@@ -284,8 +305,15 @@ def summary_due(rule: Rule, pace: Pace, now: datetime) -> bool:
     """Whether it is time to tell what went well."""
     if pace.tally is None or Matter.SUMMARY not in rule.matters:
         return False
-    moment = rule.next_digest(pace.tally.since)
+    moment = rule.next_digest(pace.tally.since) if happened(pace.tally.since, now) else now
     return moment <= now and (rule.quiet_until(now) is None or now - moment >= HELD_AT_MOST)
+
+
+def head_due(rule: Rule, pace: Pace, now: datetime) -> bool:
+    """Whether it is time to send where the audit trail stands; the first time that is at once."""
+    if Matter.AUDIT not in rule.matters:
+        return False
+    return pace.head_at is None or not happened(pace.head_at, now) or rule.next_digest(pace.head_at + HOUR) <= now
 
 
 def _sections(cases: Sequence[Case]) -> tuple[Section, ...]:

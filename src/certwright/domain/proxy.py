@@ -9,9 +9,12 @@ from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from certwright.domain.errors import ConfigurationError
+from certwright.domain.reach import is_never_reached
+from certwright.domain.web_address import is_this_machine
 
 SYSTEM, NONE = "system", "none"
 _USUAL_PORT = 80
+_HTTPS = 443
 _HOST = re.compile(r"[A-Za-z0-9._:-]+")
 _HOW = f"Write {SYSTEM}, {NONE}, or http://HOST:PORT."
 
@@ -44,9 +47,11 @@ class Proxy:
         return f"Basic {b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
 
     def takes(self, host: str) -> bool:
-        """Whether `host` is reached through it; this machine itself never is."""
+        """Whether `host` is reached through it; this machine itself never is, nor what must not be reached at all."""
         name = host.strip("[]").lower().rstrip(".")
-        return not _is_here(name) and not any(_covers(entry, name) for entry in self.bypass)
+        if _is_here(name) or is_never_reached(name, _HTTPS):
+            return False
+        return not any(_covers(entry, name) for entry in self.bypass)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +144,7 @@ def _parts(address: str) -> SplitResult:
 
 
 def _is_here(name: str) -> bool:
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
+    return name.endswith(".localhost") or is_this_machine(name)
 
 
 def _covers(entry: str, name: str) -> bool:

@@ -1,6 +1,7 @@
 """Would a request and a deployment succeed? What a test before the request found, check by check. Pure."""
 
 from enum import StrEnum
+from typing import Any
 
 from certwright.domain.errors import CertwrightError
 from certwright.domain.managed import Value
@@ -40,9 +41,13 @@ class Report(Value):
         """Whether nothing stands in the way, as far as could be seen."""
         return not any(check.verdict is Readiness.FAILED for check in self.checks)
 
-    def count(self, verdict: Readiness) -> int:
+    def data(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**self.model_dump(mode="json"), "ready": self.is_ready}
+
+    def count(self, verdict: str) -> int:
         """How many checks ended so."""
-        return sum(check.verdict is verdict for check in self.checks)
+        return sum(check.verdict == verdict for check in self.checks)
 
 
 def failed(check: str, subject: str, error: CertwrightError) -> Check:

@@ -4,11 +4,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from certwright.domain.errors import (
+    AuthorityFailed,
     CertwrightError,
     ConfigurationError,
     DeploymentError,
     IssuanceError,
     LeaseHeld,
+    LimitReached,
     NeedsPerson,
     NotProved,
     SolverError,
@@ -21,6 +23,12 @@ JITTER = 0.2
 
 SHARE_OF_REST = 1 / 20
 """No pause is longer than this share of what is left of the certificate's life."""
+
+HEEDED_SHARE = 1 / 2
+"""A peer's word to wait counts for no more than this share of it, so that the last wait ends before the certificate."""
+
+HEEDED_LIMIT, HEEDED_ELSE = timedelta(days=7), timedelta(days=1)
+"""Nor does it count for longer than this: the longest window of a limit that authorities publish, or else a day."""
 
 
 class Cause(StrEnum):
@@ -38,8 +46,13 @@ class Cause(StrEnum):
 
     @property
     def waits_for_change(self) -> bool:
-        """Whether trying again is of no use before somebody changed something."""
-        return self is Cause.SETTINGS
+        """Whether trying again is of no use before somebody changed something, here or around the names."""
+        return self in (Cause.PROOF, Cause.REFUSED, Cause.SETTINGS)
+
+    @property
+    def passes(self) -> bool:
+        """Whether it is the other side's to mend, or time's: nobody here has anything to change."""
+        return self in (Cause.UNREACHABLE, Cause.LIMIT, Cause.STORE)
 
 
 _MINUTES = {
@@ -69,11 +82,13 @@ def cause_of(error: BaseException) -> Cause:  # noqa: PLR0911 - one for each kin
             return Cause.PERSON
         case DeploymentError():
             return Cause.DEPLOYMENT
-        case Unreachable() | LeaseHeld():
-            return Cause.UNREACHABLE
-        case SolverError() | NotProved():
+        case NotProved() | SolverError(retryable=False):
             return Cause.PROOF
-        case IssuanceError(retry_after=timedelta()):
+        case Unreachable(retryable=False):
+            return Cause.REFUSED
+        case Unreachable() | SolverError() | LeaseHeld() | AuthorityFailed():
+            return Cause.UNREACHABLE
+        case LimitReached() | IssuanceError(retry_after=timedelta()):
             return Cause.LIMIT
         case IssuanceError():
             return Cause.UNREACHABLE if error.retryable else Cause.REFUSED
@@ -106,7 +121,7 @@ def next_attempt(
         failures: how many there were in a row, the last one included.
         now: the moment of the last one.
         expires: the end of the certificate in use; None if there is none.
-        wait: how long the peer asked us to wait; nothing makes that shorter.
+        wait: how long the peer asked us to wait; of that counts what `heeded` leaves.
         draw: a random number from 0 up to 1.
     """
     ladder = _MINUTES[cause]
@@ -115,4 +130,18 @@ def next_attempt(
     if expires is not None:
         pause = min(pause, max(expires - now, timedelta()) * SHARE_OF_REST) if expires > now else pause
     pause = max(pause, _SHORTEST.get(cause, _USUAL_SHORTEST))
-    return now + max(pause, wait or timedelta())
+    return now + max(pause, heeded(cause, wait or timedelta(), expires - now if expires else None))
+
+
+def heeded(cause: Cause, wait: timedelta, rest: timedelta | None) -> timedelta:
+    """How much counts of the time that a peer asked us to wait: a peer that talks nonsense lets nothing expire.
+
+    Args:
+        cause: of the failure.
+        wait: what was asked for.
+        rest: what is left of the life of the certificate in use; None if there is none.
+    """
+    bounds = [HEEDED_LIMIT if cause is Cause.LIMIT else HEEDED_ELSE]
+    if rest is not None:
+        bounds.append(rest * HEEDED_SHARE if rest > timedelta() else HEEDED_ELSE)
+    return min(wait, *bounds)

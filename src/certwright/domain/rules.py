@@ -28,9 +28,12 @@ class Matter(StrEnum):
     WATCHED = "watched"
     SERVICE = "service"
     SUMMARY = "summary"
+    AUDIT = "audit"
 
 
-PROBLEMS = tuple(matter for matter in Matter if matter is not Matter.SUMMARY)
+PROBLEMS = tuple(matter for matter in Matter if matter not in (Matter.SUMMARY, Matter.AUDIT))
+USUAL = (*PROBLEMS, Matter.SUMMARY)
+"""What a rule tells of that does not say it."""
 
 
 class Digest(StrEnum):
@@ -85,12 +88,13 @@ class Rule(Value):
         days: how long before the expiry its nearness is told of, and each single failure; less for short lifetimes.
         quiet: when only what is urgent is told.
         zone: whose clock `quiet` and `digest_at` are read from, by its name in the tz database.
-        digest: whether what is not urgent is told together; summaries are weekly if it is not.
+        digest: whether what is not urgent is told together; summaries, and the heads of the audit trail, are weekly if
+            it is not.
         digest_at: when on the day; of a weekly digest on Monday.
     """
 
     name: str = Field(min_length=1, max_length=100)
-    matters: tuple[Matter, ...] = Field(default=tuple(Matter), min_length=1)
+    matters: tuple[Matter, ...] = Field(default=USUAL, min_length=1)
     channels: tuple[str, ...] = ()
     failures: int = Field(default=3, ge=1, le=100)
     days: int = Field(default=14, ge=1, le=365)

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field
 
-from certwright.domain.deployment import ServedRow
+from certwright.domain.deployment import ServedRow, between
 from certwright.domain.managed import Value, new_id
 
 
@@ -97,12 +97,17 @@ class Stage(StrEnum):
         return self in (Stage.WAITING, Stage.UNDOING, Stage.ROLLED_BACK, Stage.FAILED)
 
 
+UNDER_WAY = "The deployment is under way."
+
+
 class DeploymentState(Value):
     """Where one task stands: with which version, what was served before it began, and what was served last.
 
     `occasion` are the marks of what else it runs for (see `triggers`). `attempts` counts the failures for that alone,
-    `failures` those since the last success; the next attempt is due at `retry_at`. `in_use` is the version that was
-    deployed last, and `changed` says that changes were begun since that are neither proved nor taken back.
+    `failures` those since the last success, the first of them at `failing_since`; the next attempt is due at
+    `retry_at`, and `retryable` says whether it can succeed before somebody changes something. `in_use` is the version
+    that was deployed last, and `changed` says that changes were begun since that are neither proved nor taken back.
+    `undone` is the version that a person had taken out of use: nothing but a person puts it to use again.
     """
 
     task_id: str
@@ -115,10 +120,13 @@ class DeploymentState(Value):
     message: str = ""
     updated_at: datetime | None = None
     failures: int = 0
+    failing_since: datetime | None = None
+    retryable: bool = True
     attempts: int = 0
     retry_at: datetime | None = None
     in_use: str | None = None
     changed: bool = False
+    undone: str | None = None
 
     @property
     def last_in_use(self) -> str | None:
@@ -126,17 +134,29 @@ class DeploymentState(Value):
         return self.in_use or (self.version_id if self.stage.is_success else None)
 
     @property
+    def is_undone(self) -> bool:
+        """Whether a person had it taken back, and that is done."""
+        return self.stage is Stage.ROLLED_BACK and self.undone is not None
+
+    @property
     def is_unfinished(self) -> bool:
         """Whether targets may be in a state between two versions."""
         return self.changed or self.stage in (Stage.APPLYING, Stage.UNDOING)
 
     @property
-    def told(self) -> str:
-        """What a person is told of it: the message, or how to go on with what nobody may be at any more."""
-        if self.message or self.stage is not Stage.APPLYING:
+    def broken_off(self) -> str:
+        """That it was broken off, as precisely as it was seen; for what is applied, and no run is at it."""
+        seen = between(self.served)
+        return f"The deployment was broken off half-way{f': {seen}' if seen else ''}."
+
+    def told(self, *, deploying: bool) -> str:
+        """What a person is told of it; `deploying` is whether a run is at a deployment of the certificate."""
+        if self.stage is not Stage.APPLYING:
             return self.message
-        again = f"certwright task run {self.managed_id} {self.task_id}"
-        return f"It was broken off, unless a run is at it now. Go on with it: {again}"
+        if deploying and not self.message:
+            return UNDER_WAY
+        again = f"Go on with it: certwright task run {self.managed_id} {self.task_id}"
+        return "\n".join(filter(None, (self.broken_off, self.message, again)))
 
     def is_for(self, version_id: str | None, marks: Collection[str]) -> bool:
         """Whether it stands there for all of this."""
@@ -153,5 +173,7 @@ class DeploymentState(Value):
             "baseline": baseline,
             "served": (),
             "message": "",
+            "retryable": True,
+            "undone": None,
         }
         return self.model_copy(update=update)

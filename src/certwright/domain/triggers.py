@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from certwright.domain.clocks import happened
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.managed import TaskSettings
-from certwright.domain.renewal import Failure
+from certwright.domain.renewal_state import Failure
 from certwright.domain.runs import DeploymentState, Stage
 from certwright.domain.tasks import Role, Trigger
 
@@ -54,11 +55,12 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A task that is to run, for what, and when at the earliest; None is at once."""
+    """A task that is to run, for what, and when at the earliest, as was stored `since`; None is at once."""
 
     task: TaskSettings
     occasion: Occasion
     at: datetime | None = None
+    since: datetime | None = None
 
     @property
     def heeds_window(self) -> bool:
@@ -68,7 +70,12 @@ class Turn:
 
     def has_come(self, now: datetime) -> bool:
         """Whether it may run now."""
-        return self.at is None or self.at <= now
+        return self.begins(now) <= now
+
+    def begins(self, now: datetime) -> datetime:
+        """When it may run; now, if the clock was wrong that said when."""
+        is_believed = self.since is None or happened(self.since, now)
+        return max(self.at, now) if self.at and is_believed else now
 
 
 States = Mapping[str, DeploymentState]
@@ -96,10 +103,14 @@ def turns(
         else:
             wanted = is_open and not _is_given_up(task, state, occasion)
         if wanted and not waits:
-            found.append(Turn(task, occasion, state.retry_at if state and is_open else None))
+            found.append(_turn(task, occasion, state if is_open else None))
         if task.stops and is_open:
             stopped.add(occasion.kind)
     return tuple(found)
+
+
+def _turn(task: TaskSettings, occasion: Occasion, state: DeploymentState | None) -> Turn:
+    return Turn(task, occasion, state.retry_at, state.updated_at) if state else Turn(task, occasion)
 
 
 def by_hand(task: TaskSettings, tasks: Sequence[TaskSettings], states: States, situation: Situation) -> Turn:
@@ -113,8 +124,12 @@ def by_hand(task: TaskSettings, tasks: Sequence[TaskSettings], states: States, s
 
 
 def is_done(state: DeploymentState | None, occasion: Occasion) -> bool:
-    """Whether the task has succeeded for this occasion."""
-    return state is not None and state.stage.is_success and state.is_for(occasion.version_id, occasion.marks)
+    """Whether the task has succeeded for this occasion, or a person had taken back what it would put to use."""
+    if state is None:
+        return False
+    if state.is_undone and state.undone == occasion.version_id:
+        return True
+    return state.stage.is_success and state.is_for(occasion.version_id, occasion.marks)
 
 
 def stopping(
@@ -196,7 +211,7 @@ def _occasion(
         case _ if task.role is Role.PRE_REQUEST:
             return Occasion(OccasionKind.BEFORE_REQUEST, version, (f"after {mark}",))
         case Trigger.ON_FAILURE | Trigger.ALWAYS if failure:
-            return Occasion(OccasionKind.REQUEST_FAILED, version, (mark,), failure.message)
+            return Occasion(OccasionKind.REQUEST_FAILED, version, (mark,), failure.headline)
         case Trigger.ON_SUCCESS | Trigger.ALWAYS if version:
             return Occasion(OccasionKind.ISSUED, version)
         case _:
@@ -216,7 +231,14 @@ def _has_failed(state: DeploymentState, occasion: Occasion) -> bool:
 
 
 def _is_given_up(task: TaskSettings, state: DeploymentState | None, occasion: Occasion) -> bool:
-    """Whether it failed so often for this occasion that it is left; what has still to be taken back never is."""
-    if task.retries is None or state is None or not state.is_for(occasion.version_id, occasion.marks):
+    """Whether it failed so often for this occasion that it is left."""
+    if state is None or not state.is_for(occasion.version_id, occasion.marks):
+        return False
+    return is_spent(task, state)
+
+
+def is_spent(task: TaskSettings, state: DeploymentState | None) -> bool:
+    """Whether it failed, for what it stands at, as often as it may; what has still to be taken back goes on."""
+    if task.retries is None or state is None:
         return False
     return state.stage in (Stage.FAILED, Stage.ROLLED_BACK) and state.attempts > task.retries

@@ -10,6 +10,7 @@ from typing import Literal, Self
 from pydantic import AwareDatetime, Field
 
 from certwright.domain.certificates import CertificateFacts
+from certwright.domain.clocks import LOOKED_AT_LEAST, happened
 from certwright.domain.events import EventKind
 from certwright.domain.managed import Value, new_id
 
@@ -115,6 +116,8 @@ def looked(watched: Watched, look: Look, now: datetime) -> tuple[Watched, tuple[
     """What is known after a look, and what to tell of it: each thing once."""
     told: list[Told] = []
     after = watched.model_copy(update={"looked_at": now, "problem": look.problem})
+    if not happened(watched.looked_at, now):  # what a wrong clock took for its end is told when that comes
+        after = after.model_copy(update={"since": min(watched.since, now), "told_days": None})
     if look.seen is None:
         after = after.model_copy(update={"failures": watched.failures + 1})
         if after.failures == UNSEEN:
@@ -128,7 +131,7 @@ def looked(watched: Watched, look: Look, now: datetime) -> tuple[Watched, tuple[
     stage = _stage(after.seen, now)
     if stage is not None and (after.told_days is None or stage < after.told_days):
         after = after.model_copy(update={"told_days": stage})
-        told.append((EventKind.WATCHED_ENDING, f"{watched.title}: {_ending(after.seen, now)}"))
+        told.append((EventKind.WATCHED_ENDING, f"{watched.title}: {_ending(after, now)}"))
     return after, tuple(told)
 
 
@@ -140,12 +143,12 @@ def replaced(watched: Watched, seen: Seen, now: datetime) -> tuple[Watched, tupl
     return after, ((EventKind.WATCHED_REPLACED, given), *rest)
 
 
-def next_look(watched: Watched, now: datetime) -> datetime | None:
-    """When to look again: at a service every few hours, at a file when the next warning is due; None: never more."""
+def next_look(watched: Watched, now: datetime) -> datetime:
+    """When to look again: at a service every few hours, at a file when the next warning is due, and daily at least."""
     if watched.place:
         return now + (AGAIN if watched.failures else EVERY)
     moments = (watched.seen.not_after - timedelta(days=days) for days in _stages(watched.seen))
-    return min((moment for moment in moments if moment > now), default=None)
+    return min((moment for moment in moments if now < moment < now + LOOKED_AT_LEAST), default=now + LOOKED_AT_LEAST)
 
 
 def differences(before: Seen, now: Seen) -> Iterator[str]:
@@ -172,6 +175,7 @@ def _stage(seen: Seen, now: datetime) -> int | None:
     return min((days for days in _stages(seen) if seen.not_after - timedelta(days=days) <= now), default=None)
 
 
-def _ending(seen: Seen, now: datetime) -> str:
-    verb = "it ended" if seen.not_after <= now else "it ends"
-    return f"{verb} on {seen.not_after:%Y-%m-%d %H:%M} UTC, and Certwright does not renew it."
+def _ending(watched: Watched, now: datetime) -> str:
+    end = watched.seen.not_after
+    so_far = "nothing newer is served there" if watched.place else "Certwright does not renew it"
+    return f"{'it ended' if end <= now else 'it ends'} on {end:%Y-%m-%d %H:%M} UTC, and {so_far}."

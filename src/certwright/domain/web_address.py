@@ -1,6 +1,7 @@
 """Addresses of web services that people type in: what no connection could use is refused before it is stored. Pure."""
 
 import re
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 _HOST = re.compile(r"(?=.*\w)[\w.:%-]+")  # letters of any script; an IPv6 address may name an interface
@@ -30,3 +31,17 @@ def web_parts(address: str) -> SplitResult:
     if parts.username is not None:
         raise ValueError("an address must hold no user name and no password")
     return parts
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is given by its IP address."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host is this machine's own loopback, by its name or an address."""
+    return host == "localhost" or (is_address(host) and ip_address(host).is_loopback)

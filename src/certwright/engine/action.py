@@ -1,5 +1,6 @@
 """One action: it runs, or it fails; nothing shows it, and nothing is taken back."""
 
+from certwright.domain.audit import Action
 from certwright.domain.deployment import Plan
 from certwright.domain.errors import CertwrightError, DeploymentError, LeaseLost
 from certwright.domain.events import EventKind
@@ -7,9 +8,12 @@ from certwright.domain.managed import CertificateVersion, ManagedCertificate
 from certwright.domain.retry import cause_of
 from certwright.domain.runs import Stage
 from certwright.domain.triggers import Turn
+from certwright.engine import catalog
+from certwright.engine.commands import require_to_run
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.standing import Standing, fault, said
 from certwright.engine.task import make_task
+from certwright.store.managed import subject
 
 
 def act(
@@ -26,11 +30,13 @@ def act(
     Whatever a plugin raises is a failure of the task, and of nothing else.
 
     Raises:
+        Forbidden: if it runs programs, and who has it run may not have that; then the task stands where it stood.
         LeaseLost: if another run has taken over.
         CertwrightError: if it failed; that is stored, and when it is tried again.
     """
+    require_to_run(engine, catalog.plugin("tasks", turn.task.kind).cls)
     standing = Standing(engine, managed, version, turn, *run.leases)
-    had_failed = standing.state.failures > 0
+    had_failed, in_use = standing.state.failures > 0, standing.state.last_in_use
     standing.begin()
     standing.move(Stage.APPLYING)
     try:
@@ -45,8 +51,10 @@ def act(
         standing.tell(run, EventKind.DEPLOYMENT_FAILED, f"{turn.task.title}: {failure.message}", failure.hint)
         raise failure from error
     standing.move(Stage.RAN, message="")
-    if had_failed and not _others_failed(engine, managed, turn):
-        standing.tell(run, EventKind.TASKS_DONE, f"{turn.task.title}: it ran, after it had failed.")
+    is_replaced = in_use is not None and in_use != standing.state.in_use
+    if (had_failed or is_replaced) and not _others_failed(engine, managed, turn):
+        why = "after it had failed" if had_failed else "and puts a new version to use"
+        standing.tell(run, EventKind.TASKS_DONE, f"{turn.task.title}: it ran, {why}.")
     return plan
 
 
@@ -74,6 +82,9 @@ def _carry_out(
         plan = task.plan()
         if plan.refusals:
             raise DeploymentError("Nothing was done: the plan was refused.", causes=plan.refusals)
+        if task.commands:
+            typed = [change.typed for change in plan.changes]
+            engine.note(Action.RAN, subject(managed), {"run": run.id, "task": turn.task.title, "commands": typed})
         task.apply(plan)
     return plan
 

@@ -3,31 +3,31 @@
 import random
 from datetime import timedelta
 
+from certwright.domain.advice import heed, is_asked_later, moved
 from certwright.domain.certificates import load_certificates
 from certwright.domain.errors import CertwrightError
 from certwright.domain.events import Event, EventKind
 from certwright.domain.managed import ManagedCertificate
-from certwright.domain.renewal import Decision, heed, moved
 from certwright.engine.context import Engine
 from certwright.engine.issuers import issuer_plugin
 from certwright.engine.schedule import reschedule
 from certwright.sdk.journal import SilentJournal
-from certwright.store import Lease
 
 _UNKNOWN = timedelta(hours=1)
 
 
-def refresh(engine: Engine, managed: ManagedCertificate, lease: Lease) -> Decision | None:
-    """Ask for the advice about the current version, if that is due, and reschedule; the decision then.
+def refresh(engine: Engine, managed: ManagedCertificate) -> bool:
+    """Ask for the advice about the current version, if that is due, and reschedule; whether nothing else is to be done.
 
-    That nobody answers holds nothing up.
+    It needs no lease: an answer about what somebody has changed meanwhile is dropped. That nobody answers holds nothing
+    up.
     """
     with engine.store.read() as unit:
         current = unit.managed.current(managed.id)
         before = unit.renewals.get(managed.id)
     now = engine.now()
-    if current is None or current.revoked_at or (before.ask_again and before.ask_again > now):
-        return None
+    if current is None or current.revoked_at or is_asked_later(before, now):
+        return False
     leaf = load_certificates(current.chain_pem.encode())[0]
     try:
         window = issuer_plugin(engine, current.issuer, SilentJournal()).renewal_window(leaf)
@@ -35,10 +35,15 @@ def refresh(engine: Engine, managed: ManagedCertificate, lease: Lease) -> Decisi
         after = before.model_copy(update={"ask_again": now + _UNKNOWN})
     else:
         after = heed(before, current.id, window, random.random(), now)  # noqa: S311 - spreads work, protects nothing
-    with engine.store.write(lease) as unit:
+    with engine.store.write() as unit:
+        if unit.renewals.get(managed.id) != before:
+            return False
         unit.renewals.save(managed.id, after)
         if told := moved(before, after):
             unit.events.add(
                 Event(kind=EventKind.RENEWAL_MOVED, managed_id=managed.id, at=now, message=told, version_id=current.id)
             )
-        return reschedule(engine, unit, managed)
+        reschedule(engine, unit, unit.managed.get(managed.id))
+        upcoming = unit.managed.next_check(managed.id)
+        is_begun = unit.orders.get(managed.id) or unit.runs.unended(managed.id)
+        return not is_begun and upcoming is not None and upcoming > engine.now()

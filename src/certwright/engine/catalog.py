@@ -48,6 +48,11 @@ class Plugin:
     params: type[Params]
     cls: type[Any]
 
+    @property
+    def sentence(self) -> str:
+        """What it is, in one."""
+        return " ".join(self.page.split("\n\n", maxsplit=1)[0].split())
+
 
 @cache
 def names(kind: Kind) -> dict[str, str]:

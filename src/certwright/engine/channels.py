@@ -6,19 +6,20 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from certwright.domain.errors import ConfigurationError
+from certwright.domain.errors import ConfigurationError, Taken
 from certwright.domain.messages import test_message
-from certwright.domain.rules import PROBLEMS, Rule
+from certwright.domain.plain_text import check_line
+from certwright.domain.rules import Rule
 from certwright.engine import catalog
 from certwright.engine.context import Engine
 from certwright.engine.outbound import proxy_for
+from certwright.engine.seen import taken
 from certwright.sdk.notifier import Notifier, NotifierContext
 from certwright.sdk.params import read_params, secrets_of, without_secrets
 from certwright.store import UnitOfWork
 
 CHANNEL = "channel:"
 """Before the name of a channel, wherever something is remembered of it."""
-_ADD = "certwright notification channel add"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ def add_channel(engine: Engine, kind: str, name: str, values: Mapping[str, Any],
         ConfigurationError: if a parameter is wrong, or the name is taken by a credential of another kind.
         NotificationError, Unreachable: if it cannot work.
     """
+    check_line(name, "The name")
     found = catalog.plugin("notifications", kind)
     params = read_params(found.params, dict(values), f"the notification channel {kind!r}")
     notifier: Notifier[Any] = found.cls(params, _context(engine, name, params))
@@ -128,12 +130,18 @@ def forget_removed(unit: UnitOfWork) -> int:
     return unit.records.forget(CHANNEL, but_for=unit.credentials.kinds("notify"))
 
 
+def rule_taken(rule: Rule) -> Taken:
+    """The error that there is this rule already."""
+    return taken("rule", rule.name, "notification rule add")
+
+
 def put_rule(engine: Engine, rule: Rule) -> None:
     """Keep a rule, in place of the one of that name.
 
     Raises:
         ConfigurationError: if it names a channel that carries no messages, or none of that name exists.
     """
+    check_line(rule.name, "The name")
     with engine.store.write() as unit:
         known = unit.credentials.kinds("notify")
         for name in rule.channels:
@@ -145,25 +153,14 @@ def put_rule(engine: Engine, rule: Rule) -> None:
         unit.notices.put_rule(rule)
 
 
-def advice(unit: UnitOfWork) -> list[str]:
-    """What is missing so that nobody is left without word, each in one sentence with the next step."""
-    able = [channel for channel in channels(unit) if channel.carries]
-    rules = [rule for rule, _ in unit.notices.rules()]
-    told = []
-    if not able:
-        told.append(f"Nobody is told of problems: there is no channel. Add one: {_ADD} smtp NAME --sender ...")
-    elif len({channel.kind for channel in able}) == 1:
-        only = able[0].kind
-        other = "webhook, apprise or event_log" if only == "smtp" else "smtp"
-        told.append(
-            f"All messages go by {only}: if that is broken, it cannot say so. "
-            f"Add a channel of another kind, for example {other}: {_ADD}"
-        )
-    if not any(map(beats, unit.credentials.kinds("notify").values())):
-        told.append(f"If this machine stops, nobody notices. Let something watch it: {_ADD} heartbeat NAME")
-    if silent := [matter for matter in PROBLEMS if not any(matter in rule.matters for rule in rules)]:
-        told.append(f"No rule tells of {', '.join(silent)}: certwright notification rule add NAME")
-    return told
+def remove_rule(engine: Engine, name: str) -> None:
+    """Forget a rule.
+
+    Raises:
+        NotFound: if there is none of that name.
+    """
+    with engine.store.write() as unit:
+        unit.notices.remove_rule(name)
 
 
 def _context(engine: Engine, name: str, params: BaseModel) -> NotifierContext:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from certwright.domain.errors import StoreError
 from certwright.engine.context import Engine
@@ -11,10 +12,11 @@ _HINT = "Stop Certwright, keep a copy of the data folder, and restore the newest
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A store that is whole: its id, and the rows of each table."""
+    """A store that is whole: its id, the rows of each table, and what a change of keys has left that was killed."""
 
     store: str
     rows: Mapping[str, int]
+    left_over_key: Path | None
 
 
 def require_whole(engine: Engine) -> None:
@@ -35,4 +37,4 @@ def check(engine: Engine) -> Checked:
     """
     if found := engine.store.problems():
         raise StoreError(f"{len(found)} things are wrong with the store.", causes=found, hint=_HINT)
-    return Checked(engine.store.id, engine.store.rows())
+    return Checked(engine.store.id, engine.store.rows(), engine.store.left_over_key)

@@ -3,20 +3,26 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Self
 
-from certwright.domain.errors import CertwrightError, Changed, LeaseLost, NeedsPerson
+from certwright.domain.access import SERVICE, Caller
+from certwright.domain.audit import Action, Subject
+from certwright.domain.deployment import ServedRow
+from certwright.domain.errors import CertwrightError, Changed, LeaseHeld, LeaseLost, NeedsPerson
 from certwright.domain.events import Event, EventKind
-from certwright.domain.managed import ManagedCertificate, new_id
+from certwright.domain.managed import Json, ManagedCertificate, new_id
 from certwright.domain.proxy import DIRECT, ProxyChoice
 from certwright.domain.runs import Entry, Outcome, Phase, Run, RunKind
+from certwright.engine import busy
+from certwright.engine.attempts import Attempts
 from certwright.engine.journal import Listen, RunJournal
 from certwright.engine.logs import current_run
+from certwright.sdk.places import NOWHERE, Places
 from certwright.store import Lease, Store, UnitOfWork
 from certwright.store.leases import CERTIFICATE
+from certwright.store.managed import subject
 
 ANSWERS_KEPT = timedelta(hours=1)
 """How long challenge answers may lie in the store: no order is waited for as long as this."""
@@ -25,14 +31,32 @@ _LATEST_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The store, the clock, whoever listens to journals, and what `Settings` say of names, scripts and the way out."""
+    """The store, the clock, whoever listens to journals, and what `Settings` say of names, places and the way out.
+
+    `attempts` are those to sign in; `seen` hears of each port as a task looks at it, from several threads.
+    """
 
     store: Store
     now: Callable[[], datetime]
     listen: Listen
     resolvers: tuple[str, ...] = ()
-    script_folders: tuple[Path, ...] = ()
+    places: Places = NOWHERE
     proxy: ProxyChoice = DIRECT
+    attempts: Attempts = field(default_factory=Attempts, compare=False, repr=False)
+    seen: Callable[[ServedRow], None] = lambda _: None
+
+    @property
+    def caller(self) -> Caller:
+        """Who acts; whoever opened the store, until `acting` says otherwise."""
+        return self.store.caller
+
+    def acting(self, caller: Caller) -> Self:
+        """The same engine, with which somebody else acts."""
+        return replace(self, store=self.store.acting(caller))
+
+    def provided(self, condition: Callable[[UnitOfWork], None]) -> Self:
+        """The same engine; what `condition` raises ends the next transaction that writes, before it has written."""
+        return replace(self, store=self.store.provided(condition))
 
     @contextmanager
     def changing(self, reference: str, revision: int | None = None) -> Iterator[tuple[UnitOfWork, ManagedCertificate]]:
@@ -48,21 +72,26 @@ class Engine:
         with self.store.read() as unit:
             found = unit.managed.get(reference)
         with self.certificate_lease(found) as lease, self.store.write(lease) as unit:
-            if revision not in (None, unit.managed.revision(found.id)):
-                raise Changed(
-                    f"{found.title!r} was changed by somebody else meanwhile.", hint="Look at it again first."
-                )
+            check_revision(unit, found, revision)
             yield unit, unit.managed.get(found.id)
 
     @contextmanager
     def certificate_lease(self, managed: ManagedCertificate) -> Iterator[Lease]:
-        """Exclusive work on one managed certificate, over all processes; runs that died with it are closed first."""
+        """Exclusive work on one managed certificate, over all processes; runs that died with it are closed first.
+
+        Raises:
+            LeaseHeld: if another run works on it.
+        """
 
         def tidy(unit: UnitOfWork) -> None:
             unit.runs.interrupt_dead(managed.id, self.now())
             unit.answers.expire(self.now() - ANSWERS_KEPT)
 
-        with self.store.lease(f"{CERTIFICATE}{managed.id}", first=tidy) as lease:
+        with ExitStack() as stack:
+            try:
+                lease = stack.enter_context(self.store.lease(f"{CERTIFICATE}{managed.id}", first=tidy))
+            except LeaseHeld as held:
+                raise busy.on_certificate(self.store, managed, held, self.now()) from held
             yield lease
 
     @contextmanager
@@ -73,12 +102,23 @@ class Engine:
             LeaseHeld: if another run works on any of them.
         """
         with ExitStack() as stack:
-            yield tuple(stack.enter_context(self.store.lease(f"organisation:{name}")) for name in sorted(set(names)))
+            leases = []
+            for name in sorted(set(names)):
+                try:
+                    leases.append(stack.enter_context(self.store.lease(f"organisation:{name}")))
+                except LeaseHeld as held:
+                    raise busy.on_organisation(self.store, name, held, self.now()) from held
+            yield tuple(leases)
 
     def record(self, event: Event, *leases: Lease) -> None:
         """Store an event in a transaction of its own."""
         with self.store.write(*leases) as unit:
             unit.events.add(event)
+
+    def note(self, action: Action, about: Subject, after: Json | None = None) -> None:
+        """Note in the audit trail an act that changes nothing in the store, before it is done."""
+        with self.store.write() as unit:
+            unit.trail.note(action, about, after=after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +141,16 @@ class ActiveRun:
     def event(self, kind: EventKind, managed: ManagedCertificate, at: datetime, message: str, hint: str = "") -> Event:
         """An event of this run."""
         return Event(kind=kind, managed_id=managed.id, at=at, message=message, hint=hint, run_id=self.id)
+
+
+def check_revision(unit: UnitOfWork, managed: ManagedCertificate, revision: int | None) -> None:
+    """Return if it is still at this revision, or nobody has looked at one.
+
+    Raises:
+        Changed: if it is at another one meanwhile.
+    """
+    if revision not in (None, unit.managed.revision(managed.id)):
+        raise Changed(f"{managed.title!r} was changed by somebody else meanwhile.", hint="Look at it again first.")
 
 
 def guard(leases: Iterable[Lease]) -> None:
@@ -167,6 +217,8 @@ def running(engine: Engine, managed: ManagedCertificate, kind: RunKind, *leases:
     run = Run(managed_id=managed.id, kind=kind, started_at=engine.now())
     with engine.store.write(*leases) as unit:
         unit.runs.start(run)
+        if engine.caller != SERVICE:  # whose runs follow from what others wanted
+            unit.trail.note(Action.BEGAN, subject(managed), after={"run": run.id, "kind": run.kind.value})
     record = _Record(engine, run, leases)
 
     def finish(outcome: Outcome, message: str) -> None:

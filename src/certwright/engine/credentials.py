@@ -6,44 +6,68 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from certwright.domain.errors import ConfigurationError
+from certwright.domain.credentials import SignIn
+from certwright.domain.errors import ConfigurationError, InUse
 from certwright.domain.identifiers import Identifier, IdentifierType
+from certwright.domain.plain_text import check_line
 from certwright.domain.validation import Validation
 from certwright.engine import catalog, dns
+from certwright.engine.commands import require_commands
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.left_over import cleared
+from certwright.engine.mended import retry_with
 from certwright.engine.solving import answered, solver
 from certwright.engine.written import clear_credential
+from certwright.sdk.context import Credential
 from certwright.sdk.params import read_params, secrets_of, without_secrets
 from certwright.sdk.solver import Challenge
 from certwright.store import CredentialInfo, Lease
 
+DNS = "dns:"
+"""Before the name of a DNS provider, in the kind of its credentials."""
 _OWN_PROXY = "the installation's proxy (CERTWRIGHT_PROXY_CREDENTIAL)"
 
 
 @dataclass(frozen=True, slots=True)
-class DnsKind:
-    """A DNS provider that credentials can be for: its name, a sentence, and why it cannot be used here, if so."""
+class Kind:
+    """A kind of credential: its name, a sentence, and why it cannot be used here, if so."""
 
     name: str
     sentence: str
     unavailable: str = ""
 
 
-def dns_kinds() -> Iterator[DnsKind]:
-    """All DNS providers by name, also those that stand together in one plugin module."""
+def kinds() -> Iterator[Kind]:
+    """All kinds of credential; DNS providers also where they stand together in one plugin module."""
+    yield from (Kind(kind, kind.sentence) for kind in SignIn)
     for name in sorted(catalog.names("dns")):
         try:
             members = catalog.members("dns", name)
             for member, missing in (members or {"": ""}).items():
                 found = catalog.plugin("dns", f"{name}:{member}" if members else name)
-                yield DnsKind(found.name, _first_sentence(found.page), missing and f"Install {missing}.")
+                yield Kind(f"{DNS}{found.name}", found.sentence, missing and f"Install {missing}.")
         except ConfigurationError as error:
-            yield DnsKind(name, error.message, error.hint)
+            yield Kind(f"{DNS}{name}", error.message, error.hint)
 
 
-def _first_sentence(page: str) -> str:
-    return " ".join(page.split("\n\n", maxsplit=1)[0].split())
+def store_sign_in(engine: Engine, kind: SignIn, credential: Credential) -> None:
+    """Keep a user name and a password, in place of the credential of that name, wherever that is used.
+
+    What could not sign in with it is tried again at once.
+
+    Raises:
+        ConfigurationError: if the password has line breaks in it, a user name is missing, or the name is taken by a DNS
+            provider or a credential of another kind.
+    """
+    if len(credential.password.splitlines()) > 1:
+        raise ConfigurationError("The password has line breaks in it.", hint="Write it on one line, alone in the file.")
+    if kind.has_username and not credential.username:
+        raise ConfigurationError(f"A credential of the kind {kind} has a user name.", hint="Give it with --username.")
+    dns.check_name(credential.name)
+    check_line(credential.name, "The name")
+    with engine.store.write() as unit:
+        unit.credentials.add(kind, credential)
+        retry_with(engine, unit, credential.name)
 
 
 def store_credential(engine: Engine, kind: str, name: str, values: Mapping[str, Any], *, checked: bool) -> str:
@@ -62,8 +86,11 @@ def store_credential(engine: Engine, kind: str, name: str, values: Mapping[str, 
     Raises:
         ConfigurationError: if a parameter is wrong, or the name is taken by a provider or a credential of another kind.
         SolverError, Unreachable: if signing in fails.
+        Forbidden: if it runs programs, and who asks may not have that.
     """
     dns.check_name(name)
+    check_line(name, "The name")
+    require_commands(engine, "dns", kind, values)
     found = catalog.plugin("dns", kind)
     params = read_params(found.params, dict(values), f"the DNS provider {kind!r}")
     journal = ActiveRun.unrecorded(engine).journal
@@ -129,13 +156,19 @@ def remove_credential(engine: Engine, name: str) -> None:
 
     Raises:
         NotFound: if there is none of that name.
-        ConfigurationError: if it is used; the users are named.
+        InUse: if it is used; the users are named.
+        ConfigurationError: if it is a sign-in provider, which is no matter of who manages certificates.
         LeaseHeld: if a run works with it.
     """
     with engine.store.read() as unit:
         unit.credentials.check_unused(name)
+        if name in unit.credentials.kinds("sign-in"):
+            raise ConfigurationError(
+                f"{name!r} is a sign-in provider.",
+                hint=f"An administrator removes it: certwright person provider remove {name}",
+            )
     if name == engine.proxy.credential:
-        raise ConfigurationError(
+        raise InUse(
             f"The credential {name!r} is used by {_OWN_PROXY}.",
             hint="Name another one there, or none, first; a new password needs no removal.",
         )

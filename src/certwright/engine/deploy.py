@@ -70,6 +70,37 @@ def deploy(
         return [_run(engine, managed, replace(turn, task=settings), lease, how)]
 
 
+def take_back(
+    engine: Engine,
+    reference: str,
+    task: str,
+    approved: Callable[[Plan, Stage], None],
+    *,
+    anytime: bool = False,
+) -> TaskResult:
+    """Take back what this task has put to use and verified; it stays so until a person, or a newer version, goes on.
+
+    Args:
+        engine: what to work with.
+        reference: the managed certificate.
+        task: the task.
+        approved: called with the plan before anything is changed; raises if it is not what was agreed to.
+        anytime: as of `deploy`.
+
+    Raises:
+        ConfigurationError: if there is no certificate, or no such task.
+        LeaseHeld: if another run works on it.
+    """
+    with engine.store.read() as unit:
+        found = unit.managed.get(reference)
+    with engine.certificate_lease(found) as lease:
+        with engine.store.read() as unit:
+            managed = unit.managed.get(found.id)
+            turn = turn_by_hand(unit, managed, managed.task(task))
+        how = How(attended=True, anytime=anytime, approved=approved, undone=True)
+        return _run(engine, managed, turn, lease, how)
+
+
 def run_tasks(
     engine: Engine, found: ManagedCertificate, *, patient: bool = False, anytime: bool = False
 ) -> list[TaskResult]:

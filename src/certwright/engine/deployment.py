@@ -1,11 +1,11 @@
-"""One task puts one version to use: probe, plan, apply, verify; and takes it back when that fails."""
+"""One task puts one version to use: probe, plan, apply, verify; `rollback` takes it back when that fails."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from certwright.domain.deployment import Plan, ServedRow, failures, is_seen, outcome
-from certwright.domain.errors import CertwrightError, DeploymentError, LeaseLost, NeedsPerson, Unreachable, WindowClosed
+from certwright.domain.errors import CertwrightError, DeploymentError, LeaseLost, NeedsPerson, WindowClosed
 from certwright.domain.events import EventKind
 from certwright.domain.managed import CertificateVersion, ManagedCertificate, TaskSettings
 from certwright.domain.retry import Cause, cause_of
@@ -13,6 +13,7 @@ from certwright.domain.runs import RunKind, Stage
 from certwright.domain.triggers import Turn
 from certwright.engine.context import ActiveRun, Engine, running
 from certwright.engine.journal import RunJournal
+from certwright.engine.rollback import Rollback, served_meanwhile
 from certwright.engine.standing import Standing, fault, said
 from certwright.engine.task import make_task
 from certwright.sdk.task import Task
@@ -39,14 +40,32 @@ class TaskResult:
         """Whether nothing was done because its maintenance window is closed."""
         return isinstance(self.error, WindowClosed)
 
+    def data(self) -> dict[str, Any]:
+        """As JSON."""
+        held_until = self.error.until if isinstance(self.error, WindowClosed) else None
+        return {
+            "task": self.task.id,
+            "title": self.task.title,
+            "stage": self.stage.value,
+            "unchanged": self.unchanged,
+            "plan": self.plan.model_dump(mode="json") if self.plan else None,
+            "ports": [row.model_dump(mode="json") for row in self.rows],
+            "error": list(self.error.explain()) if self.error else None,
+            "held_until": held_until.isoformat() if held_until else None,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """Whether a person looks on, and wishes it though the window is closed; `approved` raises if not agreed to."""
+    """Whether a person looks on, and wishes it though the window is closed; `approved` raises if not agreed to.
+
+    `undone`: what was deployed is to be taken back, though it was verified.
+    """
 
     attended: bool = False
     anytime: bool = False
     approved: Callable[[Plan, Stage], None] = lambda *_: None
+    undone: bool = False
 
 
 class _Stopped(Exception):
@@ -168,9 +187,13 @@ class Deployment:
     def _go(self, run: ActiveRun) -> None:
         task = self._task(run.journal, self._standing.leases)
         stood = self._standing.state
+        rollback = Rollback(self._managed, self._version, self._standing, run, task)
         if stood.stage is Stage.UNDOING:
-            run.journal.note("An earlier run could not take back all it had done; that is finished first.")
-            self._undo(run, task, DeploymentError("An earlier deployment failed.", causes=stood.message.splitlines()))
+            rollback.go_on()
+            return
+        if self._how.undone:
+            self._undo(run, task, rollback)
+            return
         resumed = stood.stage is Stage.APPLYING and stood.version_id == self._version.id
         if not resumed:
             with run.journal.step("Probe what every port serves now"):
@@ -183,12 +206,13 @@ class Deployment:
         except _NotGoneOn as stopped:
             error = stopped.error
             self._standing.move(Stage.APPLYING, message=said(error), **self._standing.later(cause_of(error)))
+            self._standing.move(Stage.APPLYING, served=served_meanwhile(self._standing, run, task))
             waits = isinstance(error, NeedsPerson)
             kind = EventKind.NEEDS_PERSON if waits else EventKind.DEPLOYMENT_FAILED
             self._standing.tell(run, kind, error.message, error.hint)
             raise error from stopped
         except NeedsPerson as error:
-            meanwhile = self._meanwhile(run, task)
+            meanwhile = served_meanwhile(self._standing, run, task)
             between = {"changed": self._standing.state.changed and not error.can_wait}
             self._standing.move(Stage.WAITING, wait=error.retry_after, served=meanwhile, message=said(error), **between)
             self._standing.tell(run, EventKind.NEEDS_PERSON, error.message, error.hint)
@@ -197,10 +221,25 @@ class Deployment:
             raise
         except CertwrightError as error:
             if self._standing.state.stage is not Stage.APPLYING:
-                self._standing.move(Stage.FAILED, message=said(error))
+                self._standing.move(Stage.FAILED, message=said(error), retryable=error.retryable)
                 self._standing.tell(run, EventKind.DEPLOYMENT_FAILED, error.message, error.hint)
                 raise
-            self._undo(run, task, error)
+            rollback.after(error)
+
+    def _undo(self, run: ActiveRun, task: Task[Any], rollback: Rollback) -> None:
+        """Take back what was verified, because a person wishes it, if the plan is what they agreed to."""
+        with run.journal.step("Plan"):
+            if self._unidentified:
+                raise self._unidentified
+            plan = self._plan = task.plan_undo()
+        if plan.refusals:
+            raise DeploymentError(f"{self._nothing}: the plan was refused.", causes=plan.refusals)
+        self._how.approved(plan, self._standing.state.stage)
+        if not plan.changes:
+            run.journal.note("Nothing has to be taken back.")
+            return
+        task.reopen()
+        rollback.wished()
 
     def _planned(self, run: ActiveRun, task: Task[Any], *, resumed: bool) -> Plan:
         """The plan, agreed to.
@@ -212,7 +251,7 @@ class Deployment:
             if plan.questions:
                 hint = f"To go on with what was begun, run it yourself: certwright deploy {self._managed.id}"
                 raise NeedsPerson(
-                    "Nothing was changed: a person has to agree first.",
+                    f"{self._nothing}: a person has to agree first.",
                     causes=plan.questions,
                     hint=hint if resumed else "",
                 )
@@ -228,6 +267,11 @@ class Deployment:
             raise _NotAgreed(error) from error
         return plan
 
+    @property
+    def _nothing(self) -> str:
+        """That nothing was changed: by this run, if an earlier one had begun to."""
+        return "Nothing more was changed" if self._standing.state.is_unfinished else "Nothing was changed"
+
     def _readable_plan(self, run: ActiveRun, task: Task[Any]) -> Plan:
         with run.journal.step("Plan") as step:
             if self._unidentified:
@@ -237,7 +281,7 @@ class Deployment:
                 step.note(note)
             if plan.refusals:
                 self._plan = plan
-                raise DeploymentError("Nothing was changed: the plan was refused.", causes=plan.refusals)
+                raise DeploymentError(f"{self._nothing}: the plan was refused.", causes=plan.refusals)
             if not plan.changes:
                 step.note("Everything is in place: nothing to change.")
         return plan
@@ -267,64 +311,5 @@ class Deployment:
         if wrong := failures(rows):
             raise DeploymentError(
                 f"{len(wrong)} of {len(rows)} ports do not serve the new certificate.",
-                causes=_lines(wrong),
+                causes=[row.summary for row in wrong],
             )
-
-    def _meanwhile(self, run: ActiveRun, task: Task[Any]) -> tuple[ServedRow, ...]:
-        """What every port serves while a person is waited for, beside what it served before the deployment."""
-        before = {_port(row): row.before for row in self._standing.state.baseline}
-        with run.journal.step("Probe what every port serves meanwhile"):
-            return tuple(row.model_copy(update={"before": before.get(_port(row))}) for row in task.baseline())
-
-    def _undo(self, run: ActiveRun, task: Task[Any], cause: CertwrightError) -> None:
-        """Go back; always ends in an error that says how far it came.
-
-        Raises:
-            NeedsPerson: if it could not be taken back now; the next run goes on.
-            DeploymentError: when all is as it was.
-        """
-        self._standing.move(Stage.UNDOING, message=said(cause), served=())
-        left: tuple[str, ...] = ()
-        try:
-            with run.journal.step("Take the changes back"):
-                left = task.undo()
-            with run.journal.step("Verify what every port serves after the undo"):
-                self._verify_undone(task)
-        except (NeedsPerson, Unreachable) as stuck:
-            if not self._standing.state.served:
-                self._standing.move(Stage.UNDOING, served=self._meanwhile(run, task))
-            self._standing.tell(run, EventKind.NEEDS_PERSON, stuck.message, stuck.hint)
-            raise NeedsPerson(
-                f"The deployment failed and could not be taken back yet. {stuck.message}",
-                causes=[cause, *left, *stuck.causes],
-                hint=stuck.hint or f"It goes on with the next run: certwright deploy {self._managed.id}",
-            ) from stuck
-        kept = [row for row in self._standing.state.served if row.now != row.before and row.now is not None]
-        result = f"{len(kept)} ports keep the new, valid certificate." if kept else "The old certificate is served."
-        if left:
-            result += " Something is left for a person."
-        self._standing.move(Stage.ROLLED_BACK)
-        self._standing.tell(run, EventKind.ROLLED_BACK, cause.message, cause.hint)
-        raise DeploymentError(
-            f"The deployment failed and was taken back. {result} {cause.message}",
-            causes=[*left, *cause.causes],
-            hint=cause.hint or f"When the cause is gone, run: certwright deploy {self._managed.id}",
-        ) from cause
-
-    def _verify_undone(self, task: Task[Any]) -> None:
-        rows = task.verify_undone(self._standing.state.baseline)
-        self._standing.move(Stage.UNDOING, served=rows)
-        if wrong := failures(rows):
-            raise NeedsPerson(
-                f"After the undo {len(wrong)} ports do not serve what they served before.",
-                causes=_lines(wrong),
-                hint="Look at these services; the next run checks them again.",
-            )
-
-
-def _port(row: ServedRow) -> tuple[str, str, str, int]:
-    return row.server, row.service, row.address, row.port
-
-
-def _lines(rows: Sequence[ServedRow]) -> list[str]:
-    return [f"{r.service} {r.address}:{r.port}: {r.detail or r.verdict}" for r in rows]

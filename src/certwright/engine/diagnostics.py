@@ -1,19 +1,22 @@
 """What somebody needs who is to say what is wrong: without a secret and, if wanted, without a real name."""
 
+import io
 import json
 import os
 import platform
 import re
 import sqlite3
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from pydantic import TypeAdapter
 
+from certwright.domain.audit import Action, the_store
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.events import Event
 from certwright.domain.managed import Issuer, ManagedCertificate
@@ -29,7 +32,7 @@ from certwright.engine.scrub import Scrubber
 from certwright.exchange.discovery.pseudonyms import Pseudonyms
 from certwright.exchange.snapshot import Snapshot, dump
 from certwright.sdk.params import Params
-from certwright.settings import Settings
+from certwright.settings import Settings, shown
 from certwright.store import UnitOfWork
 
 RUNS, EVENTS, CERTIFICATES = 50, 500, 1000
@@ -39,14 +42,14 @@ _OURS = frozenset(
     """
     kind outcome phase stage reason severity verdict protocol service challenge solver source type deployed due
     id run_id version_id managed_id task_id account_id sequence step parent enabled revision fingerprint
-    role trigger watched
+    role trigger watched setting
     """.split()  # noqa: SIM905 - a list of words is read as such
 )
 _EXTRA = frozenset(
     """
     due message next_check not_after thumbprint sha256 deployed versions deployments issued_at journal used_by
     held until
-    data_folder master_key resolvers script_folders environment
+    file key_folder settings value where environment
     """.split()  # noqa: SIM905 - a list of words is read as such
 )
 """Fields that only this module, or `Details.data`, gives a name."""
@@ -77,6 +80,16 @@ def collect(engine: Engine, settings: Settings, *, pseudonyms: bool) -> Mapping[
         values, logs = _renamed(values, logs, Pseudonyms(names.originals))
     texts = {f"{name}.json": _text(value) for name, value in (scrubber.value(same) | values).items()}
     return {**texts, **{f"logs/{name}": text for name, text in logs.items()}}
+
+
+def bundle(engine: Engine, settings: Settings, *, pseudonyms: bool) -> tuple[bytes, Sequence[str]]:
+    """The files of `collect` in one ZIP file, and their names."""
+    engine.note(Action.EXPORTED, the_store(engine.store.id), {"diagnostics": "all that is not secret"})
+    files, made = collect(engine, settings, pseudonyms=pseudonyms), io.BytesIO()
+    with ZipFile(made, "w", ZIP_DEFLATED) as packed:
+        for name, text in files.items():
+            packed.writestr(name, text)
+    return made.getvalue(), sorted(files)
 
 
 def _renamed(
@@ -143,10 +156,9 @@ def about_this_program() -> Mapping[str, Any]:
 
 def _settings(settings: Settings) -> Mapping[str, Any]:
     return {
-        "data_folder": str(settings.data_folder),
-        "master_key": "environment" if settings.master_key else str(settings.master_key_file or settings.key_folder),
-        "resolvers": settings.resolvers,
-        "script_folders": [str(folder) for folder in settings.script_folders],
+        "file": str(settings.file) if settings.file else None,
+        "key_folder": str(settings.key_folder),
+        "settings": [{"setting": one.name, "value": one.value, "where": one.where} for one in shown(settings)],
         "environment": sorted(name for name in os.environ if name.startswith("CERTWRIGHT_")),
     }
 

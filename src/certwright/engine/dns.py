@@ -40,7 +40,7 @@ def context(engine: Engine, name: str, journal: Journal) -> DnsContext:
         journal,
         memory,
         engine.now,
-        engine.script_folders,
+        engine.places,
         lambda what: alone(engine, name, what),
         proxy_for(engine),
     )
@@ -81,7 +81,7 @@ def alone(
                     raise SolverError(
                         f"Another run has worked with the credential {name!r} at {what} for {patience:.0f} s.",
                         causes=[held],
-                        hint="Try again when it has finished; if that process hangs, end it.",
+                        hint="Try again when it has finished.",
                         retryable=True,
                     ) from held
                 waits(held)

@@ -1,5 +1,6 @@
 """That a duty of the service fails, or works again: kept for `status`, and told as events."""
 
+from certwright.domain.clocks import lately
 from certwright.domain.duties import PREFIX, TOLD_EVERY, Trouble
 from certwright.domain.errors import CertwrightError
 from certwright.domain.events import Event, EventKind
@@ -18,7 +19,7 @@ def failed(engine: Engine, name: str, title: str, error: Exception) -> None:
     message, hint = _told(error)
     with engine.store.write() as unit:
         known = [Trouble.model_validate(record.value) for record in unit.records.list(subject, TROUBLE, 2)]
-        if any(not each.is_over and now - each.at < TOLD_EVERY for each in known):
+        if any(not each.is_over and lately(each.at, now, TOLD_EVERY) for each in known):
             return
         before = known[0] if known else Trouble(title=title, since=now, at=now, times=0, message=message)
         trouble = before.again(now, message, hint)

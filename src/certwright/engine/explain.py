@@ -13,12 +13,12 @@ from certwright.engine.caa import applicant
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.validations import ruled
 from certwright.probe import http01, http_words, tls_alpn01
+from certwright.probe.dns.aliases import follow
 from certwright.probe.dns.cause import Attempt
 from certwright.probe.dns.causes import find_causes
 from certwright.probe.dns.persist import judge_record
 from certwright.probe.dns.resolver import Resolver, as_outsider
 from certwright.probe.dns.trace import Trace, trace
-from certwright.probe.dns.zones import follow
 from certwright.probe.http_causes import UNANSWERED, UNRESOLVED
 from certwright.probe.observation import Endpoint
 from certwright.sdk.solver import Challenge

@@ -1,56 +1,60 @@
 """Renewals held back by a person, released, or asked for now; and when a certificate is renewed."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import datetime
 
+from certwright.domain.access import UseCase
+from certwright.domain.audit import Action
+from certwright.domain.capabilities import check_lifetime, check_policy
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.managed import RenewalPolicy
-from certwright.domain.renewal import Decision, Hold, Reason, RenewalState, Wish
+from certwright.domain.plain_text import check_line
+from certwright.domain.renewal import Decision, Reason
+from certwright.domain.renewal_state import Hold, Wish
+from certwright.engine import first_request
 from certwright.engine.context import Engine
+from certwright.engine.material import version_facts
 from certwright.engine.schedule import decide, reschedule
-
-_WAITS = {
-    Reason.HELD: "Release it first.",
-    Reason.LIMITED: "Wait: it is requested by itself then.",
-}
+from certwright.store.managed import subject
 
 
 def hold(engine: Engine, reference: str, reason: str, until: datetime | None) -> Decision:
     """Have a managed certificate not be renewed, until the moment given or for ever; deployments go on.
 
     Raises:
-        ConfigurationError: if that moment is past.
+        ConfigurationError: if that moment is past, or the reason is no line of text.
     """
     now = engine.now()
     if until is not None and until <= now:
         raise ConfigurationError(f"{until:%Y-%m-%d %H:%M} UTC is past.", hint="Give a moment to come, or none.")
+    check_line(reason, "The reason")
     held = Hold(reason=reason.rstrip("."), since=now, until=until)
-    return _change(engine, reference, lambda state: state.model_copy(update={"hold": held}))
+    return _change(engine, reference, Action.HELD, {"hold": held})
 
 
 def release(engine: Engine, reference: str) -> Decision:
-    """Let it be renewed again, and at once where it failed before."""
-    return _change(engine, reference, lambda state: state.model_copy(update={"hold": None, "failure": None}))
+    """Let it be renewed again; what failed before keeps its pause, unless somebody asks for it."""
+    return _change(engine, reference, Action.RELEASED, {"hold": None})
 
 
-def ask(engine: Engine, reference: str, by: str) -> Decision:
+def ask(engine: Engine, reference: str) -> Decision:
     """Have a new version requested soon, by whoever does what is due, though it may not be due.
 
-    Args:
-        engine: what to work with.
-        reference: the managed certificate.
-        by: who wishes it.
+    What waits for its first request is released by that.
 
     Raises:
-        ConfigurationError: if it is held back, or the authority does not want to be asked yet.
+        ConfigurationError: if a person holds it back, or the authority does not want to be asked yet.
     """
     with engine.changing(reference) as (unit, managed):
-        state = unit.renewals.get(managed.id)
-        unit.renewals.save(managed.id, state.model_copy(update={"wish": Wish(by=by, at=engine.now())}))
+        current = unit.managed.current(managed.id)
+        wish = Wish(by=str(engine.caller.actor), at=engine.now(), version_id=current.id if current else None)
+        state = first_request.requested(unit, managed.id, engine.now())
+        unit.renewals.save(managed.id, state.model_copy(update={"wish": wish}))
         decision = decide(engine, unit, managed)
         if not decision.due:
-            raise ConfigurationError(decision.message, hint=_WAITS.get(decision.reason, ""))
+            raise not_heeded(engine, decision)
         reschedule(engine, unit, managed)
+        unit.trail.note(Action.REQUESTED, subject(managed))
     return decision
 
 
@@ -58,17 +62,34 @@ def set_policy(engine: Engine, reference: str, policy: RenewalPolicy, revision: 
     """Choose when it is renewed.
 
     Raises:
+        ConfigurationError: if its certificates do not live long enough for that.
         Changed: if it is not at this revision any more.
     """
     with engine.changing(reference, revision) as (unit, managed):
         changed = managed.model_copy(update={"renewal": policy})
+        for name in changed.issuers:
+            check_policy(changed, unit.issuers.get(name))
+        if current := unit.managed.current(managed.id):
+            check_lifetime(changed, version_facts(current).lifetime)
         unit.managed.update(changed)
         reschedule(engine, unit, changed)
         return decide(engine, unit, changed)
 
 
-def _change(engine: Engine, reference: str, change: Callable[[RenewalState], RenewalState]) -> Decision:
+def not_heeded(engine: Engine, decision: Decision) -> ConfigurationError:
+    """Why somebody's request comes to nothing, and what has to be done first, and by whom."""
+    is_others = decision.reason is Reason.HELD and UseCase.HOLD.permission not in engine.caller.permissions
+    hint = "Who may hold renewals back has to release it first: an operator or an administrator."
+    return ConfigurationError(decision.message, hint=hint if is_others else decision.hint)
+
+
+def _change(engine: Engine, reference: str, action: Action, change: Mapping[str, Hold | None]) -> Decision:
     with engine.changing(reference) as (unit, managed):
-        unit.renewals.save(managed.id, change(unit.renewals.get(managed.id)))
+        before = unit.renewals.get(managed.id)
+        after = before.model_copy(update=change)
+        unit.renewals.save(managed.id, after)
+        first_request.forget(unit, managed.id, engine.now())
+        told = [state.model_dump(mode="json", include=set(change)) for state in (before, after)]
+        unit.trail.note(action, subject(managed), *told)
         reschedule(engine, unit, managed)
         return decide(engine, unit, managed)

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from certwright.domain.errors import CertwrightError, LeaseHeld, WindowClosed
-from certwright.domain.managed import ManagedCertificate
+from certwright.domain.managed import KeyForm, ManagedCertificate
 from certwright.engine.channels import forget_removed
+from certwright.engine.clock import doubt
 from certwright.engine.context import ANSWERS_KEPT, Engine
 from certwright.engine.exchange import cleanup
 from certwright.engine.exchange.cleanup import Cleaned
@@ -56,15 +57,20 @@ class Housekept:
 def housekeep(engine: Engine, retention: Retention = Retention()) -> Housekept:
     """Remove what is too old and refers to nothing, in short transactions; others work meanwhile.
 
-    One thing that cannot be done keeps no other from being done.
+    One thing that cannot be done keeps no other from being done; but by a clock that may be wrong, nothing is.
     """
     done, now = Housekept(), engine.now()
+    if doubted := doubt(engine):
+        done.problems.append(doubted)
+        return done
     with engine.store.write() as unit:
         done.answers = unit.answers.expire(now - ANSWERS_KEPT)
         done.snapshots = unit.records.expire(SNAPSHOT, now - retention.snapshots)
+        unit.repeats.expire(now)
         forget_removed(unit)
     done.runs = _all(engine, lambda unit: unit.runs.expire(now - retention.journals, _BATCH))
     done.events = _all(engine, lambda unit: unit.events.expire(now - retention.events, _BATCH))
+    _all(engine, lambda unit: unit.managed.find_again(_BATCH))
     done.leases = _forget_leases(engine, now - _IDLE)
     _prune_versions(engine, retention, now, done)
     _clean_up_exchange(engine, done)
@@ -120,7 +126,10 @@ def _prune_versions(engine: Engine, retention: Retention, now: datetime, done: H
 
 
 def _prune(engine: Engine, managed_id: str, kept: int, now: datetime) -> int:
-    """Remove the expired versions of one certificate that no deployment, and no memory of a task, knows."""
+    """Remove the expired versions of one certificate that no deployment, and no memory of a task, knows; how many.
+
+    Of what was revoked the key alone goes, if it is with us.
+    """
     with engine.store.read() as unit:
         managed = unit.managed.get(managed_id)
     with engine.certificate_lease(managed) as lease, engine.store.write(lease) as unit:
@@ -129,10 +138,11 @@ def _prune(engine: Engine, managed_id: str, kept: int, now: datetime) -> int:
         for version in unit.versions.list(managed_id)[kept:]:
             facts = version_facts(version)
             marks = (version.id, facts.thumbprint, facts.sha256[:_SHOWN])
-            if facts.not_after < now and not any(mark in known for mark in marks):
-                gone.append(version.id)
-        unit.versions.remove(gone)
-    return len(gone)
+            is_done = version.revoked_at is not None and version.key_form is KeyForm.ELSEWHERE
+            if facts.not_after < now and not is_done and not any(mark in known for mark in marks):
+                gone.append(version)
+        unit.versions.remove([version.id for version in gone])
+    return sum(version.revoked_at is None for version in gone)
 
 
 def _clean_up_exchange(engine: Engine, done: Housekept) -> None:
@@ -152,7 +162,7 @@ def clean_up_when_due(engine: Engine, managed: ManagedCertificate) -> None:
         due = unit.renewals.get(managed.id).clean_up_at
     if due and due <= engine.now():
         _put_off(engine, managed, None)
-        if cleanup.is_released(engine, managed):
+        if not doubt(engine) and cleanup.is_released(engine, managed):
             _in_window(engine, managed)
 
 

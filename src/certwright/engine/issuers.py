@@ -3,13 +3,15 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from certwright.domain import authorities
 from certwright.domain.errors import CertwrightError, ConfigurationError
 from certwright.domain.managed import Issuer
+from certwright.domain.plain_text import check_line
 from certwright.engine import catalog
 from certwright.engine.context import Engine
 from certwright.engine.ledger import reserve_account
 from certwright.engine.outbound import proxy_for
-from certwright.sdk.issuer import IssuerPlugin
+from certwright.sdk.issuer import Asked, IssuerPlugin
 from certwright.sdk.journal import Journal, SilentJournal
 from certwright.sdk.params import change_params, read_params
 
@@ -28,19 +30,50 @@ def _plugin(engine: Engine, issuer: Issuer, account_key: bytes, journal: Journal
     return plugin
 
 
+def asked_of(engine: Engine, kind: str, values: Mapping[str, Any]) -> Asked:
+    """What the authority that these parameters lead to asks of whoever registers there; nothing is stored.
+
+    Raises:
+        ConfigurationError: if the parameters are wrong.
+        IssuanceError, Unreachable: if the authority does not answer.
+    """
+    found = catalog.plugin("issuers", kind)
+    params = read_params(found.params, dict(values), "the authority")
+    plugin: IssuerPlugin[Any] = found.cls(
+        params, found.cls.new_account_key(), {}, SilentJournal(), proxy_for(engine, params)
+    )
+    return plugin.asked()
+
+
 def add_issuer(
-    engine: Engine, kind: str, name: str, values: dict[str, Any], *, internal_names: bool, eab: tuple[str, bytes] | None
+    engine: Engine,
+    kind: str,
+    name: str,
+    values: dict[str, Any],
+    *,
+    internal_names: bool | None = None,
+    eab: tuple[str, bytes] | None = None,
 ) -> Issuer:
     """Register an account and store the issuer.
 
     The account key is stored before the authority hears of it: after a crash in between, the same command finds the
     account again by its key. A refusal leaves nothing behind.
 
+    Args:
+        engine: what to work with.
+        kind: the plugin.
+        name: what it is called.
+        values: its parameters.
+        internal_names: whether it issues for names that exist only inside networks; None if it is one inside the house,
+            by its own root or by what is known of it.
+        eab: key id and MAC key of an external account binding.
+
     Raises:
         ConfigurationError: if the name is taken or the parameters are wrong.
         IssuanceError, Unreachable: if the authority refuses or does not answer.
     """
     found = catalog.plugin("issuers", kind)
+    check_line(name, "The name")
     params = read_params(found.params, values, f"the issuer {name!r}")
     issuer = Issuer(name=name, kind=kind, params=params.model_dump(mode="json"))
     with engine.store.write() as unit:
@@ -58,7 +91,9 @@ def add_issuer(
         with engine.store.write() as unit:
             unit.issuers.remove(name)
         raise
-    capabilities = registered.capabilities.model_copy(update={"internal_names": internal_names})
+    in_house = "ca_file" in values or not authorities.of(values).is_public
+    internal = in_house if internal_names is None else internal_names
+    capabilities = registered.capabilities.model_copy(update={"internal_names": internal})
     ready = issuer.model_copy(update={"account": registered.account, "capabilities": capabilities})
     with engine.store.write() as unit:
         unit.issuers.update(ready)
@@ -118,3 +153,25 @@ def look_again(engine: Engine, name: str, journal: Journal | None = None) -> Iss
         issuer = issuer.model_copy(update={"capabilities": said.model_copy(update=kept)})
         unit.issuers.update(issuer)
     return issuer
+
+
+def test_issuer(engine: Engine, name: str) -> Issuer:
+    """See that the authority answers and knows the account; the issuer with what it says of itself now.
+
+    Raises:
+        NotFound: if there is no such issuer.
+        IssuanceError, Unreachable: with the authority's words.
+    """
+    issuer_plugin(engine, name, SilentJournal()).find_account()
+    return look_again(engine, name)
+
+
+def remove_issuer(engine: Engine, name: str) -> None:
+    """Forget an issuer that no managed certificate uses; its account at the authority stays.
+
+    Raises:
+        NotFound: if there is none of that name.
+        InUse: if managed certificates use it; they are named.
+    """
+    with engine.store.write() as unit:
+        unit.issuers.remove(name)

@@ -14,20 +14,28 @@ from certwright.engine.material import version_facts
 from certwright.store import UnitOfWork
 
 _HERE = "this machine"
+_LOOKED_AT = 200
 
 
 @contextmanager
 def counted(
-    engine: Engine, managed: ManagedCertificate, issuer: Issuer, current: CertificateVersion | None, run: ActiveRun
+    engine: Engine,
+    managed: ManagedCertificate,
+    issuer: Issuer,
+    current: CertificateVersion | None,
+    run: ActiveRun,
+    *,
+    replaces: bool = True,
 ) -> Iterator[None]:
     """Around one attempt at an order: what it takes of each limit is taken before, and what the authority says noted.
 
+    `replaces` says whether it names the current version as its predecessor, if that is the issuer's.
     An order that an earlier run placed has been counted by it. What came to no certificate is given back.
 
     Raises:
         LimitReached: before the authority is asked, if a limit leaves no room; `retry_after` says when there is.
     """
-    asked = charges(managed, issuer, current)
+    asked = charges(managed, issuer, current, replaces=replaces)
     with engine.store.write(*run.leases) as unit:
         if not _is_placed(unit, managed):
             _reserve(unit, issuer, asked, engine.now())
@@ -37,11 +45,18 @@ def counted(
         with engine.store.write(*run.leases) as unit:
             _note(unit, issuer, asked, error, engine.now(), placed=_is_placed(unit, managed))
         raise
+    with engine.store.read() as unit:
+        proved = limits.proved(asked, unit.ledger.get(c.key for c in asked), engine.now())
+    if proved:
+        with engine.store.write(*run.leases) as unit:
+            unit.ledger.save(proved, engine.now())
 
 
-def charges(managed: ManagedCertificate, issuer: Issuer, current: CertificateVersion | None) -> list[Charge]:
+def charges(
+    managed: ManagedCertificate, issuer: Issuer, current: CertificateVersion | None, *, replaces: bool = True
+) -> list[Charge]:
     """What an order for `managed` does to each bucket it meets."""
-    kind = _kind(managed, issuer, current)
+    kind = _kind(managed, issuer, current, replaces=replaces)
     return list(limits.charges(issuer.authority.limits, issuer.counted_at, issuer.name, managed.identifiers, kind))
 
 
@@ -77,9 +92,14 @@ class Level:
     left: int | None
     done_at: datetime
 
+    @property
+    def share(self) -> float:
+        """How much of it is left, from 0 to 1; nothing of what is shut without a limit that is known."""
+        return self.left / self.limit.most if self.limit and self.left is not None else 0
+
 
 def levels(engine: Engine, name: str, requests: int = 1) -> list[Level]:
-    """The buckets of an issuer that are not full, and its own for orders in any case.
+    """The buckets of an issuer that are not full, as far as the caller sees them, and its own for orders in any case.
 
     Raises:
         NotFound: if there is no such issuer.
@@ -91,7 +111,26 @@ def levels(engine: Engine, name: str, requests: int = 1) -> list[Level]:
     known = {limit.scope: limit for limit in issuer.authority.limits}
     if Scope.ORDERS in known:
         found.setdefault(Key(issuer.counted_at, Scope.ORDERS, issuer.name), Bucket(now))
-    return [_level(known.get(key.scope), key, found[key], now, requests) for key in sorted(found)]
+    seen = sorted(key for key in found if _is_seen(engine, issuer, key))
+    return [_level(known.get(key.scope), key, found[key], now, requests) for key in seen]
+
+
+def scarcest(engine: Engine, limit: int) -> list[tuple[Issuer, Level]]:
+    """The buckets of all issuers of which least is left, or that are shut longest; the first of those that are kept."""
+    with engine.store.read() as unit:
+        issuers = {issuer.counted_at: issuer for issuer in unit.issuers.list()}
+        found = {key: bucket for key, bucket in unit.ledger.fullest(_LOOKED_AT).items() if key.authority in issuers}
+    now, levels_found = engine.now(), []
+    for key, bucket in found.items():
+        known = {each.scope: each for each in issuers[key.authority].authority.limits}
+        if _is_seen(engine, issuers[key.authority], key):
+            levels_found.append((issuers[key.authority], _level(known.get(key.scope), key, bucket, now, 1)))
+    return sorted(levels_found, key=lambda each: each[1].share)[:limit]
+
+
+def _is_seen(engine: Engine, issuer: Issuer, key: Key) -> bool:
+    """Who is limited by tags sees what the whole issuer has left: the other subjects are names of certificates."""
+    return not engine.caller.tags or key.subject == issuer.name
 
 
 def _level(limit: Limit | None, key: Key, bucket: Bucket, now: datetime, requests: int) -> Level:
@@ -99,12 +138,12 @@ def _level(limit: Limit | None, key: Key, bucket: Bucket, now: datetime, request
     return Level(limit, key, bucket, left, bucket.ready(limit, now, requests))
 
 
-def _kind(managed: ManagedCertificate, issuer: Issuer, current: CertificateVersion | None) -> Kind:
+def _kind(managed: ManagedCertificate, issuer: Issuer, current: CertificateVersion | None, *, replaces: bool) -> Kind:
     """As the authority will see it: by what it issued last."""
     if current is None or current.issuer != issuer.name:
         return Kind.NEW
     before, wanted = set(version_facts(current).names), set(managed.identifiers)
-    if before & wanted and not issuer.authority.counts_replacements:
+    if replaces and before & wanted and not issuer.authority.counts_replacements:
         return Kind.REPLACEMENT
     return Kind.SAME_NAMES if before == wanted and not issuer.authority.counts_renewals else Kind.NEW
 
@@ -141,8 +180,7 @@ def _note(
         names = [rejection.name for rejection in error.rejections]
         failed = limits.failures(issuer.authority.limits, issuer.counted_at, issuer.name, names)
         buckets |= limits.taken(failed, unit.ledger.get(c.key for c in failed), now)
-    if isinstance(error, LimitReached) and error.retry_after:
-        until = now + error.retry_after
-        shut = limits.blamed(asked, "\n".join(error.explain()))
-        buckets |= {key: buckets.get(key, Bucket(now)).shut(until) for key in shut}
+    if isinstance(error, LimitReached):
+        kept = unit.ledger.of(issuer.counted_at) | buckets
+        buckets |= limits.refused(asked, "\n".join(error.explain()), error.retry_after, kept, now)
     unit.ledger.save(buckets, now)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from certwright.domain.deployment import Inspection
 from certwright.domain.errors import CertwrightError, NotFound
@@ -45,6 +45,17 @@ class Looked:
     health: Condition
     looks: Looks
     told: tuple[Told, ...]
+
+    def data(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "id": self.managed.id,
+            "title": self.managed.title,
+            **self.health.model_dump(mode="json"),
+            "told": [{"event": kind.value, "message": message, "hint": hint} for kind, message, hint in self.told],
+            "tasks": {task: seen.model_dump(mode="json") for task, seen in self.looks.tasks.items()},
+            "proof": self.looks.proof.model_dump(mode="json") if self.looks.proof else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,13 @@ def note_deployed(
     look = known.deployed_again(version.id, ends, state.served, engine.now())
     unit.looks.save(managed.id, seen.model_copy(update={"tasks": {**seen.tasks, state.task_id: look}}))
     unit.looks.schedule(managed.id, engine.now() + SOON)
+
+
+def forget_look(unit: UnitOfWork, managed: ManagedCertificate, task: TaskSettings) -> None:
+    """Forget what was seen of a deployment that is there no more."""
+    seen = unit.looks.get(managed.id)
+    kept = {task_id: look for task_id, look in seen.tasks.items() if task_id != task.id}
+    unit.looks.save(managed.id, seen.model_copy(update={"tasks": kept}))
 
 
 def _unknown(version: CertificateVersion, state: DeploymentState, now: datetime) -> TaskLook:

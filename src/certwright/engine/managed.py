@@ -1,15 +1,16 @@
 """Managed certificates: described, listed, changed, forgotten."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
+from pydantic import TypeAdapter, ValidationError
 
 from certwright.domain import certificates, keys
 from certwright.domain.capabilities import check_choice, check_issuer
 from certwright.domain.certificates import CertificateFacts
-from certwright.domain.errors import ConfigurationError
+from certwright.domain.errors import ConfigurationError, InUse
 from certwright.domain.health import Condition
 from certwright.domain.identifiers import parse_all
 from certwright.domain.keys import KeySource, KeyType, PrivateKey
@@ -18,27 +19,39 @@ from certwright.domain.managed import (
     Issuer,
     KeySettings,
     ManagedCertificate,
+    Tags,
     new_id,
 )
+from certwright.domain.plain_text import check_line
 from certwright.domain.renewal import Decision
-from certwright.domain.runs import DeploymentState, Stage
+from certwright.domain.renewal_state import Hold, RenewalState
+from certwright.domain.runs import DeploymentState, Run, RunKind, Stage
 from certwright.domain.validation import Validation
-from certwright.engine.context import ActiveRun, Engine
+from certwright.engine import first_request
+from certwright.engine.commands import require_commands
+from certwright.engine.context import ActiveRun, Engine, check_revision
 from certwright.engine.issuers import look_again
 from certwright.engine.material import version_facts
+from certwright.engine.revoked import remember_revoked
 from certwright.engine.schedule import decide, health, reschedule, states
-from certwright.engine.validations import check_credentials, readable
+from certwright.engine.validations import check_credentials, check_validations, readable
 from certwright.engine.windows import Held, held
 from certwright.store import UnitOfWork
+
+_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a person asks for; `own_csr` is a file's contents."""
+    """What a person asks for; `own_csr` is a file's contents, `others` prove some of the names otherwise.
+
+    `held` is why a person wants it not to be requested yet; `waits`, that it is not before somebody asks for it.
+    """
 
     names: tuple[str, ...]
     issuer: str
     validation: Validation
+    others: tuple[Validation, ...] = ()
     fallback_issuers: tuple[str, ...] = ()
     title: str | None = None
     key_type: KeyType | None = None
@@ -49,26 +62,74 @@ class Wish:
     preferred_chain: str | None = None
     pfx_password_credential: str | None = None
     window: str | None = None
+    tags: tuple[str, ...] = ()
+    held: str | None = None
+    waits: bool = False
+
+    @property
+    def key(self) -> "KeyWish":
+        """What is wished of the key."""
+        return KeyWish(self.key_type, self.own_key, self.own_csr, self.reuse_key)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWish:
+    """Where the key is to come from: made here, of a kind, anew each time or not; or a person's own, or its request."""
+
+    kind: KeyType | None = None
+    own_key: PrivateKey | None = field(default=None, repr=False)
+    own_csr: bytes | None = None
+    is_reused: bool = False
+
+    def settings(self, secret: str) -> KeySettings:
+        """As it is kept; `secret` names where an own key is.
+
+        Raises:
+            ConfigurationError: if it says two things.
+            InvalidMaterial: if the signing request, or the kind of key, is none that authorities sign.
+        """
+        own = [given for given in (self.own_key, self.own_csr) if given is not None]
+        if len(own) > 1 or (own and (self.is_reused or self.kind)):
+            raise ConfigurationError(
+                "--key, --key-file, --csr and --reuse-key exclude each other.",
+                hint="A key file or a signing request brings its own kind of key; --reuse-key goes with --key alone.",
+            )
+        if self.own_key:
+            return KeySettings(source=KeySource.OWN_KEY, type=keys.key_type(self.own_key), own_key=secret)
+        if self.own_csr is not None:
+            request = certificates.load_request(self.own_csr)
+            kind = KeyType(certificates.public_key_type(request))
+            return KeySettings(source=KeySource.OWN_CSR, type=kind, own_csr=request.public_bytes(Encoding.PEM).decode())
+        source = KeySource.REUSED if self.is_reused else KeySource.GENERATED
+        return KeySettings(source=source, type=self.kind or KeyType.RSA_2048)
 
 
 def create(engine: Engine, wish: Wish) -> ManagedCertificate:
-    """Check the wish as far as it can be checked now, and store it; it is due at once.
+    """Check the wish as far as it can be checked now, and store it; it is due at once, unless it is held or waits.
 
     Raises:
         ConfigurationError: with all that is wrong with it.
         NotFound: if an issuer, a credential or a maintenance window that it names is not in the store.
+        Forbidden: if who asks may not have files written as its validation does, or not give it these tags.
     """
     managed = _described(wish)
-    _know_profile(engine, managed)
+    for validation in managed.validations:
+        require_commands(engine, "solvers", validation.solver, validation.params)
+    engine.caller.check_tags((), managed.tags)
+    know_profile(engine, managed)
     with engine.store.write() as unit:
-        check_credentials(unit, managed.validations)
         for name in managed.issuers:
             check_choice(managed, unit.issuers.get(name))
+        check_validations(unit, managed)
         if wish.pfx_password_credential:
             unit.credentials.get(wish.pfx_password_credential)
         if wish.own_key and managed.key.own_key:
             unit.secrets.put(managed.key.own_key, keys.private_key_pem(wish.own_key))
         unit.managed.add(managed)
+        if wish.held:
+            unit.renewals.save(managed.id, RenewalState(hold=Hold(reason=wish.held, since=engine.now())))
+        elif wish.waits:
+            first_request.wait(unit, managed.id, str(engine.caller.actor), engine.now())
         reschedule(engine, unit, managed)
     return managed
 
@@ -88,6 +149,7 @@ def check_wish(engine: Engine, wish: Wish, issuer: Issuer) -> None:
 
 def _described(wish: Wish) -> ManagedCertificate:
     identifiers = parse_all(wish.names)
+    check_line(wish.title or "", "The title")
     managed_id = new_id()
     return ManagedCertificate(
         id=managed_id,
@@ -95,16 +157,32 @@ def _described(wish: Wish) -> ManagedCertificate:
         identifiers=identifiers,
         issuer=wish.issuer,
         fallback_issuers=wish.fallback_issuers,
-        key=_key_settings(wish, f"key:{managed_id}"),
-        validations=(readable(wish.validation),),
+        key=wish.key.settings(f"key:{managed_id}"),
+        validations=tuple(map(readable, (wish.validation, *wish.others))),
         profile=wish.profile,
         preferred_chain=wish.preferred_chain,
         pfx_password_credential=wish.pfx_password_credential,
         window=wish.window,
+        tags=tags_of(wish.tags),
     )
 
 
-def _know_profile(engine: Engine, managed: ManagedCertificate) -> None:
+def tags_of(words: Sequence[str]) -> Tags:
+    """Words as tags.
+
+    Raises:
+        ConfigurationError: if one cannot be a tag.
+    """
+    try:
+        return TypeAdapter(Tags).validate_python(tuple(words))
+    except ValidationError:
+        raise ConfigurationError(
+            f"These are no tags: {', '.join(words)[:200]}.",
+            hint="A tag has up to 40 small letters, digits, dots, dashes and underscores; a certificate has up to 20.",
+        ) from None
+
+
+def know_profile(engine: Engine, managed: ManagedCertificate) -> None:
     """Ask the authority for its profiles if the wanted one was not among them when it was last asked."""
     with engine.store.read() as unit:
         issuer = unit.issuers.get(managed.issuer)
@@ -112,57 +190,76 @@ def _know_profile(engine: Engine, managed: ManagedCertificate) -> None:
         look_again(engine, issuer.name)
 
 
-def _key_settings(wish: Wish, secret: str) -> KeySettings:
-    own = [given for given in (wish.own_key, wish.own_csr) if given is not None]
-    if len(own) > 1 or (own and (wish.reuse_key or wish.key_type)):
-        raise ConfigurationError(
-            "--key, --key-file, --csr and --reuse-key exclude each other.",
-            hint="A key file or a signing request brings its own kind of key; --reuse-key goes with --key alone.",
-        )
-    if wish.own_key:
-        return KeySettings(source=KeySource.OWN_KEY, type=keys.key_type(wish.own_key), own_key=secret)
-    if wish.own_csr is not None:
-        request = certificates.load_request(wish.own_csr)
-        kind = KeyType(certificates.public_key_type(request))
-        return KeySettings(source=KeySource.OWN_CSR, type=kind, own_csr=request.public_bytes(Encoding.PEM).decode())
-    source = KeySource.REUSED if wish.reuse_key else KeySource.GENERATED
-    return KeySettings(source=source, type=wish.key_type or KeyType.RSA_2048)
+def remove(engine: Engine, reference: str, revision: int | None = None) -> ManagedCertificate:
+    """Forget a managed certificate, its versions and its keys; its runs stay, records that they left are removed.
 
+    Args:
+        engine: what to work with.
+        reference: the managed certificate.
+        revision: that at which it was looked at before, if somebody did.
 
-def remove(engine: Engine, reference: str) -> ManagedCertificate:
-    """Forget a managed certificate, its versions and its keys; its runs stay, records that they left are removed."""
+    Raises:
+        Changed: if it is not at this revision any more.
+        InUse: if a task of it has put a version to use: nobody would renew what is served there.
+    """
     from certwright.engine.left_over import clear_left_over  # noqa: PLC0415 - loads the DNS library
 
     with engine.store.read() as unit:
         managed = unit.managed.get(reference)
     with engine.certificate_lease(managed) as lease:
+        with engine.store.read() as unit:
+            managed = unit.managed.get(managed.id)
+            check_revision(unit, managed, revision)
+            if users := list(_users(managed, states(unit, managed))):
+                raise InUse(
+                    f"{managed.title!r} is in use, and nobody would renew what is served there.",
+                    causes=users,
+                    hint="If that is as it shall be, remove its tasks first, which leaves what they deployed: "
+                    f"certwright task remove {managed.id} TASK",
+                )
         clear_left_over(engine, ActiveRun.unrecorded(engine, lease), last=True)
         with engine.store.write(lease) as unit:
+            remember_revoked(unit, managed.id)
             unit.managed.remove(managed.id)
             if managed.key.own_key:
                 unit.secrets.remove(managed.key.own_key)
     return managed
 
 
-def set_issuers(engine: Engine, reference: str, names: Sequence[str]) -> ManagedCertificate:
-    """Have a managed certificate issued by the first of `names`, and by the others while that one fails.
+def _users(managed: ManagedCertificate, known: Mapping[str, DeploymentState]) -> Iterator[str]:
+    """What has a version of it in use, or may have, each in one sentence."""
+    for task in managed.tasks:
+        state = known.get(task.id)
+        if state is None or not (state.is_unfinished or (state.last_in_use and (state.served or state.baseline))):
+            continue
+        places = dict.fromkeys(f"{row.server} {row.service} {row.address}:{row.port}".strip() for row in state.served)
+        shown = list(places)[:_SHOWN]
+        more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+        yield f"the task {task.title!r} has deployed it{': ' if shown else ''}{', '.join(shown)}{more}"
+
+
+def set_tags(engine: Engine, reference: str, words: Sequence[str], revision: int | None = None) -> ManagedCertificate:
+    """Have a managed certificate found by these tags, and by no others.
 
     Raises:
-        NotFound: if one of them is not in the store.
-        ConfigurationError: if one of them cannot issue it.
+        ConfigurationError: if one cannot be a tag.
+        Forbidden: if who asks is limited to tags, and this would change others.
+        Changed: if it is not at this revision any more.
     """
-    with engine.changing(reference) as (unit, managed):
-        changed = managed.model_copy(update={"issuer": names[0], "fallback_issuers": tuple(names[1:])})
-        for name in changed.issuers:
-            check_choice(changed, unit.issuers.get(name))
+    with engine.changing(reference, revision) as (unit, managed):
+        changed = managed.model_copy(update={"tags": tags_of(words)})
+        engine.caller.check_tags(managed.tags, changed.tags)
         unit.managed.update(changed)
-        reschedule(engine, unit, changed)
     return changed
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """All that there is to know about one managed certificate. `revision` counts its changes."""
+    """All that there is to know about one managed certificate.
+
+    `revision` counts its changes, `at_work` is the run of it that is under way. `awaits_request` is whether it is held
+    only until somebody requests it.
+    """
 
     managed: ManagedCertificate
     revision: int
@@ -172,6 +269,12 @@ class Details:
     versions: tuple[CertificateVersion, ...]
     states: tuple[DeploymentState, ...]
     held: tuple[Held, ...]
+    awaits_request: bool
+    at_work: Run | None
+
+    def told(self, state: DeploymentState) -> str:
+        """What a person is told of where one of its tasks stands."""
+        return state.told(deploying=self.at_work is not None and self.at_work.kind is RunKind.DEPLOY)
 
     @property
     def deployed(self) -> str:
@@ -214,6 +317,7 @@ class Details:
             ("Health", f"{self.health.health} ({self.health.rule}): {self.health.message}"),
             *([("To do", self.health.hint)] if self.health.hint else []),
             ("Names", ", ".join(i.unicode for i in managed.identifiers)),
+            ("Tags", ", ".join(managed.tags) or "none"),
             ("Issuer", ", else ".join(managed.issuers)),
             ("Key", f"{managed.key.type}, {managed.key.source}"),
             ("Validation", "; ".join(v.title for v in managed.validations)),
@@ -239,10 +343,11 @@ def details(engine: Engine, reference: str) -> Details:
         return _details(engine, unit, unit.managed.get(reference))
 
 
-def summaries(engine: Engine) -> list[Details]:
-    """All about all of them."""
+def summaries(engine: Engine, tag: str | None = None) -> list[Details]:
+    """All about all of them, or about those with a tag."""
     with engine.store.read() as unit:
-        return [_details(engine, unit, managed) for managed in unit.managed.list()]
+        found = [managed for managed in unit.managed.list() if tag is None or tag in managed.tags]
+        return [_details(engine, unit, managed) for managed in found]
 
 
 def _details(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> Details:
@@ -256,4 +361,6 @@ def _details(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> D
         versions=tuple(unit.versions.list(managed.id)),
         states=tuple(states(unit, managed).values()),
         held=held(engine, unit, managed),
+        awaits_request=first_request.waits(unit, managed.id),
+        at_work=unit.runs.at_work(managed.id, engine.now()),
     )

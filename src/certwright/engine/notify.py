@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from certwright.domain.clocks import lately
 from certwright.domain.errors import CertwrightError, LeaseHeld
 from certwright.domain.events import Event, EventKind
-from certwright.domain.messages import Message, channel_message, problem_message, summary_message
-from certwright.domain.notices import KEPT_OVER, NEAR_SHARE, fold, gather, next_attempt, summary_due
+from certwright.domain.messages import Message, channel_message, head_message, problem_message, summary_message
+from certwright.domain.notices import KEPT_OVER, NEAR_SHARE, Subject, fold, gather, head_due, next_attempt, summary_due
+from certwright.domain.renewal_state import Failure
 from certwright.domain.rules import Rule
 from certwright.engine.channels import CHANNEL, beats, carries, notifier_of
 from certwright.engine.context import Engine
@@ -62,11 +64,11 @@ def deliver(engine: Engine) -> list[Attempt]:
 
 
 def _look_for_expiring(engine: Engine, lease: Lease) -> None:
-    """Once a day, an event for each certificate that is near its end, and is not replaced."""
+    """Once a day, an event for each certificate that is near its end, or has a version in use that is."""
     now = engine.now()
     with engine.store.read() as unit:
         last = unit.records.last(_SUBJECT, "looked")
-        if last and now - last.at < _DAY:
+        if last and lately(last.at, now, _DAY):
             return
         span = timedelta(days=max((rule.days for rule, _ in unit.notices.rules()), default=0))
         found = unit.notices.expiring(now - _EXPIRED_KEPT, now + span)
@@ -74,11 +76,19 @@ def _look_for_expiring(engine: Engine, lease: Lease) -> None:
         failures = {key: unit.renewals.get(key).failure for key in near}
     with engine.store.write(lease) as unit:
         unit.records.put(_SUBJECT, "looked", len(near), now)
-        for managed_id in near:
-            failure = failures[managed_id]
-            why = f"The last attempt failed: {failure.message}" if failure else "No attempt has failed lately."
-            message = f"The current version has not been replaced. {why}"
-            unit.events.add(Event(kind=EventKind.EXPIRING, managed_id=managed_id, at=now, message=message))
+        for managed_id, subject in near.items():
+            unit.events.add(_ending(managed_id, subject, failures[managed_id], now))
+
+
+def _ending(managed_id: str, subject: Subject, failure: Failure | None, now: datetime) -> Event:
+    if subject.ends == subject.not_after:
+        why = f"The last attempt failed: {failure.headline}" if failure else "No attempt has failed lately."
+        message = f"The current version has not been replaced. {why}"
+        hint = failure.advice if failure else ""
+        return Event(kind=EventKind.EXPIRING, managed_id=managed_id, at=now, message=message, hint=hint)
+    message = "An earlier version is still in use: the current one has not been deployed everywhere."
+    hint = f"See why: certwright certificate show {managed_id}; deploy it: certwright deploy {managed_id}"
+    return Event(kind=EventKind.IN_USE_ENDING, managed_id=managed_id, at=now, message=message, hint=hint)
 
 
 def _observe(engine: Engine, lease: Lease) -> None:
@@ -110,7 +120,9 @@ def _compose(engine: Engine, lease: Lease) -> None:
     now = engine.now()
     with engine.store.read() as unit:
         able = [name for name, kind in unit.credentials.kinds("notify").items() if carries(kind)]
-        waits = unit.notices.waits(now) or any(summary_due(rule, pace, now) for rule, pace in unit.notices.rules())
+        rules, is_signed = unit.notices.rules(), unit.trail.last_head() is not None
+        told = any(summary_due(rule, pace, now) or (is_signed and head_due(rule, pace, now)) for rule, pace in rules)
+        waits = told or unit.notices.waits(now)
     if not waits:
         return
     with engine.store.write(lease) as unit:
@@ -134,6 +146,9 @@ def _messages(unit: UnitOfWork, rule: Rule, now: datetime) -> Iterator[Message]:
     if pace.tally and summary_due(rule, pace, now):
         yield summary_message(pace.tally, unit.notices.open_count(), now)
         pace = pace.model_copy(update={"tally": None})
+    if (signed := unit.trail.last_head()) and head_due(rule, pace, now):
+        yield head_message(signed, now)
+        pace = pace.model_copy(update={"head_at": now})
     unit.notices.set_pace(rule.name, pace)
 
 
@@ -198,7 +213,7 @@ def _tell_others(unit: UnitOfWork, posting: Posting, error: CertwrightError, now
     """That the channel does not work, by the others; once a day, and never of what was itself such a message."""
     subject = f"{CHANNEL}{posting.channel}"
     last = unit.records.last(subject, TROUBLE)
-    if not posting.message.sections or (last and now - last.at < _DAY):
+    if not posting.message.sections or (last and lately(last.at, now, _DAY)):
         return
     kinds = unit.credentials.kinds("notify")
     others = [name for name, kind in kinds.items() if name != posting.channel and carries(kind)]
@@ -212,10 +227,10 @@ def _beat(engine: Engine, lease: Lease) -> Iterator[Attempt]:
     now = engine.now()
     with engine.store.read() as unit:
         hearts = [name for name, kind in unit.credentials.kinds("notify").items() if beats(kind)]
-        lately = {name: unit.records.last(f"{CHANNEL}{name}", "beat") for name in hearts}
-        is_well = not unit.managed.due(now - _DAY, 1)
-    for name, last in lately.items():
-        if is_well and (last is None or now - last.at >= _BEAT):
+        beats_before = {name: unit.records.last(f"{CHANNEL}{name}", "beat") for name in hearts}
+        overdue, _ = unit.managed.backlog(now - _DAY)
+    for name, last in beats_before.items():
+        if not overdue and (last is None or not lately(last.at, now, _BEAT)):
             yield _call(engine, lease, name, now)
 
 

@@ -1,39 +1,71 @@
-"""People: made, given another password, signed in and recognised."""
+"""People: made, given another role, password or second factor, removed and let in again."""
 
-import hashlib
-import secrets
-import threading
-from datetime import datetime
+from collections.abc import Sequence
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 
-from certwright.domain.access import LONGEST_SESSION, Person, Role, SignedIn, check_password
-from certwright.domain.errors import Forbidden, NotSignedIn
+from certwright.domain.access import Permission, Person, Role, check_limit, check_password
+from certwright.domain.errors import ConfigurationError
+from certwright.domain.managed import Tags, Value
+from certwright.domain.totp import SecondFactor
 from certwright.engine.context import Engine
+from certwright.engine.managed import tags_of
 from certwright.sdk.params import read_params
+from certwright.store import UnitOfWork
 
-_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 """As OWASP's Password Storage Cheat Sheet has it, so that a service on a small machine can do it."""
-_ONE_AT_A_TIME = threading.Lock()
-"""Many guesses at once must neither fill the memory nor get ahead of the count of failures."""
-_NOBODY = _HASHER.hash(secrets.token_urlsafe())
-"""What the password of somebody who does not exist is compared with, so that names cannot be told apart by time."""
-_SECRET_BYTES = 32
 
 
-def add_person(engine: Engine, name: str, role: Role, password: str) -> Person:
-    """Somebody new.
+def add_person(engine: Engine, name: str, role: Role, password: str, tags: Sequence[str] = ()) -> Person:
+    """Somebody new; with tags only for the certificates that have one of them.
 
     Raises:
         ConfigurationError: if the name or the password cannot be taken, or there is one of that name.
+        Forbidden: if that one could do more than who adds.
     """
     check_password(password)
-    values = {"name": name, "role": role, "created_at": engine.now()}
+    values = {"name": name, "role": role, "tags": limited(role, tags), "created_at": engine.now()}
     person = read_params(Person, values, "the person")
-    digest = _HASHER.hash(password)
+    _check_rights(engine, person)
+    digest = HASHER.hash(password)
     with engine.store.write() as unit:
         unit.people.add(person, digest)
+    return person
+
+
+def lasting(unit: UnitOfWork, name: str) -> Person:
+    """Somebody without what attempts to sign in change."""
+    return unit.people.get(name).unsuspected
+
+
+class Secured(Value):
+    """Somebody, and the digest of the password."""
+
+    person: Person
+    password: str
+
+
+def secured(unit: UnitOfWork, name: str) -> Secured:
+    """As `lasting`, with what the password is compared with."""
+    person = lasting(unit, name)
+    return Secured(person=person, password=unit.people.password(person.name))
+
+
+def set_role(engine: Engine, name: str, role: Role, tags: Sequence[str] = ()) -> Person:
+    """Give somebody another role, at once; with tags only for the certificates that have one of them.
+
+    Raises:
+        NotFound: if there is nobody of that name.
+        ConfigurationError: if it is the last administrator, the role cannot be limited, or a provider gives the role.
+        Forbidden: if that one could, before or after, do more than who changes it.
+    """
+    changed = {"role": role, "tags": limited(role, tags)}
+    with engine.store.write() as unit:
+        before = _own(unit.people.get(name), "the role")
+        person = before.model_copy(update=changed)
+        _check_rights(engine, before, person)
+        unit.people.update(person)
     return person
 
 
@@ -42,81 +74,135 @@ def set_password(engine: Engine, name: str, password: str) -> Person:
 
     Raises:
         NotFound: if there is nobody of that name.
-        ConfigurationError: if the password cannot be taken.
+        ConfigurationError: if the password cannot be taken, or a provider vouches for this person instead.
+        Forbidden: if that one may do more than who sets it.
     """
     check_password(password)
-    digest = _HASHER.hash(password)
+    digest = HASHER.hash(password)
     with engine.store.write() as unit:
-        person = unit.people.get(name).model_copy(update={"failures": 0, "locked_until": None})
+        person = _own(lasting(unit, name), "a password")
+        _check_rights(engine, person)
         unit.people.update(person, digest)
     return person
 
 
-def sign_in(engine: Engine, name: str, password: str) -> str:
-    """The secret that the person's browser shows from now on.
+def remove_person(engine: Engine, name: str) -> None:
+    """Have somebody not be let in any more, at once.
+
+    For whom a provider vouches that is still asked is kept as barred: the next sign-in would make that one anew.
 
     Raises:
-        NotSignedIn: if there is nobody of that name, or the password is another one; it does not say which.
-        Forbidden: after several wrong ones, for a while.
+        NotFound: if there is nobody of that name.
+        ConfigurationError: if it is the last administrator, or was removed already.
+        Forbidden: if that one may do more than who removes.
     """
-    now = engine.now()
-    with _ONE_AT_A_TIME:
-        person = _checked(engine, name, password, now)
-    secret = secrets.token_urlsafe(_SECRET_BYTES)
     with engine.store.write() as unit:
-        session = SignedIn(person=person.name, since=now, seen_at=now)
-        unit.people.begin_session(_digest(secret), session, now - LONGEST_SESSION)
-    return secret
+        person, asked = unit.people.get(name), unit.credentials.shown("sign-in").values()
+        _check_rights(engine, person)
+        if not person.identity or person.identity.issuer not in [each["issuer"] for each in asked]:
+            unit.people.remove(name)
+        elif not person.barred:
+            unit.people.bar(person)
+        else:
+            raise ConfigurationError(
+                f"{person.name} is not let in any more, and is remembered so that {person.identity.provider} cannot "
+                "change that.",
+                hint=f"Let this person in again (certwright person admit {person.name}), or remove the provider first.",
+            )
 
 
-def recognise_person(engine: Engine, secret: str) -> Person:
-    """Whose session it is.
+def admit_person(engine: Engine, name: str) -> Person:
+    """Let somebody in again who was removed and comes by a provider, as what that one says at the next sign-in.
 
     Raises:
-        NotSignedIn: if it is none, or has ended.
+        NotFound: if there is nobody of that name.
+        Forbidden: if that one could do more than who lets in.
     """
-    digest, now = _digest(secret), engine.now()
-    with engine.store.read() as unit:
-        found = unit.people.session(digest)
-    if found is None or not found[0].is_valid(now):
-        raise NotSignedIn("You are not signed in any more.", hint="Sign in again.")
-    if seen := found[0].seen(now):
-        with engine.store.write() as unit:
-            unit.people.update_session(digest, seen)
-    return found[1]
-
-
-def sign_out(engine: Engine, secret: str) -> None:
-    """End the session."""
     with engine.store.write() as unit:
-        unit.people.end_session(_digest(secret))
-
-
-def _checked(engine: Engine, name: str, password: str, now: datetime) -> Person:
-    with engine.store.read() as unit:
-        person, digest = unit.people.find(name) or (None, _NOBODY)
-    if person and (until := person.locked(now)):
-        raise Forbidden(
-            f"There were too many wrong passwords; the next one is looked at after {until:%H:%M:%S} UTC.",
-            hint="Wait until then, or have an administrator set a new password: certwright person password NAME",
-        )
-    is_right = _is_right(digest, password)
-    if person:
-        changed = person.model_copy(update={"failures": 0, "locked_until": None}) if is_right else person.failed(now)
-        if changed != person:
-            with engine.store.write() as unit:
-                unit.people.update(changed)
-    if person is None or not is_right:
-        raise NotSignedIn("The name or the password is wrong.", hint="Try again; capitals count in the password.")
+        person = unit.people.get(name).model_copy(update={"barred": False})
+        _check_rights(engine, person)
+        unit.people.update(person)
     return person
 
 
-def _is_right(digest: str, password: str) -> bool:
-    try:
-        return _HASHER.verify(digest, password)
-    except (VerificationError, InvalidHashError):
-        return False
+def begin_second_factor(engine: Engine, name: str) -> SecondFactor:
+    """A new key for codes; they are asked for once `confirm_second_factor` got one.
+
+    Raises:
+        NotFound: if there is nobody of that name.
+        ConfigurationError: if codes are asked for already, or a provider asks for them.
+    """
+    new = SecondFactor.new()
+    with engine.store.write() as unit:
+        person = _own(unit.people.get(name), "a code at the sign-in")
+        if person.second_factor:
+            raise ConfigurationError(
+                f"{person.name} is asked for a code already.",
+                hint="Switch that off first, to have it on another phone.",
+            )
+        unit.people.put_factor(person, new)
+    return new
 
 
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()
+def confirm_second_factor(engine: Engine, name: str, typed: str) -> tuple[str, ...]:
+    """Have codes asked for at each sign-in of this person from now on; the recovery codes, to be shown once.
+
+    Raises:
+        NotFound: if there is nobody of that name.
+        ConfigurationError: if the code is not the right one, or there is no key to be confirmed.
+    """
+    with engine.store.write() as unit:
+        person = unit.people.get(name)
+        factor = unit.people.factor(person.name)
+        confirmed = factor.confirm(typed, engine.now()) if factor and not factor.confirmed else None
+        if confirmed is None:
+            raise ConfigurationError(
+                "This is not the code that is valid now.",
+                hint="Type the one that the app shows; if it never fits, the clock of the phone or of this machine is "
+                "wrong.",
+            )
+        unit.people.put_factor(person, confirmed[0])
+    return confirmed[1]
+
+
+def remove_second_factor(engine: Engine, name: str) -> Person:
+    """Have no codes asked for any more.
+
+    Raises:
+        NotFound: if there is nobody of that name.
+        Forbidden: if that one may do more than who switches it off.
+    """
+    with engine.store.write() as unit:
+        person = unit.people.get(name)
+        _check_rights(engine, person)
+        unit.people.put_factor(person, None)
+        return unit.people.get(name)
+
+
+def _own(person: Person, what: str) -> Person:
+    """Somebody who is known here alone.
+
+    Raises:
+        ConfigurationError: if a provider vouches for this person, and has the last word on `what`.
+    """
+    if person.identity:
+        raise ConfigurationError(
+            f"{person.name} signs in by {person.identity.provider}: {what} is a matter of that provider.",
+            hint="Change it there; it counts from the next sign-in on.",
+        )
+    return person
+
+
+def _check_rights(engine: Engine, *people: Person) -> None:
+    """Refuse to have somebody decide about people who may do more: they could become these by it.
+
+    Raises:
+        Forbidden: if so.
+    """
+    engine.caller.require(*sorted({each for person in people for each in person.caller.permissions}))
+
+
+def limited(role: Role, tags: Sequence[str]) -> Tags:
+    """The tags to which somebody in this role can be limited; an operator loses by it what concerns all."""
+    check_limit(role.permissions - {Permission.MANAGE}, tags)
+    return tags_of(tags)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from certwright.domain.errors import CertwrightError
 from certwright.domain.managed import ManagedCertificate
+from certwright.engine import advice
 from certwright.engine.context import Engine
 from certwright.engine.deploy import run_tasks
 from certwright.engine.deployment import TaskResult
@@ -45,11 +46,14 @@ def renew(
         engine: what to work with.
         reference: the managed certificate.
         force: ask also if it is not due.
-        patient: keep the pauses after failures, as work that nobody waits for does; it cleans up too.
+        patient: heed the authority's advice and keep the pauses after failures, as work that nobody waits for does; it
+            cleans up too.
         anytime: deploy though the maintenance window is closed, as a person wishes.
     """
     with engine.store.read() as unit:
         managed = unit.managed.get(reference)
+    if patient and not force and advice.refresh(engine, managed):
+        return Renewal(managed, None, (), None)
     asked, failure = None, None
     tasks: list[TaskResult] = []
     try:

@@ -1,25 +1,37 @@
 """Ask for the next version of a managed certificate, once, whatever happens in between."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.domain import certificates, keys, renewal
-from certwright.domain.errors import CertwrightError, ConfigurationError, NeedsPerson, NotProved, OrderDead, StoreError
+from certwright.domain.errors import (
+    CertwrightError,
+    ConfigurationError,
+    NeedsPerson,
+    NotProved,
+    NotReplaced,
+    OrderDead,
+    StoreError,
+    Unfinished,
+)
 from certwright.domain.events import Event, EventKind
+from certwright.domain.failover import judged
 from certwright.domain.keys import KeySource, PrivateKey
 from certwright.domain.managed import CertificateVersion, Issuer, KeyForm, ManagedCertificate
 from certwright.domain.renewal import Reason
 from certwright.domain.runs import RunKind
-from certwright.engine import advice, ledger
+from certwright.engine import first_request, ledger
 from certwright.engine.caa import refuse_forbidden
 from certwright.engine.context import ActiveRun, Engine, running
 from certwright.engine.deploy import prepare
 from certwright.engine.failover import in_turn, issuers_in_turn
+from certwright.engine.hold import not_heeded
 from certwright.engine.issuers import issuer_plugin
+from certwright.engine.landmarks import Surroundings
 from certwright.engine.left_over import cleared
 from certwright.engine.material import version_facts
 from certwright.engine.schedule import decide, note_failure, note_success, reschedule
@@ -27,6 +39,9 @@ from certwright.engine.slots import places
 from certwright.engine.solving import solving
 from certwright.sdk.issuer import IssueRequest
 from certwright.store import OrderInFlight
+
+_SKEW = timedelta(days=1)
+_CLOCK = "look at the clock of this machine, and at the authority"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,44 +52,48 @@ class RequestResult:
     version: CertificateVersion | None
 
 
-def request(engine: Engine, reference: str, *, force: bool = False, patient: bool = False) -> RequestResult:
+def request(engine: Engine, reference: str, *, force: bool = False) -> RequestResult:
     """Get a new version if one is due (or `force`d); an order that an earlier run began is resumed, never doubled.
 
     Args:
         engine: what to work with.
         reference: the managed certificate.
         force: ask also if it is not due.
-        patient: heed the authority's advice and the pause after a failure, as work that nobody waits for does.
 
     Raises:
         LeaseHeld: if another run works on it.
+        ConfigurationError: if it is forced, and a person holds it back.
         CertwrightError: with the reason in plain words; the run's journal has every step.
     """
     with engine.store.read() as unit:
         found = unit.managed.get(reference)
-    return request_for(engine, found, force=force, patient=patient)
+    return request_for(engine, found, force=force)
 
 
 def request_for(
     engine: Engine, found: ManagedCertificate, *, force: bool = False, patient: bool = False
 ) -> RequestResult:
-    """As `request`, for one that was found already; it is read anew."""
+    """As `request`, for one that was found already; it is read anew.
+
+    With patience the pause after a failure is kept, as by work that nobody waits for.
+    """
     with engine.certificate_lease(found) as lease:
         with engine.store.read() as unit:
             managed = unit.managed.get(found.id)
             begun = unit.orders.get(managed.id)
-        rescheduled = advice.refresh(engine, managed, lease) if patient else None
-        if rescheduled:
-            decision = rescheduled
-        else:
-            with engine.store.read() as unit:
+            decision = decide(engine, unit, managed, patient=patient)
+            is_first = not patient and first_request.waits(unit, managed.id)
+        if is_first:
+            with engine.store.write(lease) as unit:
+                first_request.requested(unit, managed.id, engine.now())
                 decision = decide(engine, unit, managed, patient=patient)
+        if force and decision.reason is Reason.HELD:
+            raise not_heeded(engine, decision)
         waits = decision.reason in (Reason.HELD, Reason.LIMITED, Reason.BACKING_OFF)
-        resumable = begun is not None and begun.fingerprint == managed.fingerprint and not waits
+        resumable = begun is not None and begun.url and begun.fingerprint == managed.fingerprint and not waits
         if not (decision.due or force or resumable):
-            if not rescheduled:
-                with engine.store.write(lease) as unit:
-                    reschedule(engine, unit, managed)
+            with engine.store.write(lease) as unit:
+                reschedule(engine, unit, managed)
             return RequestResult(decision, None)
         with running(engine, managed, RunKind.REQUEST, lease) as run:
             run.journal.note(decision.message if decision.due else "Asked for although it is not due.")
@@ -118,6 +137,8 @@ def _obtain(
                 return _finish(engine, managed, run, begun, current)
             except NotProved:
                 raise  # another order would only meet the same
+            except Unfinished as error:
+                raise judged(error, begun.created_at, engine.now()) from error
             except OrderDead as dead:
                 run.journal.note(f"{dead.message} A new order is begun.")
         return _finish(engine, managed, run, _begin(engine, managed, run, issuer), current)
@@ -134,7 +155,9 @@ def _finish(
 ) -> CertificateVersion:
     """From an order to a stored version; an order that can come to nothing is not kept."""
     try:
-        return _keep(engine, managed, run, _ask(engine, managed, run, order, current))
+        surroundings = Surroundings()
+        chain = _ask(engine, managed, run, order, current, surroundings)
+        return _keep(engine, managed, run, chain, surroundings)
     except OrderDead:
         with engine.store.write(*run.leases) as unit:
             unit.orders.close(managed.id)
@@ -180,6 +203,7 @@ def _ask(
     run: ActiveRun,
     order: OrderInFlight,
     current: CertificateVersion | None,
+    surroundings: Surroundings,
 ) -> tuple[x509.Certificate, ...]:
     def remember(url: str) -> None:
         with engine.store.write(*run.leases) as unit:
@@ -199,17 +223,29 @@ def _ask(
     )
     plugin = issuer_plugin(engine, issuer.name, run.journal)
     refuse_forbidden(engine, wanted, issuer, run.journal)
+
+    def obtained(asked: IssueRequest) -> tuple[x509.Certificate, ...]:
+        replaces = bool(asked.replaces or asked.order_url)
+        with ledger.counted(engine, managed, issuer, current, run, replaces=replaces):
+            found = plugin.obtain(asked, solving(engine, wanted, run, surroundings), remember)
+            return tuple(certificates.order_chain(found))
+
     with (
-        places.taken(f"authority:{issuer.counted_at}"),
+        places.taken(engine.store, f"authority:{issuer.counted_at}"),
         run.journal.step(f"Obtain the certificate from {issuer.name}"),
-        ledger.counted(engine, managed, issuer, current, run),
     ):
-        found = plugin.obtain(asked, solving(engine, wanted, run), remember)
-        return tuple(certificates.order_chain(found))
+        try:
+            return obtained(asked)
+        except NotReplaced:
+            return obtained(replace(asked, replaces=None))
 
 
 def _keep(
-    engine: Engine, managed: ManagedCertificate, run: ActiveRun, chain: Sequence[x509.Certificate]
+    engine: Engine,
+    managed: ManagedCertificate,
+    run: ActiveRun,
+    chain: Sequence[x509.Certificate],
+    surroundings: Surroundings,
 ) -> CertificateVersion:
     """Store the version, close its order and record the event, all in one transaction."""
     with run.journal.step("Store the new version") as step:
@@ -218,7 +254,7 @@ def _keep(
             if order is None:
                 raise OrderDead("The order is gone from the store.")
             key = unit.orders.private_key(managed.id)
-            _check(order.csr, managed, chain)
+            _check(order.csr, managed, chain, engine.now())
             version = CertificateVersion(
                 managed_id=managed.id,
                 issuer=order.issuer,
@@ -231,6 +267,7 @@ def _keep(
             facts = version_facts(version)
             unit.versions.add(version, key)
             unit.orders.close(managed.id)
+            surroundings.keep(unit, managed)
             event = run.event(EventKind.CERTIFICATE_ISSUED, managed, version.issued_at, f"Issued {facts.sha256[:16]}.")
             unit.events.add(event.model_copy(update={"version_id": version.id}))
             note_success(engine, unit, managed)
@@ -240,8 +277,8 @@ def _keep(
     return version
 
 
-def _check(csr: bytes, managed: ManagedCertificate, chain: Sequence[x509.Certificate]) -> None:
-    """The authority's answer must be for our key and our names."""
+def _check(csr: bytes, managed: ManagedCertificate, chain: Sequence[x509.Certificate], now: datetime) -> None:
+    """The authority's answer must be for our key and our names, and be valid."""
     problems: list[CertwrightError | str] = []
     leaf = chain[0]
     facts = certificates.CertificateFacts.of(leaf)
@@ -250,5 +287,9 @@ def _check(csr: bytes, managed: ManagedCertificate, chain: Sequence[x509.Certifi
     missing = [str(i) for i in managed.identifiers if i not in facts.names]
     if missing:
         problems.append(f"it does not name {', '.join(missing)}")
+    if facts.not_after <= now:
+        problems.append(f"it ended at {facts.not_after:%Y-%m-%d %H:%M} UTC: {_CLOCK}")
+    if facts.not_before > now + _SKEW:
+        problems.append(f"it is valid from {facts.not_before:%Y-%m-%d %H:%M} UTC only: {_CLOCK}")
     if problems:
         raise OrderDead("The authority's certificate cannot be used.", causes=problems, retryable=False)

@@ -1,5 +1,6 @@
 """Revoke a version: almost never right, so it says what it breaks before it is done."""
 
+from certwright.domain.audit import Action
 from certwright.domain.certificates import load_certificates
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.events import EventKind
@@ -9,6 +10,7 @@ from certwright.engine.context import Engine, running
 from certwright.engine.issuers import issuer_plugin
 from certwright.engine.material import current_version
 from certwright.engine.schedule import reschedule
+from certwright.store.managed import subject
 
 # RFC 5280 section 5.3.1; authorities accept these from subscribers.
 REASONS = {
@@ -45,4 +47,5 @@ def revoke(engine: Engine, reference: str, reason: str) -> CertificateVersion:
                 unit.versions.mark_revoked(version.id, engine.now())
                 unit.events.add(event.model_copy(update={"version_id": version.id}))
                 reschedule(engine, unit, managed)
+                unit.trail.note(Action.REVOKED, subject(managed), after={"version": version.id, "reason": reason})
     return version

@@ -5,22 +5,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from certwright.domain import renewal, retry, triggers
+from certwright.domain import explained, renewal, retry, triggers
+from certwright.domain.advice import ASK_AT_LEAST, is_asked_later
+from certwright.domain.clocks import LOOKED_AT_LEAST
 from certwright.domain.errors import CertwrightError
 from certwright.domain.health import Condition, judge
-from certwright.domain.health_rules import HealthInput, TaskFacts
+from certwright.domain.health_input import HealthInput, TaskFacts
 from certwright.domain.managed import ManagedCertificate, TaskSettings
 from certwright.domain.persist import proved_so
-from certwright.domain.renewal import Failure
+from certwright.domain.renewal_state import Failure
 from certwright.domain.runs import DeploymentState
 from certwright.domain.tasks import Role
 from certwright.domain.triggers import Situation, Turn
 from certwright.domain.windows import Admission, Deadline, admit
 from certwright.engine.context import Engine
 from certwright.engine.material import version_facts
+from certwright.engine.scrub import without_looks
 from certwright.store import UnitOfWork
-
-_MAX_MESSAGE = 500
 
 
 def decide(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, *, patient: bool = True) -> renewal.Decision:
@@ -50,8 +51,43 @@ def _judged(
 ) -> Condition:
     seen = unit.looks.get(given.managed.id)
     enabled = [task for task in given.managed.tasks if task.enabled]
-    tasks = tuple(TaskFacts(task, known.get(task.id), seen.tasks.get(task.id)) for task in enabled)
-    return judge(HealthInput(given, tasks, seen.proof, next_check))
+    waits = _waits(unit, given, known)
+    tasks = tuple(
+        TaskFacts(task, state, seen.tasks.get(task.id), _in_use_until(unit, given, task, state), waits.get(task.id, ""))
+        for task in enabled
+        for state in [known.get(task.id)]
+    )
+    found = HealthInput(given, tasks, seen.proof, next_check)
+    if any(found.applied()):
+        found = replace(found, deploying=unit.runs.is_deploying(given.managed.id, given.now))
+    return judge(found)
+
+
+def _waits(unit: UnitOfWork, given: renewal.RenewalInput, known: Mapping[str, DeploymentState]) -> dict[str, str]:
+    """Why tasks wait for their maintenance windows, by their ids."""
+    if not any(map(given.managed.window_of, given.managed.tasks)):
+        return {}
+    found = {
+        turn.task.id: admitted(unit, given.managed, turn, turn.begins(given.now)) for turn in _coming(given, known)
+    }
+    return {task: admission.message for task, admission in found.items() if admission.until}
+
+
+def _coming(given: renewal.RenewalInput, known: Mapping[str, DeploymentState]) -> tuple[Turn, ...]:
+    """The deployments that are to run, by what is known."""
+    requested = Situation(given.current.id if given.current else None, given.state.failure)
+    return triggers.turns(given.managed.tasks, Role.DEPLOYMENT, known, requested)
+
+
+def _in_use_until(
+    unit: UnitOfWork, given: renewal.RenewalInput, task: TaskSettings, state: DeploymentState | None
+) -> datetime | None:
+    """When the version ends that the task put to use last, if that is what it is for."""
+    if state is None or state.last_in_use is None or not task.puts_to_use:
+        return None
+    if given.current and given.facts and state.last_in_use == given.current.id:
+        return given.facts.not_after
+    return version_facts(unit.versions.get(state.last_in_use)).not_after
 
 
 def turns(
@@ -94,19 +130,23 @@ def admitted(unit: UnitOfWork, managed: ManagedCertificate, turn: Turn, at: date
 def reschedule(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> renewal.Decision:
     """Look again when it becomes due, when a task is to run and may, or when the authority's advice is asked for.
 
+    At the latest a day later: a moment that a wrong clock has stored is mended by a look.
     What is decided for now is returned. Whoever changes anything that is known of it calls this in the same
     transaction; so how it is, is judged anew too.
     """
     given, known = renewal_input(engine, unit, managed), states(unit, managed)
     now, decision = given.now, renewal.decide(given)
     moments = [now if decision.due else decision.next_check]
-    requested = Situation(given.current.id if given.current else None, given.state.failure)
-    for turn in triggers.turns(managed.tasks, Role.DEPLOYMENT, known, requested):
-        begin = max(turn.at, now) if turn.at else now
+    for turn in _coming(given, known):
+        begin = turn.begins(now)
         moments.append(admitted(unit, managed, turn, begin).until or begin)
     if given.state.clean_up_at:
         moments.append(max(given.state.clean_up_at, now))
-    next_check = min(moments)
+    if given.state.ask_again and given.current and not given.current.revoked_at:
+        moments.append(
+            given.state.ask_again if is_asked_later(given.state, now) else now
+        )  # whatever holds the renewal: a person may have to release it
+    next_check = min(*moments, now + LOOKED_AT_LEAST)
     unit.managed.set_next_check(managed.id, next_check)
     if proved_so(managed) and unit.looks.next(managed.id) is None:
         unit.looks.schedule(managed.id, now)
@@ -125,7 +165,7 @@ def note_failure(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, 
     failure = Failure(
         cause=cause,
         count=count,
-        since=before.since if before else now,
+        since=min(before.since, now) if before else now,
         at=now,
         retry_at=retry.next_attempt(
             cause,
@@ -135,15 +175,16 @@ def note_failure(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, 
             wait=wait,
             draw=random.random(),  # noqa: S311 - spreads work, protects nothing
         ),
-        message=error.message[:_MAX_MESSAGE],
+        message=without_looks(explained.kept(error)),
         revision=unit.managed.revision(managed.id),
-        by_peer=wait is not None,
+        by_peer=wait is not None and cause is retry.Cause.LIMIT,
     )
-    unit.renewals.save(managed.id, state.model_copy(update={"failure": failure}))
+    unit.renewals.save(managed.id, state.model_copy(update={"failure": failure, "wish": None}))
 
 
 def note_success(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> None:
-    """Forget the failures, and what the authority advised about an earlier version; it is asked about this one soon."""
-    soon = engine.now() + renewal.ASK_AT_LEAST * random.random()  # noqa: S311 - spreads work, protects nothing
+    """Forget failures, wishes, and what was advised about an earlier version; about this one it is asked soon."""
+    soon = engine.now() + ASK_AT_LEAST * random.random()  # noqa: S311 - spreads work, protects nothing
     state = unit.renewals.get(managed.id)
-    unit.renewals.save(managed.id, state.model_copy(update={"failure": None, "advice": None, "ask_again": soon}))
+    forgotten = {"failure": None, "wish": None, "advice": None}
+    unit.renewals.save(managed.id, state.model_copy(update={**forgotten, "ask_again": soon}))

@@ -1,15 +1,18 @@
 """From the authority's challenges to the solvers that answer them."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import Any
 
+from certwright.domain.audit import Action
 from certwright.domain.errors import ConfigurationError, SolverError, StoreError
 from certwright.domain.managed import ManagedCertificate
 from certwright.domain.validation import Validation, choose
 from certwright.engine import catalog, dns
+from certwright.engine.commands import require_to_run
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.explain import explained
+from certwright.engine.landmarks import Surroundings, compared
 from certwright.engine.outstanding import OutstandingAnswers
 from certwright.engine.unexpected import in_words
 from certwright.engine.written import WrittenRecords
@@ -19,6 +22,7 @@ from certwright.sdk.journal import Journal, Step
 from certwright.sdk.params import read_params
 from certwright.sdk.solver import Challenge, Solver
 from certwright.store import Lease
+from certwright.store.managed import subject
 
 
 class StoredAnswers:
@@ -75,6 +79,7 @@ def solver(
         resolvers=engine.resolvers,
         guard=run.guard,
         again=again,
+        places=engine.places,
     )
     made: Solver[Any] = found.cls(params, context)
     if validation.challenge not in made.types:
@@ -85,8 +90,11 @@ def solver(
     return made
 
 
-def solving(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> Solve:
-    """How the challenges of `managed` are answered: each name by the validation that its rules choose."""
+def solving(engine: Engine, managed: ManagedCertificate, run: ActiveRun, surroundings: Surroundings) -> Solve:
+    """How the challenges of `managed` are answered: each name by the validation that its rules choose.
+
+    `surroundings` learns of what is around the names when they are proved.
+    """
 
     @contextmanager
     def solve(challenges: Sequence[Challenge]) -> Iterator[Sequence[Challenge]]:
@@ -95,8 +103,14 @@ def solving(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> Solv
         again = f"certwright certificate request {managed.id}"
         with closing(WrittenRecords(engine, run)) as records:
             work = [(solver(engine, v, run, again=again, records=records), mine) for v, mine in chosen]
+            for (ready, mine), (validation, _) in zip(work, chosen, strict=True):
+                require_to_run(engine, ready)
+                if ready.commands:
+                    names = [str(challenge.identifier) for challenge in mine]
+                    done = {"run": run.id, "solver": validation.solver, "params": validation.params, "names": names}
+                    engine.note(Action.RAN, subject(managed), done)
             with (
-                answered(work, run.journal),
+                answered(work, run.journal, compared(engine, managed, run, asked, surroundings)),
                 explained(engine, managed, run, asked),
             ):
                 yield asked
@@ -105,20 +119,26 @@ def solving(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> Solv
 
 
 @contextmanager
-def answered(work: Sequence[tuple[Solver[Any], Sequence[Challenge]]], journal: Journal) -> Iterator[None]:
+def answered(
+    work: Sequence[tuple[Solver[Any], Sequence[Challenge]]],
+    journal: Journal,
+    around: AbstractContextManager[None] | None = None,
+) -> Iterator[None]:
     """The challenges answered, all of them before any is looked at from outside, for the length of the block.
 
-    A run that was overtaken leaves the answers to the one that goes on with the order.
+    `around` is entered while they stand, before they are looked at. A run that was overtaken leaves the answers to the
+    one that goes on with the order.
     """
     names = ", ".join(str(c.identifier) for _, mine in work for c in mine)
     try:
         with journal.step(f"Answer the challenges for {names}"):
             for each, mine in work:
                 each.present(mine)
-        with journal.step("See each answer as the authority will see it"):
-            for each, mine in work:
-                each.check(mine)
-        yield
+        with around or nullcontext():
+            with journal.step("See each answer as the authority will see it"):
+                for each, mine in work:
+                    each.check(mine)
+            yield
     finally:
         for each, _ in work:
             each.close()

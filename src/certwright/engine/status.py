@@ -8,7 +8,9 @@ from certwright.domain.health import NEEDS_PERSON, of_watched, worst
 from certwright.domain.health_rules import Health
 from certwright.domain.watching import Watched
 from certwright.engine.context import Engine
+from certwright.engine.dead_runs import close_dead_runs
 from certwright.engine.duties import troubles
+from certwright.engine.gaps import Gap, unheard, unproved
 from certwright.engine.schedule import health
 from certwright.store.healths import Judged
 
@@ -19,7 +21,7 @@ _BATCH = 200
 class Status:
     """How all is: how many managed certificates are so, and those that were asked for; the same of what is watched.
 
-    `service` are the duties of the service that fail, whatever was asked for.
+    `service` are the duties of the service that fail, and `gaps` is what is missing, whatever was asked for.
     """
 
     certificates: Mapping[Health, int]
@@ -27,6 +29,7 @@ class Status:
     watched: Mapping[Health, int]
     seen: tuple[tuple[Watched, Health], ...]
     service: tuple[Trouble, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def overall(self) -> Health:
@@ -36,10 +39,12 @@ class Status:
 
 def status(engine: Engine, wanted: Collection[Health] = NEEDS_PERSON) -> Status:
     """How all is now, with those whose health is among `wanted`."""
+    close_dead_runs(engine)
     judge_stale(engine)
     with engine.store.read() as unit:
         counts, judged = unit.healths.counts(), unit.healths.list(wanted)
         watches, service = unit.watches.list(), troubles(unit)
+        gaps = (*unheard(unit), *unproved(engine, unit))
     now = engine.now()
     seen = [(watched, of_watched(watched, now)) for watched in watches]
     healths = [each for _, each in seen]
@@ -49,6 +54,7 @@ def status(engine: Engine, wanted: Collection[Health] = NEEDS_PERSON) -> Status:
         watched={each: healths.count(each) for each in Health if each in healths},
         seen=tuple(found for found in seen if found[1] in wanted),
         service=tuple(service),
+        gaps=gaps,
     )
 
 

@@ -8,6 +8,7 @@ from certwright.domain.triggers import BY_HAND, Occasion
 from certwright.engine import catalog
 from certwright.engine.context import Engine
 from certwright.engine.material import material
+from certwright.engine.revoked import revoked
 from certwright.sdk.context import Credential, TaskContext
 from certwright.sdk.journal import Journal
 from certwright.sdk.params import read_params
@@ -52,7 +53,9 @@ def make_task(
         attended=attended,
         records=lambda subject, kind: _record(engine, subject, kind),
         occasion=occasion,
-        script_folders=engine.script_folders,
+        places=engine.places,
+        seen=engine.seen,
+        revoked=lambda: revoked(engine),
     )
     made: Task[Any] = found.cls(params, context)
     return made

@@ -7,10 +7,12 @@ from typing import Any
 
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.managed import ManagedCertificate, TaskSettings
+from certwright.domain.plain_text import check_line
 from certwright.domain.runs import DeploymentState, Stage
 from certwright.domain.tasks import Role, Trigger
 from certwright.domain.triggers import check_tasks
 from certwright.engine import catalog
+from certwright.engine.commands import require_commands
 from certwright.engine.context import Engine
 from certwright.engine.schedule import reschedule
 from certwright.engine.task import is_action
@@ -20,12 +22,35 @@ from certwright.store import UnitOfWork
 Tasks = tuple[TaskSettings, ...]
 
 
-def add_task(engine: Engine, reference: str, settings: TaskSettings) -> TaskSettings:
-    """Add a task behind the others; `watched` may be what `ManagedCertificate.task` finds.
+def described(kind: str, params: Mapping[str, Any], settings: Mapping[str, Any]) -> TaskSettings:
+    """A task as it is when nobody says otherwise: called by its kind, and before a request it stops what comes after.
+
+    Args:
+        kind: the plugin.
+        params: its parameters.
+        settings: other fields of `TaskSettings`, as far as somebody said something.
 
     Raises:
-        ConfigurationError: if a parameter is wrong, a credential is missing, the title is taken, or it could never run.
+        ConfigurationError: if one of them is wrong.
     """
+    role, trigger = settings.get("role", Role.DEPLOYMENT), settings.get("trigger", Trigger.ON_SUCCESS)
+    usual = {"title": kind, "stops": role is Role.PRE_REQUEST and trigger is Trigger.ON_SUCCESS}
+    values = {**usual, **settings, "kind": kind, "params": dict(params)}
+    return read_params(TaskSettings, values, f"the task {values['title']!r}")
+
+
+def add_task(engine: Engine, reference: str, settings: TaskSettings, revision: int | None = None) -> TaskSettings:
+    """Add a task behind the others; `watched` may be what `ManagedCertificate.task` finds.
+
+    Here and below, `revision` is that at which the certificate was looked at before, if somebody did.
+
+    Raises:
+        Changed: if it is not at this revision any more.
+        ConfigurationError: if a parameter is wrong, a credential is missing, the title is taken, or it could never run.
+        Forbidden: if it runs programs, and who asks may not have that.
+    """
+    check_line(settings.title, "The title")
+    require_commands(engine, "tasks", settings.kind, settings.params)
     found = catalog.plugin("tasks", settings.kind)
     params = read_params(found.params, settings.params, f"the task {settings.title!r}")
     given = settings.model_copy(update={"params": params.model_dump(mode="json", exclude_unset=True)})
@@ -41,7 +66,7 @@ def add_task(engine: Engine, reference: str, settings: TaskSettings) -> TaskSett
         added.append(_watching(managed, given))
         return (*managed.tasks, *added)
 
-    _change(engine, reference, add)
+    _change(engine, reference, add, revision)
     return added[0]
 
 
@@ -53,6 +78,9 @@ def change_task(
     unset: Collection[str] = (),
     settings: Mapping[str, Any] = MappingProxyType({}),
     added: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    place: int | None = None,
+    revision: int | None = None,
 ) -> TaskSettings:
     """Change parameters of a task, or when it runs; what it remembers of its deployments stays.
 
@@ -66,9 +94,12 @@ def change_task(
         unset: the parameters that go back to their defaults.
         settings: fields of `TaskSettings` that change.
         added: what is added to parameters that list something, after `values`.
+        place: as of `move_task`, if it is to be another.
+        revision: as of `add_task`.
 
     Raises:
         ConfigurationError: if a parameter is wrong or not known, a credential is missing, or it could never run.
+        Forbidden: if it runs programs, and who asks may not have that.
     """
     with engine.store.read() as unit:
         wanted = unit.managed.get(reference).task(task)
@@ -77,6 +108,9 @@ def change_task(
     given = change_params(model, wanted.params, {**values, **more}, unset, f"the task {wanted.title!r}")
     params = given.model_dump(mode="json", exclude_unset=True)
     changed = wanted.model_copy(update={**settings, "params": params})
+    check_line(str(settings.get("title", "")), "The title")
+    if changed != wanted.model_copy(update={"enabled": False}):
+        require_commands(engine, "tasks", wanted.kind, params)
 
     def change(unit: UnitOfWork, managed: ManagedCertificate) -> Tasks:
         for name in credential_names(model, params):
@@ -86,9 +120,10 @@ def change_task(
             fresh: dict[str, Any] = {"stage": Stage.NEW} if again else {}
             unit.deployments.save(state.model_copy(update={**fresh, "attempts": 0, "retry_at": None}))
         now = _watching(managed, changed)
-        return tuple(now if t.id == wanted.id else t for t in managed.tasks)
+        tasks = tuple(now if t.id == wanted.id else t for t in managed.tasks)
+        return tasks if place is None else _moved(managed.model_copy(update={"tasks": tasks}), now, place)
 
-    return _change(engine, reference, change).task(wanted.id)
+    return _change(engine, reference, change, revision).task(wanted.id)
 
 
 def _both(name: str, held: Any, new: Any) -> Any:
@@ -122,17 +157,26 @@ def check_kind(settings: TaskSettings) -> None:
         )
 
 
-def enable_task(engine: Engine, reference: str, task: str, *, enabled: bool) -> TaskSettings:
-    """Have a task run by itself, or no more."""
+def enable_task(
+    engine: Engine, reference: str, task: str, *, enabled: bool, revision: int | None = None
+) -> TaskSettings:
+    """Have a task run by itself, or no more.
+
+    Raises:
+        ConfigurationError: if it is to run programs, and the administrator does not allow them.
+        Forbidden: if it is to run programs, and who asks may not have that.
+    """
 
     def change(_unit: UnitOfWork, managed: ManagedCertificate) -> Tasks:
         wanted = managed.task(task)
+        if enabled:
+            require_commands(engine, "tasks", wanted.kind, wanted.params)
         return tuple(t.model_copy(update={"enabled": enabled}) if t.id == wanted.id else t for t in managed.tasks)
 
-    return _change(engine, reference, change).task(task)
+    return _change(engine, reference, change, revision).task(task)
 
 
-def move_task(engine: Engine, reference: str, task: str, place: int) -> Tasks:
+def move_task(engine: Engine, reference: str, task: str, place: int, revision: int | None = None) -> Tasks:
     """Have a task run as the one of this number, counted from 1, of those with its role; all tasks, in their order.
 
     Raises:
@@ -140,17 +184,20 @@ def move_task(engine: Engine, reference: str, task: str, place: int) -> Tasks:
     """
 
     def change(_unit: UnitOfWork, managed: ManagedCertificate) -> Tasks:
-        wanted = managed.task(task)
-        line = [t for t in managed.tasks if t.role is wanted.role and t.id != wanted.id]
-        if not 1 <= place <= len(line) + 1:
-            raise ConfigurationError(
-                f"There is no place {place}: {managed.title!r} has {len(line) + 1} {wanted.role} tasks.",
-                hint=f"See their places with: certwright task list {managed.id}",
-            )
-        line.insert(place - 1, wanted)
-        return (*(t for t in managed.tasks if t.role is not wanted.role), *line)
+        return _moved(managed, managed.task(task), place)
 
-    return _change(engine, reference, change).tasks
+    return _change(engine, reference, change, revision).tasks
+
+
+def _moved(managed: ManagedCertificate, wanted: TaskSettings, place: int) -> Tasks:
+    line = [t for t in managed.tasks if t.role is wanted.role and t.id != wanted.id]
+    if not 1 <= place <= len(line) + 1:
+        raise ConfigurationError(
+            f"There is no place {place}: {managed.title!r} has {len(line) + 1} {wanted.role} tasks.",
+            hint=f"See their places with: certwright task list {managed.id}",
+        )
+    line.insert(place - 1, wanted)
+    return (*(t for t in managed.tasks if t.role is not wanted.role), *line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +208,7 @@ class RemovedTask:
     unfinished: tuple[str, ...]
 
 
-def remove_task(engine: Engine, reference: str, task: str) -> RemovedTask:
+def remove_task(engine: Engine, reference: str, task: str, revision: int | None = None) -> RemovedTask:
     """Remove a task; what it deployed stays in use, and what it had begun stays as it is.
 
     Raises:
@@ -173,10 +220,10 @@ def remove_task(engine: Engine, reference: str, task: str) -> RemovedTask:
 
     def remove(unit: UnitOfWork, managed: ManagedCertificate) -> Tasks:
         state = unit.deployments.get(wanted.id)
-        unfinished.extend(_unfinished(state) if state else ())
+        unfinished.extend(left_unfinished(state) if state else ())
         return tuple(t for t in managed.tasks if t.id != wanted.id)
 
-    _change(engine, reference, remove)
+    _change(engine, reference, remove, revision)
     return RemovedTask(wanted, tuple(unfinished))
 
 
@@ -186,7 +233,8 @@ _BROKEN_OFF = {
 }
 
 
-def _unfinished(state: DeploymentState) -> Iterator[str]:
+def left_unfinished(state: DeploymentState) -> Iterator[str]:
+    """What a task has begun and nobody goes on with once it is removed, in sentences."""
     if state.stage not in _BROKEN_OFF:
         return
     yield _BROKEN_OFF[state.stage]
@@ -194,7 +242,7 @@ def _unfinished(state: DeploymentState) -> Iterator[str]:
     for row in state.served:
         if row.now != row.before:
             place = f"{row.server} {row.service} {row.address}:{row.port}".lstrip()
-            yield f"{place} serves {row.now or 'nothing'}, and served {row.before or 'nothing'} before."
+            yield f"{place} serves {row.shown_now}, and served {row.shown_before} before."
 
 
 def _watching(managed: ManagedCertificate, settings: TaskSettings) -> TaskSettings:
@@ -205,9 +253,12 @@ def _watching(managed: ManagedCertificate, settings: TaskSettings) -> TaskSettin
 
 
 def _change(
-    engine: Engine, reference: str, change: Callable[[UnitOfWork, ManagedCertificate], Tasks]
+    engine: Engine,
+    reference: str,
+    change: Callable[[UnitOfWork, ManagedCertificate], Tasks],
+    revision: int | None,
 ) -> ManagedCertificate:
-    with engine.changing(reference) as (unit, managed):
+    with engine.changing(reference, revision) as (unit, managed):
         changed = managed.model_copy(update={"tasks": change(unit, managed)})
         check_tasks(changed.tasks)
         unit.managed.update(changed)

@@ -9,6 +9,7 @@ from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import ManagedCertificate
 from certwright.domain.validation import Validation, check_rules, choose
 from certwright.engine import catalog
+from certwright.engine.commands import require_commands
 from certwright.engine.context import Engine
 from certwright.engine.dns import is_known
 from certwright.engine.schedule import reschedule
@@ -45,33 +46,54 @@ def check_credentials(unit: UnitOfWork, validations: Sequence[Validation]) -> No
                 unit.credentials.typed("dns", name)
 
 
+def check_validations(unit: UnitOfWork, managed: ManagedCertificate) -> None:
+    """Refuse validations of which one names a credential that is not stored, or has a parameter for another's name.
+
+    Raises:
+        ConfigurationError: with what is wrong.
+    """
+    check_credentials(unit, managed.validations)
+    for validation in managed.validations:
+        _check_names(validation, managed.validations, managed.identifiers)
+
+
 def ruled(managed: ManagedCertificate, identifier: Identifier) -> str | None:
     """Where a delegation rule has the record that proves `identifier` written; None if none does."""
     rules = choose(managed.validations, identifier).params.get("delegations", ())
     return ruled_target(rules, challenge_name(identifier.base))
 
 
-def put_validation(engine: Engine, reference: str, validation: Validation) -> ManagedCertificate:
+def put_validation(
+    engine: Engine, reference: str, validation: Validation, revision: int | None = None
+) -> ManagedCertificate:
     """Add a validation, in place of the one with the same rules; it counts from the next request on.
 
+    Here and below, `revision` is that at which the certificate was looked at before, if somebody did.
+
     Raises:
+        Changed: if it is not at this revision any more.
         ConfigurationError: if a parameter, a rule or a credential is wrong, a name would have no validation or two, or
             a parameter is for a name that is proved otherwise.
+        Forbidden: if it writes files, and who asks may not have that.
     """
     new = readable(validation)
+    require_commands(engine, "solvers", new.solver, new.params)
 
     def put(managed: ManagedCertificate) -> tuple[Validation, ...]:
         others = [v for v in managed.validations if set(v.names) != set(new.names)]
         _check_names(new, (*others, new), managed.identifiers)
         return (*others, new)
 
-    return _change(engine, reference, put)
+    return _change(engine, reference, put, revision)
 
 
-def remove_validation(engine: Engine, reference: str, names: Sequence[str]) -> ManagedCertificate:
+def remove_validation(
+    engine: Engine, reference: str, names: Sequence[str], revision: int | None = None
+) -> ManagedCertificate:
     """Remove the validation with exactly these rules; none means the one for all other names.
 
     Raises:
+        Changed: if it is not at this revision any more.
         ConfigurationError: if one of `names` is no rule, there is none, or a name would be left without.
     """
     wanted = set(read_params(Validation, {"names": tuple(names)}, "the validation").names)
@@ -86,7 +108,7 @@ def remove_validation(engine: Engine, reference: str, names: Sequence[str]) -> M
             )
         return left
 
-    return _change(engine, reference, remove)
+    return _change(engine, reference, remove, revision)
 
 
 def _check_names(new: Validation, validations: Sequence[Validation], identifiers: Sequence[Identifier]) -> None:
@@ -106,9 +128,12 @@ def _check_names(new: Validation, validations: Sequence[Validation], identifiers
 
 
 def _change(
-    engine: Engine, reference: str, change: Callable[[ManagedCertificate], tuple[Validation, ...]]
+    engine: Engine,
+    reference: str,
+    change: Callable[[ManagedCertificate], tuple[Validation, ...]],
+    revision: int | None,
 ) -> ManagedCertificate:
-    with engine.changing(reference) as (unit, managed):
+    with engine.changing(reference, revision) as (unit, managed):
         changed = managed.model_copy(update={"validations": change(managed)})
         for name in changed.issuers:
             check_choice(changed, unit.issuers.get(name))

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cryptography import x509
-
-from certwright.domain.certificates import CertificateFacts, load_certificates, order_chain
-from certwright.domain.errors import ConfigurationError, InvalidMaterial, Unreachable
+from certwright.domain.certificates import CertificateFacts, order_chain
+from certwright.domain.errors import ConfigurationError, Unreachable
 from certwright.domain.events import Event, EventKind
-from certwright.domain.formats import pfx_certificates
-from certwright.domain.keys import is_pem
+from certwright.domain.plain_text import check_line
 from certwright.domain.watching import Look, Place, Seen, Watched, looked, next_look, replaced
+from certwright.domain.web_address import is_address
 from certwright.engine.context import Engine
+from certwright.engine.key_files import read_contents
 from certwright.probe import Observation, ProblemKind, Target, probe_all
 
 _BATCH = 100
@@ -34,7 +33,7 @@ def watch_file(engine: Engine, data: bytes, title: str | None, password: bytes |
         ConfigurationError: if something of that title is watched.
     """
     facts = _facts(data, password)
-    return _add(engine, title or facts.common_name or facts.sha256[:16], None, Look(seen=Seen.of(facts)))
+    return add_seen(engine, title or facts.common_name or facts.sha256[:16], None, Look(seen=Seen.of(facts)))
 
 
 def replace_file(engine: Engine, reference: str, data: bytes, password: bytes | None = None) -> Watched:
@@ -58,25 +57,14 @@ def replace_file(engine: Engine, reference: str, data: bytes, password: bytes | 
                 hint="Give the file with the new one.",
             )
         after, events = replaced(before, seen, now)
-        unit.watches.save(before, after, next_look(after, now))
+        unit.watches.replace(before, after, next_look(after, now))
         for kind, message in events:
             unit.events.add(Event(kind=kind, managed_id=after.id, at=now, message=message))
     return after
 
 
 def _facts(data: bytes, password: bytes | None) -> CertificateFacts:
-    return CertificateFacts.of(order_chain(_certificates(data, password))[0])
-
-
-def _certificates(data: bytes, password: bytes | None) -> list[x509.Certificate]:
-    if password is not None and not is_pem(data):
-        return pfx_certificates(data, password)
-    try:
-        return load_certificates(data)
-    except InvalidMaterial as error:
-        raise InvalidMaterial(
-            error.message, hint="Give a PEM or DER file; a PFX file needs its password: --password-file FILE"
-        ) from error
+    return CertificateFacts.of(order_chain(read_contents(data, password).certificates)[0])
 
 
 def watch_endpoint(engine: Engine, place: Place, title: str | None) -> Watched:
@@ -92,12 +80,18 @@ def watch_endpoint(engine: Engine, place: Place, title: str | None) -> Watched:
             f"{place} cannot be watched, as nothing can be seen there: {look.problem}",
             hint="Mend the address, or add it when the service runs. certwright probe tells more.",
         )
-    return _add(engine, title or str(place), place, look)
+    return add_seen(engine, title or str(place), place, look)
 
 
-def _add(engine: Engine, title: str, place: Place | None, look: Look) -> Watched:
+def add_seen(engine: Engine, title: str, place: Place | None, look: Look) -> Watched:
+    """Watch what was just seen at a place, or in a file.
+
+    Raises:
+        ConfigurationError: if something of that title is watched.
+    """
     if look.seen is None:
         raise ValueError("what is added was seen")
+    check_line(title, "The title")
     now = engine.now()
     new = Watched(title=title, place=place, seen=look.seen, since=now, looked_at=now)
     watched, events = looked(new, look, now)
@@ -105,6 +99,18 @@ def _add(engine: Engine, title: str, place: Place | None, look: Look) -> Watched
         unit.watches.add(watched, next_look(watched, now))
         for kind, message in events:
             unit.events.add(Event(kind=kind, managed_id=watched.id, at=now, message=message))
+    return watched
+
+
+def unwatch(engine: Engine, reference: str) -> Watched:
+    """Watch it no more; what was watched.
+
+    Raises:
+        NotFound: if there is none of that id or title.
+    """
+    with engine.store.write() as unit:
+        watched = unit.watches.get(reference)
+        unit.watches.remove(watched.id)
     return watched
 
 
@@ -135,16 +141,13 @@ def look_at(engine: Engine, items: Sequence[Watched]) -> list[Looked]:
 
 
 def _looks(places: Sequence[Place]) -> list[Look]:
-    return [_look(seen) for seen in probe_all([_target(place) for place in places])]
+    return [_look(seen) for seen in probe_all([target(place) for place in places])]
 
 
-def _target(place: Place) -> Target:
-    named = place.name or (None if _is_address(place.host) else place.host)
+def target(place: Place) -> Target:
+    """Where to look, and which name to send and to expect there."""
+    named = place.name or (None if is_address(place.host) else place.host)
     return Target(place.host, place.port, starttls=place.starttls, server_name=named)
-
-
-def _is_address(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit()
 
 
 def _look(observed: Observation) -> Look:

@@ -5,22 +5,41 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from certwright.domain.errors import WindowClosed
+from certwright.domain.errors import Taken, WindowClosed
 from certwright.domain.managed import ManagedCertificate, TaskSettings
+from certwright.domain.plain_text import check_line
 from certwright.domain.triggers import Turn
 from certwright.domain.windows import MaintenanceWindow
 from certwright.engine.context import Engine
-from certwright.engine.schedule import admitted, reschedule, turns
+from certwright.engine.schedule import admitted, reschedule, turn_by_hand, turns
+from certwright.engine.seen import taken
 from certwright.store import UnitOfWork
 
-_ANYTIME = "To do it now all the same, repeat the command with --now."
+_ANYTIME = "To do it now all the same, look at its plan on its page again, or repeat the command with --now."
+
+
+def window_taken(window: MaintenanceWindow) -> Taken:
+    """The error that there is this window already."""
+    return taken("window", window.name, "window add")
 
 
 def put_window(engine: Engine, window: MaintenanceWindow) -> None:
     """Keep a window, in place of the one of that name; whatever waits for it is looked at anew."""
+    check_line(window.name, "The name")
     with engine.store.write() as unit:
         unit.windows.put(window)
         unit.managed.hurry(window.name, engine.now())
+
+
+def remove_window(engine: Engine, name: str) -> None:
+    """Forget a window that nothing refers to.
+
+    Raises:
+        NotFound: if there is none of that name.
+        InUse: if something refers to it; the first of these are named.
+    """
+    with engine.store.write() as unit:
+        unit.windows.remove(name)
 
 
 def set_window(engine: Engine, reference: str, name: str | None, revision: int | None = None) -> ManagedCertificate:
@@ -75,6 +94,13 @@ def entered(engine: Engine, managed: ManagedCertificate, turn: Turn, *, anytime:
     if anytime:
         return f"A person wishes it now. {admission.message}"
     raise WindowClosed(admission.message, admission.until, hint=_ANYTIME)
+
+
+def closed(engine: Engine, managed: ManagedCertificate, tasks: Iterable[TaskSettings]) -> str:
+    """Why these tasks would wait for their windows if a person began them now; empty if none would."""
+    with engine.store.read() as unit:
+        found = [admitted(unit, managed, turn_by_hand(unit, managed, task), engine.now()) for task in tasks]
+    return " ".join(dict.fromkeys(each.message for each in found if each.until))
 
 
 def check_open(engine: Engine, managed: ManagedCertificate, tasks: Iterable[TaskSettings]) -> None:

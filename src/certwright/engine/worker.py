@@ -1,11 +1,13 @@
 """The worker: does what is due, again and again, a few things at the same time."""
 
 import logging
+import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
+from certwright.domain.clocks import LOOKED_AT_LEAST, awaited
 from certwright.domain.errors import CertwrightError, LeaseHeld, LeaseLost, NotFound, StoreError
 from certwright.domain.managed import ManagedCertificate
 from certwright.engine.context import Engine
@@ -21,6 +23,8 @@ REST = timedelta(seconds=10)
 """How long something rests that is still due after it was done: somebody else works on it, or the store was away."""
 
 _SOONEST = timedelta(seconds=0.1)
+_CHOICE = 4
+"""Out of so many times what there is room for it is drawn: other nodes see the same, and would begin with the same."""
 
 
 class Worker:
@@ -68,15 +72,15 @@ class Worker:
         """Begin what is due, as far as there is room; how long to wait until the next tick."""
         now = self._engine.now()
         with self._lock:
-            self._resting = {managed: until for managed, until in self._resting.items() if until > now}
+            self._resting = {managed: until for managed, until in self._resting.items() if awaited(until, now, REST)}
             taken = self._busy | self._resting.keys()
             room = self._threads - len(self._busy)
         if room <= 0:
             return LONGEST
         with self._engine.store.read() as unit:
-            due = [m for m in unit.managed.due(now, room + len(taken)) if m.id not in taken][:room]
+            due = [m for m in unit.managed.due(now, _CHOICE * room + len(taken)) if m.id not in taken]
             upcoming = unit.managed.next_moment(now)
-        for managed in due:
+        for managed in random.sample(due, min(room, len(due))):
             with self._lock:
                 self._busy.add(managed.id)
             self.tally.began(managed.id)
@@ -111,7 +115,7 @@ class Worker:
                 upcoming = unit.managed.next_check(managed.id)
         except StoreError:
             upcoming = self._engine.now()
-        if upcoming is not None and upcoming <= self._engine.now():
+        if upcoming is not None and not awaited(upcoming, self._engine.now(), LOOKED_AT_LEAST):
             with self._lock:
                 self._resting[managed.id] = self._engine.now() + REST
 

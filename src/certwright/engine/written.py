@@ -3,20 +3,22 @@
 They belong to an *owner*, the first lease under which a run works: ``certificate:ID`` or ``credential:NAME``.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from certwright.domain.errors import CertwrightError, LeaseHeld, SolverError, StoreError
+from certwright.domain.audit import Action, SubjectKind, named
+from certwright.domain.errors import CertwrightError, Forbidden, LeaseHeld, SolverError, StoreError
 from certwright.engine import dns
+from certwright.engine.commands import require_to_run
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.slots import places
 from certwright.engine.unexpected import in_words
-from certwright.sdk.dns import TxtRecord
+from certwright.sdk.dns import DnsProvider, TxtRecord
 from certwright.store import UnitOfWork
 
 REMEMBERED = timedelta(days=7)
@@ -73,9 +75,10 @@ class WrittenRecords:
         """Remember the records of all `zones`, and have the DNS provider write them, all zones at the same time.
 
         Raises:
+            Forbidden: if it runs programs, and who has it work may not have that.
             CertwrightError: when all have ended; with one cause for each zone that failed, if there are several.
         """
-        provider = dns.provider(self._engine, credential, self._run.journal)
+        provider = self._allowed(credential, zones)
         if provider.in_turn:
             for name in sorted({record.name for some in zones.values() for record in some}):
                 self._await_turn(credential, name)
@@ -87,7 +90,7 @@ class WrittenRecords:
             here = {w for w in new if w.zone == zone}
             self._never -= here
             try:
-                with places.taken(f"dns:{credential}"):
+                with places.taken(self._engine.store, f"dns:{credential}"):
                     provider.add(zone, zones[zone])
             except CertwrightError as error:
                 if not error.retryable and (provider.in_one or len(here) == 1):  # of several, the first may stand
@@ -128,8 +131,25 @@ class WrittenRecords:
                 self._remove(unwanted, last=last)
 
     def clear_of(self, credential: str) -> None:
-        """Remove all that was written with `credential`, which nobody can use afterwards."""
+        """Remove all that was written with `credential`, which nobody can use afterwards.
+
+        Raises:
+            Forbidden: if it runs programs, and who has it done may not have that.
+        """
         self._remove([w for w in self._known() if w.credential == credential], last=True)
+
+    def _allowed(self, credential: str, zones: Iterable[str]) -> DnsProvider[Any]:
+        """The DNS provider, if who has it work may have that; the trail tells where it runs programs.
+
+        Raises:
+            Forbidden: if it runs programs, and they may not have that done.
+        """
+        provider = dns.provider(self._engine, credential, self._run.journal)
+        require_to_run(self._engine, provider)
+        if provider.commands:
+            done = {"run": self._run.id, "zones": sorted(zones)}
+            self._engine.note(Action.RAN, named(SubjectKind.CREDENTIAL, credential), done)
+        return provider
 
     def _await_turn(self, credential: str, name: str) -> None:
         """Wait until no other run has values at `name` that it needs; in one's own turn, there is nothing to wait for.
@@ -169,15 +189,21 @@ class WrittenRecords:
             self._change(lambda known: [w for w in known if w not in gone])
 
     def _removed(self, written: Sequence[_Written], *, last: bool) -> Sequence[_Written]:
-        """Remove these, which are of one zone; which of them need not be remembered."""
+        """Remove these, which are of one zone; which of them need not be remembered.
+
+        Raises:
+            Forbidden: if who has it done may not, and nobody does it after them.
+        """
         credential, zone = written[0].place
         try:
-            provider = dns.provider(self._engine, credential, self._run.journal)
-            with places.taken(f"dns:{credential}"):
+            provider = self._allowed(credential, [zone])
+            with places.taken(self._engine.store, f"dns:{credential}"):
                 provider.remove(zone, [w.record for w in written])
         except StoreError:
             raise
-        except Exception as error:  # noqa: BLE001 - a provider may fail in any way; the other zones are cleaned all the same
+        except Exception as error:  # a provider may fail in any way; the other zones are cleaned all the same
+            if last and isinstance(error, Forbidden):
+                raise
             return self._given_up(written, error, last=last)
         return written
 

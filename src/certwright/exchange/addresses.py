@@ -1,10 +1,10 @@
 """Reads the parameters that say where things are and which services are meant, as people write them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from certwright.domain.web_address import is_address
 from certwright.exchange.model import SUPPORTED, ServerInfo, Service
 
 PLACEHOLDER = "{server}"
@@ -44,7 +44,7 @@ def domain(server: str, url: str) -> str:
     """The domain of a server, in lower case; if its name has none, that of its URL's host, or else that host."""
     host = (urlsplit(url).hostname or server).lower()
     name = server.lower() if "." in server else host
-    return name if _is_address(name) else name.partition(".")[2] or name
+    return name if is_address(name) else name.partition(".")[2] or name
 
 
 def domains(servers: Iterable[ServerInfo]) -> frozenset[str]:
@@ -53,14 +53,6 @@ def domains(servers: Iterable[ServerInfo]) -> frozenset[str]:
     A domain belongs to one forest, and a forest has one Exchange organisation: any of them stands for it.
     """
     return frozenset(domain(info.fqdn, "") for info in servers if "." in info.fqdn and not info.is_edge)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def authentication(value: Any) -> Any:

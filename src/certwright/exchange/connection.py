@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, model_validator
 
 from certwright.exchange import addresses
-from certwright.remoting.endpoint import WINDOWS, Authentication
-from certwright.sdk.params import ExistingFile, Params, credential_field
+from certwright.remoting.endpoint import WINDOWS, WITH_PASSWORD, Authentication
+from certwright.sdk.params import ExistingFile, OnlyWith, Params, credential_field
 
 
 class Connection(Params):
@@ -25,10 +25,10 @@ class Connection(Params):
         description="How to sign in: current (the user who runs this, by Kerberos: ticket cache, keytab, or the "
         "signed-in Windows user), kerberos, negotiate or ntlm with a credential, or basic over verified https only.",
     )
-    credential: str | None = credential_field(
-        "exchange", "Name of the stored user name and password; none for current."
+    credential: Annotated[str | None, OnlyWith("auth", WITH_PASSWORD)] = credential_field(
+        "exchange", "Name of the stored user name and password."
     )
-    service_host: str | None = Field(
+    service_host: Annotated[str | None, OnlyWith("auth", ("current", "kerberos", "negotiate"))] = Field(
         default=None,
         description="Host in the Kerberos service name, where it is not the server's (alternate service account).",
     )
@@ -41,7 +41,7 @@ class Connection(Params):
         description="Address of the servers' own PowerShell (http://{server}:5985/wsman), to restart services and read "
         "IIS bindings, keys and events.",
     )
-    winrm_configuration: str = Field(
+    winrm_configuration: Annotated[str, OnlyWith("winrm")] = Field(
         default=WINDOWS,
         description="Session configuration of the servers' own PowerShell: that of a constrained endpoint (JEA).",
     )
@@ -49,11 +49,6 @@ class Connection(Params):
     @model_validator(mode="after")
     def _reachable(self) -> "Connection":
         _ = self.endpoints, self.hosts
-        if self.auth == "current" and self.credential:
-            raise ValueError(
-                "credential: auth=current signs in as the user who runs this; choose kerberos, negotiate, "
-                "ntlm or basic for a stored credential"
-            )
         if self.auth != "current" and not self.credential:
             raise ValueError(f"credential: auth={self.auth} needs the name of a stored one: certwright credential add")
         return self

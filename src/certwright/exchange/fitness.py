@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from certwright.exchange.model import Certificate, is_bad
+from certwright.exchange.model import REVOKED, Certificate, is_bad
 from certwright.exchange.steps import steps
 
 UNTRUSTED, UNCHECKED = "Untrusted", "RevocationCheckFailure"
@@ -20,6 +20,8 @@ def unusable_by(has_key: bool | None, not_after: datetime | None, status: str | 
         return "has no private key"
     if not_after is not None and not_after <= now:
         return f"expired on {not_after:%Y-%m-%d}"
+    if status == REVOKED:
+        return "was revoked"
     return f"has the status {status}" if is_bad(status) else None
 
 

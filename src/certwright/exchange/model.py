@@ -5,14 +5,14 @@ None always means that Exchange did not tell; it never stands for "none".
 
 import enum
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Self
 
 from certwright.domain.certificates import CertificateFacts
 
-DEFAULT_WEB_SITE = 1
+DEFAULT_WEB_SITE, BACK_END = 1, 2
 _SITE = re.compile(r"W3SVC/(\d+)/?$", re.IGNORECASE)
 _AUTH_SUBJECT = "microsoft exchange server auth certificate"
 
@@ -60,7 +60,8 @@ _SPELLINGS = {
 SUPPORTED = Service.IMAP | Service.POP | Service.IIS | Service.SMTP
 MAIL_ACCESS = Service.IMAP | Service.POP
 NOT_VALID = "not Valid"
-_BAD = frozenset({"Revoked", "DateInvalid", "Invalid", "PendingRequest"})
+REVOKED = "Revoked"
+_BAD = frozenset({REVOKED, "DateInvalid", "Invalid", "PendingRequest"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,11 @@ class ServerState:
         """The certificate in this server's store, or None."""
         return next((c for c in self.certificates if c.thumbprint == thumbprint), None)
 
+    def knowing(self, revoked: Collection[str]) -> Self:
+        """The same, where these are known to be revoked: Exchange knows those whose lists it can get."""
+        known = (replace(c, status=REVOKED) if c.thumbprint in revoked else c for c in self.certificates)
+        return replace(self, certificates=tuple(known))
+
     def web_site_certificate(self) -> Certificate | None:
         """What the Default Web Site is bound to, or None if Exchange did not tell or it is bound to nothing."""
         return next((c for c in self.certificates if c.on_web_site), None)
@@ -273,7 +279,7 @@ def quoted(text: str) -> str:
 
 def site_title(number: int) -> str:
     """What a web site of IIS is called on an Exchange server."""
-    return {DEFAULT_WEB_SITE: "Default Web Site", 2: "Exchange Back End"}.get(number, f"web site {number}")
+    return {DEFAULT_WEB_SITE: "Default Web Site", BACK_END: "Exchange Back End"}.get(number, f"web site {number}")
 
 
 def is_bad(status: str | None) -> bool:

@@ -9,7 +9,7 @@ from certwright.exchange import addresses
 from certwright.exchange.connection import Connection
 from certwright.exchange.model import Service
 from certwright.exchange.verification import ports
-from certwright.sdk.params import names_field
+from certwright.sdk.params import OnlyWith, names_field
 
 ServiceName = Literal["IMAP", "POP", "IIS", "SMTP"]
 Rollback = Literal["all", "server"]
@@ -61,10 +61,10 @@ class Settings(Connection):
         description="Restart the transport services of a server whose SMTP ports go on serving another certificate; "
         "needs winrm.",
     )
-    restart_web_site: bool = Field(
+    restart_web_site: Annotated[bool, OnlyWith("winrm")] = Field(
         default=False,
         description="Restart IIS, one server after the other, so that users behind a balancer are not signed out later "
-        "by cookies of the earlier certificate; needs winrm.",
+        "by cookies of the earlier certificate.",
     )
     verify: Annotated[tuple[str, ...] | None, BeforeValidator(addresses.words)] = Field(
         default=None,
@@ -85,8 +85,6 @@ class Settings(Connection):
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
         _ = self.ports, self.chosen_servers, self.chosen_pools, self.chosen_canary
-        if self.restart_web_site and not self.hosts:
-            raise ValueError("restart_web_site: IIS is restarted through the host's own PowerShell: give winrm")
         return self
 
     @property

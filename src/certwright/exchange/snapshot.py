@@ -1,11 +1,11 @@
 """A whole organisation at one moment, as a value: what plans, checks and reports are made from, and what is stored."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -80,6 +80,10 @@ class Snapshot:
     def connectors(self) -> tuple[Connector, ...]:
         """Every connector that could be read: of the organisation, and of the servers."""
         return (*(self.send_connectors or ()), *(c for state in self.servers for c in state.connectors or ()))
+
+    def knowing(self, revoked: Collection[str]) -> Self:
+        """The same, where these certificates are known to be revoked."""
+        return replace(self, servers=tuple(state.knowing(revoked) for state in self.servers))
 
     def state(self, server: str) -> ServerState | None:
         """The server of this name, in any of its spellings."""

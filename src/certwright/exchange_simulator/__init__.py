@@ -45,7 +45,6 @@ from certwright.exchange_simulator.configuration import (
     EdgeSubscription,
     FederationTrust,
     HybridConfiguration,
-    MailAccess,
     OrganisationState,
     ReceiveConnector,
     Role,
@@ -70,6 +69,7 @@ from certwright.exchange_simulator.faults import (
     KeyLost,
     WsmanFault,
 )
+from certwright.exchange_simulator.mail_access import MailAccess
 from certwright.exchange_simulator.organisation import ExchangeOrganisation
 from certwright.exchange_simulator.recording import Recording
 from certwright.exchange_simulator.roles import RoleGroup

@@ -42,7 +42,7 @@ class Scheme(enum.Enum):
     """What Exchange's PowerShell directory offers as it is set up."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Account:
     r"""Who may sign in.
 

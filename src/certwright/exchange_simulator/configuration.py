@@ -6,13 +6,11 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from certwright.exchange_simulator.certificates import StoredCertificate
+from certwright.exchange_simulator.mail_access import IMAP_SERVICES, POP_SERVICES
 
 DEFAULT_WEB_SITE = 1
 BACK_END = 2
 
-POP_SERVICES = ("MSExchangePOP3", "MSExchangePOP3BE")
-IMAP_SERVICES = ("MSExchangeIMAP4", "MSExchangeIMAP4BE")
 FRONT_END_TRANSPORT = "MSExchangeFrontEndTransport"
 HUB_TRANSPORT = "MSExchangeTransport"
 WEB_SERVICE = "W3SVC"
@@ -31,17 +29,6 @@ class Role(enum.Enum):
     MAILBOX = "mailbox"
     CLIENT_ACCESS = "client access"
     EDGE = "edge"
-
-
-@dataclass(slots=True)
-class MailAccess:
-    """POP or IMAP settings, and the certificate that the service loaded when it last started."""
-
-    x509_certificate_name: str
-    served: StoredCertificate | None = None
-    external_connection_settings: tuple[str, ...] = ()
-    internal_connection_settings: tuple[str, ...] = ()
-    login_type: str = "SecureLogin"
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from psrpcore.types import ErrorCategory
 
 from certwright.exchange_simulator.cmdlet import Cmdlet, Invocation, switch, texts
-from certwright.exchange_simulator.configuration import IMAP_SERVICES, POP_SERVICES
+from certwright.exchange_simulator.mail_access import IMAP_SERVICES, POP_SERVICES
 from certwright.exchange_simulator.records import (
     CmdletError,
     Record,

@@ -87,10 +87,11 @@ class ExchangeOrganisation:
             Directory(domain, domain_controllers, replication_lag),
             language,
         )
+        self._account = Account(username, password)
         shared = Shared(
             server_context(tls_chain, tls_key),
             x509.load_pem_x509_certificate(tls_chain).public_bytes(Encoding.DER),
-            Account(username, password),
+            self._account,
             shell_quota,
             shell_idle_timeout,
             Rights(role_group, frozenset(hidden_cmdlets), frozenset(hidden_parameters)),
@@ -106,6 +107,10 @@ class ExchangeOrganisation:
         for server in self.servers.values():
             server.start()
         return self
+
+    def change_password(self, password: str) -> None:
+        """Have the administrator sign in by another one from now on."""
+        self._account.password = password
 
     def __exit__(
         self,

@@ -4,8 +4,9 @@ import uuid
 from collections.abc import Iterable
 
 from certwright.exchange_simulator.cmdlet import DIRECTORY, Cmdlet, Invocation, switch, text
-from certwright.exchange_simulator.configuration import AvailabilityGroup, MailAccess, Role
+from certwright.exchange_simulator.configuration import AvailabilityGroup, Role
 from certwright.exchange_simulator.directory import guid_of
+from certwright.exchange_simulator.mail_access import MailAccess
 from certwright.exchange_simulator.records import (
     MultiValuedProperty,
     QueueStatus,

@@ -14,7 +14,6 @@ from certwright.exchange_simulator.certificates import (
     Services,
     Status,
     StoredCertificate,
-    best_for,
     self_signed,
     setup_key,
     utc_now,
@@ -24,12 +23,9 @@ from certwright.exchange_simulator.configuration import (
     DEFAULT_WEB_SITE,
     FRONT_END_TRANSPORT,
     HUB_TRANSPORT,
-    IMAP_SERVICES,
-    POP_SERVICES,
     TRANSPORT_SERVICES,
     WEB_SERVICE,
     ClientAccess,
-    MailAccess,
     OrganisationState,
     OutlookAnywhere,
     ReceiveConnector,
@@ -41,11 +37,18 @@ from certwright.exchange_simulator.configuration import (
     virtual_directories,
 )
 from certwright.exchange_simulator.errors import Refused
+from certwright.exchange_simulator.mail_access import (
+    IMAP_SERVICES,
+    POP_SERVICES,
+    SERVICE_OF_PORT,
+    MailAccess,
+    is_fqdn,
+    not_fqdn,
+)
 from certwright.exchange_simulator.transport import Selection, Transport, select
 from certwright.exchange_simulator.versions import Version
 from certwright.exchange_simulator.web_bindings import binding_for, setup_bindings
 
-_MAIL_ACCESS_PORTS = {110: POP_SERVICES[0], 995: POP_SERVICES[0], 143: IMAP_SERVICES[0], 993: IMAP_SERVICES[0]}
 _WEB_PORTS = {443, 444}
 _DELIVERY = 475
 _LDAPS = 50636
@@ -129,8 +132,8 @@ class ServerState:
         self.internal_transport = exchange.thumbprint
         self.pop = MailAccess(fqdn, internal_connection_settings=(f"{fqdn}:995:SSL", f"{fqdn}:110:TLS"))
         self.imap = MailAccess(fqdn, internal_connection_settings=(f"{fqdn}:993:SSL", f"{fqdn}:143:TLS"))
-        self._load_mail_access(self.pop, Services.POP)
-        self._load_mail_access(self.imap, Services.IMAP)
+        self._load(self.pop, Services.POP)
+        self._load(self.imap, Services.IMAP)
         self.virtual_directories = virtual_directories(fqdn, public_host)
         self.outlook_anywhere = OutlookAnywhere(public_host or fqdn, public_host)
         self.autodiscover = ClientAccess(f"https://{public_host or fqdn}/Autodiscover/Autodiscover.xml")
@@ -225,9 +228,9 @@ class ServerState:
                 (Services.POP, self.pop, "POP"),
                 (Services.IMAP, self.imap, "IMAP"),
             ):
-                if flag in services and not _is_fqdn(stored.common_name):
+                if flag in services and not is_fqdn(stored.common_name):
                     services &= ~flag
-                    warnings.append(_not_fqdn(stored, verb))
+                    warnings.append(not_fqdn(stored, verb))
                 elif flag in services:
                     settings.x509_certificate_name = stored.common_name
             if skip_iis:
@@ -301,9 +304,9 @@ class ServerState:
                 raise KeyError(name)
             self.running[name] = True
             if name == POP_SERVICES[0]:
-                self._load_mail_access(self.pop, Services.POP)
+                self._load(self.pop, Services.POP)
             elif name == IMAP_SERVICES[0]:
-                self._load_mail_access(self.imap, Services.IMAP)
+                self._load(self.imap, Services.IMAP)
             elif name in TRANSPORT_SERVICES:
                 self.transport.restarted(name)
             elif name == WEB_SERVICE:
@@ -328,8 +331,8 @@ class ServerState:
         with self.lock:
             if port in _WEB_PORTS:
                 return self.running[WEB_SERVICE]
-            if port in _MAIL_ACCESS_PORTS:
-                return self.running[_MAIL_ACCESS_PORTS[port]]
+            if port in SERVICE_OF_PORT:
+                return self.running[SERVICE_OF_PORT[port]]
             owners = {_owner(c) for c in self.receive_connectors if port in c.ports}
             return not owners or any(self.running[owner] for owner in owners)
 
@@ -338,7 +341,7 @@ class ServerState:
         with self.lock:
             if port in _WEB_PORTS:
                 return self.web_certificate(port, None, None)
-            if port in _MAIL_ACCESS_PORTS:
+            if port in SERVICE_OF_PORT:
                 return (self.imap if port in {143, 993} else self.pop).served
             if port in {_DELIVERY, _LDAPS}:
                 return self.certificates.get(self.internal_transport)
@@ -398,28 +401,9 @@ class ServerState:
         receive = [c for c in self.receive_connectors if c.enabled]
         return select(list(self.certificates.values()), internal, receive, list(self.send_connectors()))
 
-    def _load_mail_access(self, settings: MailAccess, flag: Services) -> None:
-        # A wildcard cannot be enabled for POP and IMAP: naming it in the settings is enough.
-        candidates = [
-            c
-            for c in self.certificates.values()
-            if (flag in c.services or not _is_fqdn(c.common_name))
-            and (self.version.elliptic_curves or not c.on_elliptic_curve)
-        ]
-        settings.served = best_for(settings.x509_certificate_name, candidates, utc_now())
+    def _load(self, settings: MailAccess, flag: Services) -> None:
+        settings.load(self.certificates.values(), flag, elliptic_curves=self.version.elliptic_curves)
 
 
 def _owner(connector: ReceiveConnector) -> str:
     return FRONT_END_TRANSPORT if connector.front_end else HUB_TRANSPORT
-
-
-def _is_fqdn(name: str) -> bool:
-    return "." in name.strip(".") and not name.startswith("*") and " " not in name
-
-
-def _not_fqdn(stored: StoredCertificate, verb: str) -> str:
-    return (
-        f"This certificate with thumbprint {stored.thumbprint} and subject '{stored.common_name}' cannot used for "
-        f"{verb} SSL/TLS connections because the subject is not a Fully Qualified Domain Name (FQDN). Use command "
-        f"Set-{verb}Settings to set X509CertificateName to the FQDN of the service."
-    )

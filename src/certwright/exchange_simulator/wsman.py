@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from xml.etree import ElementTree as ET
 
-from certwright.exchange_simulator import soap
+from certwright.exchange_simulator import soap, wsman_faults
 from certwright.exchange_simulator.faults import Gone, HttpStatus, WsmanFault
 from certwright.exchange_simulator.pipeline import Interrupted
 from certwright.exchange_simulator.runspace import Runspace
@@ -18,20 +18,11 @@ from certwright.exchange_simulator.soap import ADDRESSING, CONFIG, SHELL, TRANSF
 from certwright.exchange_simulator.wire import Wire
 from certwright.exchange_simulator.world import Node
 
-ACCESS_DENIED = 5
-TIMED_OUT = 2150858793
-SHELL_LOST = 2150858843
-UNKNOWN_RESOURCE = 2150858811
-SHELL_QUOTA = 2150859173
-
 _MAX_ENVELOPE_KB = 500
 _LONGEST_POLL = 60.0
 _REMEMBERED_REPLIES = 32
 _DONE = SHELL + "/CommandState/Done"
 _RUNNING = SHELL + "/CommandState/Running"
-
-
-_INVALID_SHELL = "WSMan-InvalidShellID"
 
 
 class ConnectionDropped(Exception):
@@ -128,9 +119,7 @@ class WsmanService:
         if request.body is not None and request.body.tag == f"{{{soap.IDENTIFY}}}Identify":
             return Reply(200, soap.identify_response())
         if not request.message_id:
-            return self._fault(
-                Fault(None, f"{{{ADDRESSING}}}MessageInformationHeaderRequired", "No MessageID."), request
-            )
+            return self._fault(wsman_faults.no_message_id(), request)
         with self._lock:
             repeated = request.message_id in self._replies
             remembered = self._replies.setdefault(request.message_id, _Remembered())
@@ -196,7 +185,7 @@ class WsmanService:
             page = f"<html><head><title>{effect.status}</title></head><body><h1>Error</h1></body></html>"
             return Reply(effect.status, page.encode(), "text/html")
         if isinstance(effect, WsmanFault):
-            return self._fault(Fault(effect.code, f"{{{WSMAN}}}InternalError", effect.message), request)
+            return self._fault(wsman_faults.internal(effect.code, effect.message), request)
         if isinstance(effect, Gone):
             # Here and not where the cmdlet ran: its Command must have been answered, or it is another fault.
             interruption.node.faults.take_down()
@@ -206,18 +195,13 @@ class WsmanService:
 
     def _create(self, request: Request, caller: Caller) -> list[ET.Element]:
         if request.resource_uri.lower() != self._resource_uri.lower():
-            raise Fault(
-                UNKNOWN_RESOURCE,
-                f"{{{WSMAN}}}InvalidResourceURI",
-                "The WS-Management service cannot process the request. The resource URI "
-                f"({request.resource_uri}) was not found in the WS-Management catalog.",
-            )
+            raise wsman_faults.unknown_resource(request.resource_uri)
         if not caller.has_roles:
-            raise _no_roles(caller.user)
+            raise wsman_faults.no_roles(caller.user)
         body = _require(request.body)
         creation = body.find(f"{{{soap.POWERSHELL}}}creationXml")
         if creation is None or not creation.text:
-            raise _invalid("creationXml is missing")
+            raise wsman_faults.invalid("creationXml is missing")
         fragments = _decoded(creation.text)
         shell_id = _identifier(body.get("ShellId"))
         idle = body.findtext(f"{{{SHELL}}}IdleTimeOut")
@@ -227,13 +211,13 @@ class WsmanService:
         with self._lock:
             self._forget_idle()
             if len(self._shells) >= self._shell_quota:
-                raise _quota_fault(self._shell_quota)
+                raise wsman_faults.over_quota(self._shell_quota)
             self._shells[shell_id] = shell
         try:
             shell.runspace.feed(fragments)
         except ValueError as error:
             self._end(shell_id)
-            raise _invalid(str(error)) from None
+            raise wsman_faults.invalid(str(error)) from None
         return [self._created(shell_id), self._described(shell_id, shell)]
 
     def _created(self, shell_id: str) -> ET.Element:
@@ -268,7 +252,7 @@ class WsmanService:
         try:
             shell.runspace.create_pipeline(command_id, fragments)
         except ValueError as error:
-            raise _invalid(str(error)) from None
+            raise wsman_faults.invalid(str(error)) from None
         answer = ET.Element(f"{{{SHELL}}}CommandResponse")
         ET.SubElement(answer, f"{{{SHELL}}}CommandId").text = command_id
         return [answer]
@@ -279,7 +263,7 @@ class WsmanService:
             try:
                 shell.runspace.feed(_decoded(stream.text))
             except ValueError as error:
-                raise _invalid(str(error)) from None
+                raise wsman_faults.invalid(str(error)) from None
         return [ET.Element(f"{{{SHELL}}}SendResponse")]
 
     def _receive(self, request: Request) -> list[ET.Element]:
@@ -289,15 +273,10 @@ class WsmanService:
         try:
             data, done = shell.runspace.read(command_id, min(request.timeout, _LONGEST_POLL))
         except KeyError:
-            raise _no_command() from None
+            raise wsman_faults.no_command() from None
         shell.last_used = time.monotonic()
         if not data and not done:
-            raise Fault(
-                TIMED_OUT,
-                f"{{{WSMAN}}}TimedOut",
-                "The WS-Management service cannot complete the operation within the time specified in "
-                "OperationTimeout.",
-            )
+            raise wsman_faults.timed_out()
         answer = ET.Element(f"{{{SHELL}}}ReceiveResponse")
         attributes = {"Name": "stdout"} | ({"CommandId": command_id} if command_id else {})
         if data:
@@ -313,7 +292,7 @@ class WsmanService:
         try:
             shell.runspace.stop(_require(request.body).get("CommandId") or "-")
         except KeyError:
-            raise _no_command() from None
+            raise wsman_faults.no_command() from None
         return [ET.Element(f"{{{SHELL}}}SignalResponse")]
 
     def _delete(self, request: Request) -> list[ET.Element]:
@@ -335,15 +314,7 @@ class WsmanService:
             self._forget_idle()
             shell = self._shells.get(request.shell_id.upper())
         if shell is None:
-            raise Fault(
-                SHELL_LOST,
-                f"{{{WSMAN}}}InvalidSelectors",
-                "The request for the Windows Remote Shell with ShellId "
-                f"{request.shell_id} failed because the shell was not found on the server. Possible causes are: the "
-                "specified ShellId is incorrect or the shell no longer exists on the server. Provide the correct "
-                "ShellId or create a new shell and retry the operation.",
-                category=_INVALID_SHELL,
-            )
+            raise wsman_faults.no_shell(request.shell_id)
         shell.last_used = time.monotonic()
         return shell
 
@@ -360,12 +331,12 @@ class WsmanService:
 
 
 def _not_supported(_request: Request) -> list[ET.Element]:
-    raise Fault(None, f"{{{ADDRESSING}}}ActionNotSupported", "The action is not supported by the service.")
+    raise wsman_faults.not_supported()
 
 
 def _require(body: ET.Element | None) -> ET.Element:
     if body is None:
-        raise _invalid("the body is empty")
+        raise wsman_faults.invalid("the body is empty")
     return body
 
 
@@ -373,46 +344,11 @@ def _decoded(text: str | None) -> bytes:
     try:
         return base64.b64decode(text or "", validate=True)
     except (binascii.Error, ValueError):
-        raise _invalid("not base64") from None
+        raise wsman_faults.invalid("not base64") from None
 
 
 def _identifier(given: str | None) -> str:
     try:
         return str(uuid.UUID(given) if given else uuid.uuid4()).upper()
     except ValueError:
-        raise _invalid("not a GUID") from None
-
-
-def _invalid(reason: str) -> Fault:
-    return Fault(None, f"{{{WSMAN}}}SchemaValidationError", f"The request is not valid: {reason}.")
-
-
-def _no_command() -> Fault:
-    return Fault(
-        SHELL_LOST,
-        f"{{{WSMAN}}}InvalidSelectors",
-        "The shell has no such command, or it has ended already.",
-        category=_INVALID_SHELL,
-    )
-
-
-def _no_roles(user: str) -> Fault:
-    return Fault(
-        ACCESS_DENIED,
-        f"{{{WSMAN}}}AccessDenied",
-        "Access is denied.",
-        f'The user "{user}" isn\'t assigned to any management roles.',
-        "AuthZ-CmdletAccessDeniedException",
-    )
-
-
-def _quota_fault(quota: int) -> Fault:
-    return Fault(
-        SHELL_QUOTA,
-        f"{{{WSMAN}}}QuotaLimit",
-        "The WS-Management service cannot process the request. The maximum number of concurrent shells for this "
-        "user has been exceeded. Close existing shells or raise the quota for this user.",
-        "Fail to create a runspace because you have exceeded the maximum number of connections allowed : "
-        f"{quota} for the policy party : MaxConcurrency. Please close existing runspace and try again.",
-        "AuthZ-AuthorizationException",
-    )
+        raise wsman_faults.invalid("not a GUID") from None

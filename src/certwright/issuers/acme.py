@@ -38,6 +38,7 @@ from certwright.acme.jws import SigningKey
 from certwright.acme.problem import Problem
 from certwright.acme.transport import Transport
 from certwright.domain import authorities, identifiers
+from certwright.domain.advice import Window
 from certwright.domain.authorities import Authority
 from certwright.domain.errors import (
     AuthorityAway,
@@ -47,17 +48,18 @@ from certwright.domain.errors import (
     IssuanceError,
     LimitReached,
     NotProved,
+    NotReplaced,
     OrderDead,
     Rejection,
+    Unfinished,
     Unreachable,
 )
 from certwright.domain.identifiers import IdentifierType
 from certwright.domain.managed import IssuerCapabilities
-from certwright.domain.renewal import Window
 from certwright.domain.web_address import web_parts
 from certwright.rest.proxied import in_the_way
-from certwright.sdk.issuer import IssueRequest, IssuerPlugin, Registration, Solve
-from certwright.sdk.params import ExistingFile
+from certwright.sdk.issuer import Asked, IssueRequest, IssuerPlugin, Registration, Solve
+from certwright.sdk.params import ExistingFile, MailAddress
 from certwright.sdk.proxy import ProxiedParams
 from certwright.sdk.solver import Challenge
 
@@ -96,10 +98,12 @@ class Params(ProxiedParams):
     """Parameters of an ACME issuer."""
 
     authority: str | None = Field(
-        None, description="One of those that `certwright issuer authorities` lists, for example letsencrypt."
+        None,
+        description="One of those that `certwright issuer authorities` lists, for example letsencrypt.",
+        json_schema_extra={"choices": [each.name for each in authorities.CATALOGUE]},
     )
     directory: str = Field("", description="Address of the authority's directory, if --authority does not say it.")
-    email: str = Field(description="Where the authority may write to.")
+    email: MailAddress = Field(description="Where the authority may write to.")
     ca_file: ExistingFile | None = Field(
         None, description="PEM file with the root of the authority's own https certificate."
     )
@@ -127,14 +131,6 @@ class Params(ProxiedParams):
             raise ValueError("the directory's address must be https://HOST/...")
         return value
 
-    @field_validator("email")
-    @classmethod
-    def _is_mail(cls, value: str) -> str:
-        name, at, host = value.rpartition("@")
-        if not (at and name and "." in host) or any(c.isspace() or c in ",?" for c in value):
-            raise ValueError("that is not an e-mail address")
-        return value
-
 
 class AcmeIssuer(IssuerPlugin[Params]):
     """An account at an ACME authority."""
@@ -151,17 +147,16 @@ class AcmeIssuer(IssuerPlugin[Params]):
         """Make or find the account of this key."""
         with self._client("The account could not be registered") as client:
             directory = client.directory()
-            if directory.meta.terms_of_service and not self.params.agree_tos:
+            asked = self._asked(directory)
+            if asked.terms and not self.params.agree_tos:
                 raise ConfigurationError(
-                    f"The authority asks you to agree to its terms of service: {directory.meta.terms_of_service}",
+                    f"The authority asks you to agree to its terms of service: {asked.terms}",
                     hint="Read them and add --agree-tos.",
                 )
-            known = self._known
-            if eab is None and (directory.meta.external_account_required or known.external_account):
-                where = known.external_account or "Ask whoever runs the authority for a key id and a MAC key."
+            if eab is None and asked.external_account:
                 raise ConfigurationError(
-                    f"The authority ({known.title}) wants an external account binding.",
-                    hint=f"{where} Then give --eab-kid and --eab-key-file.",
+                    f"The authority ({self._known.title}) wants an external account binding.",
+                    hint=f"{asked.where} Then give --eab-kid and --eab-key-file.",
                 )
             made = account.register(
                 client,
@@ -170,6 +165,19 @@ class AcmeIssuer(IssuerPlugin[Params]):
                 external_account=_external_account(eab),
             )
         return Registration({"url": made.url}, self._said(directory))
+
+    def asked(self) -> Asked:
+        """What the directory, or the catalogue, says that is asked for."""
+        with self._client("The authority could not be asked what it wants") as client:
+            return self._asked(client.directory())
+
+    def _asked(self, directory: Directory) -> Asked:
+        known = self._known
+        return Asked(
+            directory.meta.terms_of_service or "",
+            directory.meta.external_account_required or bool(known.external_account),
+            known.external_account or "Ask whoever runs the authority for a key id and a MAC key.",
+        )
 
     def capabilities(self) -> IssuerCapabilities:
         """What the directory says now."""
@@ -208,7 +216,7 @@ class AcmeIssuer(IssuerPlugin[Params]):
                     replaces=_certificate_id(request.replaces),
                     preferred_chain=request.preferred_chain,
                     on_order=on_order,
-                    on_step=lambda step, detail: self.journal.note(f"{str(step).capitalize()}: {detail}"),
+                    on_step=self._stepped,
                 )
         except NotProved:
             raise
@@ -223,6 +231,12 @@ class AcmeIssuer(IssuerPlugin[Params]):
                 ) from error.__cause__
             raise
         return tuple(obtained.chain.certificates)
+
+    def _stepped(self, step: flow.Step, detail: str) -> None:
+        """Tell of a step; an order that is refused as a renewal counts as another kind, and is not placed unasked."""
+        self.journal.note(f"{str(step).capitalize()}: {detail}")
+        if step is flow.Step.REPLACES_REFUSED:
+            raise NotReplaced("The authority does not take it for a renewal.", causes=[detail])
 
     def revoke(self, certificate_: x509.Certificate, reason: int) -> None:
         """Revoke by the account."""
@@ -247,7 +261,7 @@ class AcmeIssuer(IssuerPlugin[Params]):
 
         `failed` begins the sentence of every failure.
         """
-        from certwright.acme.https_transport import shared  # noqa: PLC0415 - only who connects pays for urllib3
+        from certwright.acme.https_transport import shared  # noqa: PLC0415 - only who connects pays for it
 
         try:
             transport = shared(f"certwright/{__version__}", self.params.ca_file, self.proxy)
@@ -365,8 +379,7 @@ def _translated(what: str, error: AcmeError) -> CertwrightError:  # noqa: PLR091
         case TransportError() if through := in_the_way(what, error):
             return through
         case NotTrusted():
-            hint = "If the authority is your own, give its root with --ca-file; else look for a proxy that opens TLS."
-            return Unreachable(f"{what}: its https certificate is not trusted.", causes=[str(error)], hint=hint)
+            return _not_trusted(what, error)
         case TLSFailed():
             hint = "Check the address and its port: what listens there may not speak TLS, or only an old TLS."
             return AuthorityAway(f"{what}: no TLS connection came about.", causes=[str(error)], hint=hint)
@@ -387,11 +400,22 @@ def _translated(what: str, error: AcmeError) -> CertwrightError:  # noqa: PLR091
         case UnexpectedAnswer():
             return AuthorityFailed(f"{what}: its answer makes no sense.", causes=[str(error)], hint=_FAULT)
         case DeadlineExceeded():
-            return IssuanceError(
-                f"{what} in time.", causes=[str(error)], hint="The next run resumes it.", retryable=True
-            )
+            return Unfinished(f"{what} in time.", causes=[str(error)], hint="The next run resumes it.")
         case _:
             return IssuanceError(f"{what}.", causes=[str(error)])
+
+
+def _not_trusted(what: str, error: NotTrusted) -> Unreachable:
+    if error.signer:
+        told = f"its https certificate is signed by {error.signer}, which is not trusted here."
+        hint = (
+            "A proxy on the way seems to open TLS to look inside, or the authority is your own. Give the root of that "
+            "signer, in PEM, with --ca-file; or have the proxy let the authority through untouched."
+        )
+    else:
+        told = "its https certificate is not trusted."
+        hint = "Check the address and the clock of this machine: the line above says what is wrong with it."
+    return Unreachable(f"{what}: {told}", causes=[str(error)], hint=hint, retryable=not error.signer)
 
 
 def _refused(what: str, error: ServerProblem) -> IssuanceError:

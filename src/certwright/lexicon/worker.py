@@ -4,10 +4,6 @@ The library waits without end, prints, and changes modules for the length of a r
 itself, which can be ended. ``python -m certwright.lexicon.worker`` reads a `Job` as JSON and answers with a `Report`.
 """
 
-import json
-import os
-import subprocess
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping
@@ -15,12 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from certwright.lexicon.providers import provider_class
+from certwright.sdk.apart import Late, NoReport, answer, done_apart
 from certwright.sdk.pace import await_turn
 from certwright.sdk.proxy import LibraryProxy
-from certwright.settings import for_strangers
 
 _BUSY = (429, 500, 502, 503, 504)
 _IDENTITY = (401, 403)
@@ -64,22 +60,12 @@ class Report(BaseModel):
 
 def run(job: Job, seconds: float) -> Report:
     """Have it done by a process, which is ended after so many `seconds`."""
-    command = [sys.executable, "-m", __name__]
     try:
-        ended = subprocess.run(  # noqa: S603 - ourselves; what is secret goes through a pipe
-            command,
-            input=job.model_dump_json().encode(),
-            capture_output=True,
-            env=for_strangers(os.environ),
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return Report(failure=Failure.LATE, words=f"it took longer than {seconds:g} s and was ended")
-    try:
-        return Report.model_validate_json(ended.stdout)
-    except ValidationError:
-        return Report(failure=Failure.OTHER, words=f"its process ended with status {ended.returncode}")
+        return done_apart(__name__, job, Report, seconds)
+    except Late as late:
+        return Report(failure=Failure.LATE, words=str(late))
+    except NoReport as ended:
+        return Report(failure=Failure.OTHER, words=str(ended))
 
 
 def work(job: Job) -> Report:
@@ -199,14 +185,11 @@ def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error} {answer[:_SHOWN]}".strip()
 
 
-def main() -> None:
-    """Read the job and answer; what a provider prints goes elsewhere."""
-    answer, sys.stdout = sys.stdout, sys.stderr
-    job = Job.model_validate(json.load(sys.stdin))
+def _apart(job: Job) -> Report:
+    """Do it, in a process that goes no other way than the job says."""
     with job.proxy.used():
-        report = work(job)
-    answer.write(report.model_dump_json())
+        return work(job)
 
 
 if __name__ == "__main__":
-    main()
+    answer(Job, _apart)

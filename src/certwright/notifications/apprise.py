@@ -6,21 +6,17 @@ its own: so one that fails is tried again alone. Each message is sent by a proce
 takes too long.
 """
 
-import json
 import logging
-import os
 import re
-import subprocess
-import sys
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr
 
 from certwright.domain.errors import ConfigurationError, NotificationError
 from certwright.domain.messages import Message
+from certwright.sdk.apart import NoReport, answer, done_apart
 from certwright.sdk.notifier import Notifier
 from certwright.sdk.proxy import LibraryProxy, ProxiedParams
-from certwright.settings import for_strangers
 
 _SHOWN = 300
 _SHORTEST_SECRET = 5
@@ -82,20 +78,9 @@ class Apprise(Notifier[Params]):
             proxy=LibraryProxy.of(self.context.proxy),
         )
         try:
-            ended = subprocess.run(  # noqa: S603 - ourselves; what is secret goes through a pipe
-                [sys.executable, "-P", "-m", __name__],
-                input=job.model_dump_json().encode(),
-                capture_output=True,
-                env=for_strangers(os.environ),
-                timeout=self.seconds,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return Report(words=f"it took longer than {self.seconds:g} s and was ended")
-        try:
-            return Report.model_validate_json(ended.stdout)
-        except ValidationError:
-            return Report(words=f"its process ended with status {ended.returncode}")
+            return done_apart(__name__, job, Report, self.seconds)
+        except NoReport as ended:
+            return Report(words=str(ended))
 
     def _service(self) -> str:
         """The name of the service.
@@ -134,19 +119,16 @@ def _made(url: str) -> Any:
     return made
 
 
-def main() -> None:
-    """Send what standard input says, and tell what came of it."""
-    answer, sys.stdout = sys.stdout, sys.stderr
-    job = Job.model_validate(json.load(sys.stdin))
+def _notify(job: Job) -> Report:
+    """Send it, in this process."""
     import apprise  # noqa: PLC0415 - as above
 
     kind = apprise.NotifyType.FAILURE if job.urgent else apprise.NotifyType.INFO
     with job.proxy.used(), apprise.LogCapture(level=logging.WARNING) as log:  # type: ignore[no-untyped-call] # apprise has no types here
         form = apprise.NotifyFormat.TEXT
         done = _made(job.url).notify(title=job.subject, body=job.text, notify_type=kind, body_format=form)
-        report = Report(done=bool(done), words=log.getvalue())
-    answer.write(report.model_dump_json())
+        return Report(done=bool(done), words=log.getvalue())
 
 
 if __name__ == "__main__":
-    main()
+    answer(Job, _notify)

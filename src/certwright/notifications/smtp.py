@@ -18,7 +18,6 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from ipaddress import ip_address
 from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -27,12 +26,13 @@ from certwright import __version__
 from certwright.domain.errors import CertwrightError, ConfigurationError, NotificationError, Unreachable
 from certwright.domain.identifiers import Identifier
 from certwright.domain.messages import Message
+from certwright.domain.web_address import is_this_machine
 from certwright.mail.exchangers import Exchanger, exchangers
 from certwright.mail.session import SECONDS, Receipt, Security, Server, opened
 from certwright.probe.dns.query import LookupFailure
 from certwright.probe.dns.resolver import Resolver
 from certwright.sdk.notifier import Notifier
-from certwright.sdk.params import ExistingFile
+from certwright.sdk.params import ExistingFile, OnlyWith
 from certwright.sdk.params import Params as PluginParams
 
 _PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
@@ -58,12 +58,16 @@ class Params(PluginParams):
     sender: Mailbox = Field(description="The address that the messages come from.")
     to: tuple[Mailbox, ...] = Field(default=(), description="Who gets them; without, the issuers' accounts.")
     host: str | None = Field(default=None, description="The mail server; without, the recipients' own are used.")
-    port: int | None = Field(default=None, ge=1, le=65535, description="Its port; by `security` 587, 465 or 25.")
+    port: Annotated[int | None, OnlyWith("host")] = Field(
+        default=None, ge=1, le=65535, description="Its port; by `security` 587, 465 or 25."
+    )
     security: Annotated[Security, Field(description="starttls, tls or none.")] = Security.STARTTLS
-    username: str | None = Field(default=None, description="Who signs in there.")
-    password: SecretStr | None = Field(default=None, description="The password.")
+    username: Annotated[str | None, OnlyWith("host")] = Field(default=None, description="Who signs in there.")
+    password: Annotated[SecretStr | None, OnlyWith("host")] = Field(default=None, description="The password.")
     ca_file: ExistingFile | None = Field(default=None, description="PEM certificates to trust instead of the system's.")
-    direct: bool = Field(default=True, description="Use the recipients' own servers when the named one is broken.")
+    direct: Annotated[bool, OnlyWith("host")] = Field(
+        default=True, description="Use the recipients' own servers when the named one is broken, or refuses a message."
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -71,9 +75,7 @@ class Params(PluginParams):
             raise ValueError("security: must be starttls, tls or none")
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password belong together")
-        if self.host is None and (self.username or self.port):
-            raise ValueError("port, username and password belong to a host: name it")
-        if self.username and self.security is Security.NONE and not _is_here(self.host):
+        if self.username and self.security is Security.NONE and not is_this_machine(self.host or ""):
             raise ValueError("a password is not sent without TLS: choose starttls or tls")
         return self
 
@@ -102,14 +104,13 @@ class Smtp(Notifier[Params]):
         server = self._server()
         if server is None:
             return self._straight(recipients, mail)
-        with ExitStack() as stack:
-            try:
-                session = stack.enter_context(opened(server, self.seconds))
-            except (NotificationError, Unreachable) as failure:
-                if not self.params.direct:
-                    raise
-                return self._instead(failure, recipients, mail)
-            return _told(server, session.send(self.params.sender, recipients, mail))
+        try:
+            with opened(server, self.seconds) as session:
+                return _told(server, session.send(self.params.sender, recipients, mail))
+        except (NotificationError, Unreachable) as failure:
+            if not self.params.direct:
+                raise
+            return self._instead(failure, recipients, mail)
 
     def _instead(self, failure: CertwrightError, recipients: tuple[str, ...], mail: bytes) -> str:
         try:
@@ -194,10 +195,3 @@ class Smtp(Notifier[Params]):
 def _told(server: Server, receipt: Receipt) -> str:
     refused = "".join(f" It refused {address}: {words}." for address, words in receipt.refused.items())
     return f"{server} answered: {receipt.answer}.{refused}"
-
-
-def _is_here(host: str | None) -> bool:
-    try:
-        return host == "localhost" or ip_address(host or "").is_loopback
-    except ValueError:
-        return False

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Any, cast
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from certwright.domain.errors import ConfigurationError
+from certwright.domain.web_address import is_address
 from certwright.probe.observation import Endpoint, FailureKind, ProbeError
 from certwright.probe.tls import observing_context
 from certwright.probe.wire import Deadline, Resolve, Wire, connect, harmless, quoted, resolve
@@ -260,7 +260,7 @@ def _next(urls: Sequence[str], location: str | None, *, mapped: bool) -> str:
     except (KeyError, ValueError, ConfigurationError):
         reason = f"it redirects to {quoted(location)}, which no authority can follow."
         raise _NotFollowed(Refusal.UNUSABLE, reason) from None
-    if _is_address(host) and host != urlsplit(urls[0]).hostname:
+    if is_address(host) and host != urlsplit(urls[0]).hostname:
         reason = f"it redirects to the address {host}; authorities follow redirects to names only."
         raise _NotFollowed(Refusal.ADDRESS, reason)
     if not mapped and port not in _PORTS.values():
@@ -272,11 +272,3 @@ def _next(urls: Sequence[str], location: str | None, *, mapped: bool) -> str:
     if len(urls) > MAX_REDIRECTS:
         raise _NotFollowed(Refusal.TOO_MANY, f"it redirects more than {MAX_REDIRECTS} times.")
     return url
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

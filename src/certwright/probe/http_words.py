@@ -7,17 +7,8 @@ asked for only where nothing wrong is seen from here: then the authority sees so
 import re
 from dataclasses import dataclass
 
-from certwright.probe.http_causes import (
-    ENTER_ADDRESS,
-    EXEMPT,
-    LEAD_HERE,
-    LET_THROUGH,
-    SAME_FOLDER,
-    causes,
-    dead_ipv6,
-    unseen,
-    unseen_cause,
-)
+from certwright.probe.http_case import ENTER_ADDRESS, EXEMPT, LEAD_HERE, LET_THROUGH, SAME_FOLDER
+from certwright.probe.http_causes import causes, dead_ipv6, unseen, unseen_cause
 from certwright.probe.http_sight import Cause, Sight
 from certwright.probe.wire import harmless
 

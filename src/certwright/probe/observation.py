@@ -3,12 +3,12 @@
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Literal, Self
 
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.errors import ConfigurationError, Unreachable
 from certwright.domain.identifiers import Identifier
+from certwright.domain.web_address import is_address
 
 StartTls = Literal["smtp", "imap", "pop3", "ldap"]
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
@@ -41,7 +41,7 @@ class Endpoint:
         bare = bracketed[1] if bracketed else host
         if not (colon and port.isascii() and port.isdigit() and len(port) <= len(str(_MAX_PORT))):
             raise ConfigurationError(f"{text[:80]!r} names no port.", hint="Write HOST:PORT, or [IPV6]:PORT.")
-        if ":" in bare and not bracketed and _is_address(bare):
+        if ":" in bare and not bracketed and is_address(bare):
             raise ConfigurationError(f"{text[:80]!r} is ambiguous.", hint="Write an IPv6 address as [ADDRESS]:PORT.")
         return cls(bare if bare.isascii() else Identifier.parse(bare).value, int(port))
 
@@ -50,16 +50,8 @@ class Endpoint:
 
 
 def _check_host(host: str) -> None:
-    if not _HOST.fullmatch(host) and not _is_address(host):
+    if not _HOST.fullmatch(host) and not is_address(host):
         raise ConfigurationError(f"{host[:80]!r} is neither a host name nor an address.")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,6 @@ def check_answers(
         f"The authority would not find the answer for {names} of {len(challenges)} names, so it was not asked.",
         causes=[answer.sentence for answer in wrong],
         hint=" ".join(list(dict.fromkeys(answer.remedy for answer in wrong if answer.remedy))[:_MAX_REMEDIES]),
-        retryable=True,
     )
 
 

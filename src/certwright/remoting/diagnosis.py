@@ -186,7 +186,7 @@ _REFUSED = {
     "ntlm": (f"{_WRONG[0]}, or it does not take NTLM", f"{_STORE}; or choose kerberos."),
     "negotiate": (
         f"{_WRONG[0]}, or it takes Kerberos only, which did not come about",
-        f"Choose kerberos instead of negotiate, to be told why there is no ticket. {_STORE}",
+        f"{_STORE}\nIf it is right: choose kerberos instead of negotiate, to be told why there is no ticket.",
     ),
     "kerberos": _TICKET_REFUSED,
     "current": _TICKET_REFUSED,

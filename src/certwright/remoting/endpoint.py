@@ -15,6 +15,8 @@ _PORTS = {"https": 443, "http": 80}
 _LAST_OF_LATIN_1 = "\xff"
 
 Authentication = Literal["current", "kerberos", "negotiate", "ntlm", "basic"]
+WITH_PASSWORD = ("kerberos", "negotiate", "ntlm", "basic")
+"""The ways to sign in that take a user name and a password."""
 
 
 @dataclass(frozen=True, slots=True)

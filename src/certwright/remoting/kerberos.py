@@ -15,6 +15,7 @@ from certwright.remoting.failures import clean
 
 _MIT = -1765328384  # error 0 of the table of RFC 4120 in MIT's libraries
 _SECURITY = 0x80090300  # error 0 of Windows' security support providers
+_GSS = 1 << 16  # error 1 of RFC 2744 section 3.9.1, which stands alone where Kerberos itself has no complaint
 _KINIT = "Get a ticket with: kinit {who}. A service takes one by itself from a keytab: KRB5_CLIENT_KTNAME=FILE."
 _STORE = "Store the right one with: {store}"
 _UNSIGNED = 1 << 32
@@ -100,7 +101,7 @@ _REASONS = {
     _UNKNOWN_USER: (_MIT + 6, _MIT + 68, _SECURITY + 0x0D),
     _NO_TICKET: (-1765328243, -1765328189),
     _NOT_SIGNED_IN: (_SECURITY + 0x0E,),
-    _EXPIRED_TICKET: (_MIT + 32, _SECURITY + 0x17),
+    _EXPIRED_TICKET: (_MIT + 32, _SECURITY + 0x17, 11 * _GSS, 12 * _GSS),
     _UNKNOWN_SERVICE: (_MIT + 7, -1765328167, _SECURITY + 0x03),
     _WRONG_ACCOUNT: (_MIT + 35, _MIT + 41, _SECURITY + 0x22),
     _SKEW: (_MIT + 37, -1765328236, _SECURITY + 0x24),
@@ -118,10 +119,10 @@ def explain(error: BaseException, endpoint: Endpoint, skew: timedelta | None = N
 
     `skew` is how far the server's clock is ahead of ours, if it told.
     """
-    found = next(_codes(error), None)
-    if found is None:
+    codes = list(_codes(error))
+    if not codes:
         return None
-    code, said = found
+    code, said = next((one for one in codes if one[0] in _BY_CODE), codes[0])
     reason = _BY_CODE.get(code, _ANOTHER)
     known = clean(endpoint.identity.principal or "")
     user, _, realm = known.rpartition("@")
@@ -161,15 +162,15 @@ def _codes(error: BaseException) -> Iterator[tuple[int, str]]:
             return
         base = getattr(current, "base_error", None) or current
         if type(current).__module__.partition(".")[0] in _LIBRARIES:
-            for name in ("err_code", "min_code", "winerror"):
+            for name in ("err_code", "min_code", "maj_code", "winerror"):
                 if isinstance(code := getattr(base, name, None), int) and code:
-                    yield code % _UNSIGNED, _text(base)
+                    yield code % _UNSIGNED, _text(base, "Major (" if name == "maj_code" else "Minor (")
         current = current.__cause__ or current.__context__
 
 
-def _text(error: BaseException) -> str:
-    """What the innermost library said, without its numbers."""
+def _text(error: BaseException, part: str) -> str:
+    """What the innermost library said, or GSS-API's part of it, without its numbers."""
     text = str(error)
-    if "Minor (" in text:
-        return text.rpartition("Minor (")[2].partition("): ")[2]
+    if part in text:
+        return text.rpartition(part)[2].partition("): ")[2].partition(", Minor (")[0]
     return getattr(error, "strerror", None) or text.rpartition(" -")[0] or text

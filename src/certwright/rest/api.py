@@ -1,7 +1,6 @@
 """One vendor's HTTP API."""
 
 import json
-import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,6 @@ from certwright.domain.errors import CertwrightError, SolverError, Unreachable
 from certwright.domain.proxy import Proxy
 from certwright.sdk.pace import await_turn
 
-_TIMEOUT_SECONDS = 30.0
 _LONGEST_PAUSE = 60.0
 _BUSY = (429, 500, 502, 503, 504)
 _AUTHENTICATION = (401, 403)
@@ -109,6 +107,9 @@ class Api:
     pauses: ClassVar[tuple[float, ...]] = (1.0, 3.0, 10.0)
     """Seconds between the attempts, where the service does not say how long to wait."""
 
+    timeout: ClassVar[float] = 30.0
+    """Seconds until an answer has to be complete."""
+
     patience: ClassVar[float] = 45.0
     """Seconds after which no other attempt is made at a service that does not answer."""
 
@@ -125,7 +126,7 @@ class Api:
         named: str = "",
         proxy: Proxy | None = None,
     ) -> None:
-        from certwright.acme.https_transport import HttpsTransport  # noqa: PLC0415 - only who connects pays for urllib3
+        from certwright.acme.https_transport import HttpsTransport  # noqa: PLC0415 - only who connects pays for it
 
         self._base = base.rstrip("/")
         self._headers = {"Accept": "application/json", **(headers or {})}
@@ -133,8 +134,6 @@ class Api:
         self._refusal = refusal or _unexpected
         self._is_busy = is_busy
         self._named = named
-        if named:
-            logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # it would log every address
         self._host = urlsplit(base).netloc
         self._per_second = per_second
         self._transport = HttpsTransport(f"certwright/{__version__}", ca_file, proxy)
@@ -221,7 +220,7 @@ class Api:
         signed = self._sign(method, url, body or b"") if self._sign else {}
         sent = {**self._headers, **headers, **signed}
         try:
-            got = self._transport.request(method, url, headers=sent, body=body, timeout=_TIMEOUT_SECONDS)
+            got = self._transport.request(method, url, headers=sent, body=body, timeout=self.timeout)
         except TransportError as error:
             raise in_the_way(f"{asked} got no answer", error) or Unreachable(
                 f"{asked} got no answer: {error.reason}.",

@@ -23,9 +23,10 @@ def in_the_way(what: str, error: TransportError) -> Unreachable | None:
                 hint="Check the proxy, and that it lets this machine through to that server; CERTWRIGHT_PROXY says "
                 f"which it is, --proxy {_ELSEWHERE}.",
             )
-        case NotTrusted(proxy=proxy) if proxy:
+        case NotTrusted(proxy=proxy, signer=signer) if proxy:
+            by = f", signed by {signer}," if signer else ""
             return Unreachable(
-                f"{what}: the certificate that came through the proxy {proxy} is not trusted.",
+                f"{what}: the certificate that came through the proxy {proxy}{by} is not trusted.",
                 causes=[error.reason],
                 hint="If the proxy opens TLS to look inside, give the root that it signs with, in PEM, in "
                 f"CERTWRIGHT_PROXY_CA_FILE, or with --proxy-ca-file {_ELSEWHERE}.",

@@ -3,6 +3,7 @@
 import secrets
 import socket
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from functools import cached_property
@@ -38,12 +39,13 @@ class World:
     Attributes:
         folder: Everything on disk; gone when the world ends.
         authority: The ACME server; it validates http-01 on `challenge_port` of loopback, whatever the name.
-        exchange: The organisation of three servers, which begin with one certificate that ends soon.
+        exchange: The organisation of these servers, which begin with one certificate that ends soon.
         engine: Certwright, with the issuer and the credential in its store.
     """
 
-    def __init__(self, listen: Listen) -> None:
+    def __init__(self, listen: Listen, servers: Sequence[str] = SERVERS) -> None:
         self._listen = listen
+        self._names = servers
         self._stack = ExitStack()
         self.folder = Path()
 
@@ -95,7 +97,7 @@ class World:
     @property
     def servers(self) -> dict[str, ExchangeServer]:
         """The servers by their full names, the one that changes first in front."""
-        return {server.spec.fqdn: server for server in map(self.exchange.__getitem__, SERVERS)}
+        return {server.spec.fqdn: server for server in map(self.exchange.__getitem__, self._names)}
 
     @property
     def standard_ports(self) -> dict[tuple[str, int], int]:
@@ -149,7 +151,7 @@ class World:
                     smtp_fqdn=NAMES[0],
                     public_host=NAMES[0],
                 )
-                for name in SERVERS
+                for name in self._names
             ],
             tls_chain=endpoint.chain_pem,
             tls_key=endpoint.private_key_pem,

@@ -1,18 +1,19 @@
 """What the engine hands to plugins."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cryptography import x509
 
 from certwright.domain.certificates import CertificateFacts
+from certwright.domain.deployment import ServedRow
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.keys import PrivateKey
 from certwright.domain.triggers import BY_HAND, Occasion
 from certwright.sdk.journal import Journal
+from certwright.sdk.places import NOWHERE, Places
 
 if TYPE_CHECKING:
     from certwright.sdk.dns import DnsProvider, TxtRecord
@@ -122,7 +123,7 @@ class SolverContext:
     `dns` makes the DNS provider of a stored credential, and `records` writes by it. `outstanding` keeps in mind what a
     solver leaves elsewhere. `resolvers` are asked as outsiders would ask; none means those of the system. `guard`
     raises LeaseLost when another run has taken over; a solver calls it while it waits. `again` is the command that goes
-    on with the run.
+    on with the run. Files are written in `places` alone.
     """
 
     answers: Answers
@@ -133,6 +134,7 @@ class SolverContext:
     resolvers: tuple[str, ...] = ()
     guard: Callable[[], None] = lambda: None
     again: str = ""
+    places: Places = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,9 @@ class TaskContext:
     managed certificate, newest first: the target may hold them. `guard` raises LeaseLost when another run has taken
     over; a task calls it before every change it makes. `attended` tells that a person started this run and looks on.
     `records` gives what is known of a subject, such as ``organisation:contoso.com``, by kind; None if nothing is.
-    `occasion` is what the task runs for. Programs may be run from `script_folders` alone.
+    `occasion` is what the task runs for. Programs are run, and files written, in `places` alone. `seen` is told of each
+    port as it is looked at, from any thread. `revoked` gives the thumbprints of what must not be used again, whether
+    the target knows or not.
     """
 
     certificate_title: str
@@ -166,7 +170,9 @@ class TaskContext:
     attended: bool = False
     records: Callable[[str, str], Any] = lambda _subject, _kind: None
     occasion: Occasion = BY_HAND
-    script_folders: tuple[Path, ...] = ()
+    places: Places = NOWHERE
+    seen: Callable[[ServedRow], None] = lambda _: None
+    revoked: Callable[[], Collection[str]] = frozenset
 
     @property
     def material(self) -> Material:

@@ -1,17 +1,18 @@
 """DNS providers write and remove the TXT records that the dns-01 solver asks for (RFC 8555 section 8.4)."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import ClassVar, Generic
+from typing import ClassVar
 
 from certwright.domain.proxy import Proxy
 from certwright.sdk.context import Memory
 from certwright.sdk.journal import Journal
 from certwright.sdk.params import P
+from certwright.sdk.places import NOWHERE, Places
+from certwright.sdk.plugin import Plugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +45,21 @@ class DnsContext:
     """What a DNS provider works with.
 
     `credential` is the name under which its parameters are stored, for sentences that say what to mend. `memory` keeps
-    small JSON values for it, encrypted, such as accounts that it registered. Programs may be run from `script_folders`
-    alone, and from none if there are none. In the block of `alone`, no other run does the same with the credential: the
-    argument names what, such as a zone. `proxy` is the way to services outside.
+    small JSON values for it, encrypted, such as accounts that it registered. Programs are run, and files written, in
+    `places` alone. In the block of `alone`, no other run does the same with the credential: the argument names what,
+    such as a zone. `proxy` is the way to services outside.
     """
 
     credential: str
     journal: Journal
     memory: Memory
     now: Callable[[], datetime]
-    script_folders: tuple[Path, ...] = ()
+    places: Places = NOWHERE
     alone: Callable[[str], AbstractContextManager[None]] = lambda _what: nullcontext()
     proxy: Proxy | None = None
 
 
-class DnsProvider(ABC, Generic[P]):
+class DnsProvider(Plugin[P, DnsContext]):
     """One account at one DNS service, or one server. `params` are what the stored credential holds.
 
     `by_hand` tells that a person makes the changes, `in_one` that `add` writes all records of a zone in one change, so
@@ -66,14 +67,9 @@ class DnsProvider(ABC, Generic[P]):
     there: a run waits until the values of another are removed.
     """
 
-    Params: ClassVar[type]
     by_hand: ClassVar[bool] = False
     in_one: ClassVar[bool] = False
     in_turn: ClassVar[bool] = False
-
-    def __init__(self, params: P, context: DnsContext) -> None:
-        self.params = params
-        self.context = context
 
     @property
     def wait(self) -> float:

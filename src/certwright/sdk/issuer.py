@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Generic
 
 from cryptography import x509
 
+from certwright.domain.advice import Window
 from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import IssuerCapabilities
 from certwright.domain.proxy import Proxy
-from certwright.domain.renewal import Window
 from certwright.sdk.journal import Journal
 from certwright.sdk.params import P
 from certwright.sdk.solver import Challenge
@@ -39,6 +39,19 @@ class Registration:
 
     account: dict[str, Any]
     capabilities: IssuerCapabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an authority asks of whoever registers.
+
+    `terms` is the address of its terms of service; empty if there are none to agree to. `external_account` says
+    whether it wants an external account binding, and `where` where that comes from.
+    """
+
+    terms: str = ""
+    external_account: bool = False
+    where: str = ""
 
 
 class IssuerPlugin(ABC, Generic[P]):
@@ -71,6 +84,14 @@ class IssuerPlugin(ABC, Generic[P]):
             IssuanceError, Unreachable: with the authority's words.
         """
 
+    def asked(self) -> Asked:
+        """What the authority asks of whoever registers; nothing, unless the plugin knows better.
+
+        Raises:
+            IssuanceError, Unreachable: with the authority's words.
+        """
+        return Asked()
+
     @abstractmethod
     def capabilities(self) -> IssuerCapabilities:
         """What the authority says of itself now.
@@ -94,6 +115,8 @@ class IssuerPlugin(ABC, Generic[P]):
         """The chain, leaf first. `on_order` gets the order's URL before anything else is done with it.
 
         Raises:
+            NotReplaced: if it is not taken for a renewal of `request.replaces`; nothing was ordered.
+            Unfinished: if the authority has the order, and has not finished it in time.
             OrderDead: if the order of `order_url` cannot be resumed: a new one, with a new key, is needed.
             IssuanceError: with the authority's words, the identifier, and a hint.
             Unreachable: if the authority does not answer.

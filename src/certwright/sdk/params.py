@@ -1,20 +1,66 @@
 """Parameters of plugins: one pydantic model each, from which everything else is derived."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import quote, quote_plus
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from certwright.domain.errors import ConfigurationError, InvalidIdentifier
 from certwright.domain.identifiers import Identifier, IdentifierType
 
 
+@dataclass(frozen=True, slots=True)
+class OnlyWith:
+    """Annotates a parameter that counts only with an `other`: with one of these `values` of it; with any, if none."""
+
+    other: str
+    values: tuple[str, ...] = ()
+
+    def holds(self, value: Any) -> bool:
+        """Whether it counts where the other one has this value."""
+        return str(getattr(value, "value", value)) in self.values if self.values else value not in (None, False, "", ())
+
+    def __str__(self) -> str:
+        *others, last = self.values or ("",)
+        return " ".join([self.other, " or ".join([*filter(None, [", ".join(others)]), last])]).rstrip()
+
+    @staticmethod
+    def of(field: FieldInfo) -> "OnlyWith | None":
+        """What a field counts with; None if it counts anyway."""
+        return next((each for each in field.metadata if isinstance(each, OnlyWith)), None)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """For whoever makes a form of it."""
+        return {**handler(schema), "onlyWith": {"parameter": self.other, "values": list(self.values)}}
+
+
 class Params(BaseModel):
-    """Base of every plugin's parameters; frozen, and a parameter that does not exist is an error."""
+    """Base of every plugin's parameters; frozen, and one that does not exist, or does not count, is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    @model_validator(mode="after")
+    def _count(self) -> Self:
+        for name, field in type(self).model_fields.items():
+            needs, value = OnlyWith.of(field), getattr(self, name)
+            if needs and value != field.get_default() and not needs.holds(getattr(self, needs.other)):
+                raise ValueError(f"{name}: counts only with {needs}: leave it out, or give that too")
+        return self
 
 
 P = TypeVar("P", bound=BaseModel)
@@ -64,6 +110,17 @@ ZoneName = Annotated[str, AfterValidator(_zone)]
 """The name of a zone, in lower case and ASCII without the final dot."""
 
 
+def _mail_address(text: str) -> str:
+    name, at, domain = text.rpartition("@")
+    if not (at and name and "." in domain) or any(c.isspace() or c in ",?" for c in text):
+        raise ValueError("that is not an e-mail address")
+    return text
+
+
+MailAddress = Annotated[str, AfterValidator(_mail_address)]
+"""Where an authority may write to."""
+
+
 def host(text: str) -> str:
     """The name or address of a host as certificates have it.
 
@@ -73,10 +130,14 @@ def host(text: str) -> str:
     try:
         name = Identifier.parse(text)
     except InvalidIdentifier as error:
-        raise ValueError(error.message) from None
+        raise ValueError(" ".join(error.explain())) from None
     if name.is_wildcard:
         raise ValueError(f"{text} is a wildcard, and no host")
     return name.value
+
+
+HostName = Annotated[str, AfterValidator(host)]
+"""The name or address of a host."""
 
 
 def credential_field(kind: str, description: str, default: Any = None) -> Any:

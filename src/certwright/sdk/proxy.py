@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field
 
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.proxy import Proxy, ProxyChoice, environment
-from certwright.sdk.params import ExistingFile, Params, credential_field
+from certwright.sdk.params import ExistingFile, OnlyWith, Params, credential_field
+from certwright.sdk.reach import guard
 
 
 def _usable(way: str) -> str:
@@ -28,16 +29,12 @@ class ProxiedParams(Params):
         default=None,
         description="The proxy for this alone: system, none, or http://HOST:PORT [default: CERTWRIGHT_PROXY].",
     )
-    proxy_credential: str | None = credential_field("proxy", "What that proxy is signed in to with.")
-    proxy_ca_file: ExistingFile | None = Field(
+    proxy_credential: Annotated[str | None, OnlyWith("proxy")] = credential_field(
+        "proxy", "What that proxy is signed in to with."
+    )
+    proxy_ca_file: Annotated[ExistingFile | None, OnlyWith("proxy")] = Field(
         default=None, description="PEM certificates that that proxy signs with, if it opens TLS."
     )
-
-    @model_validator(mode="after")
-    def _of_a_proxy(self) -> "ProxiedParams":
-        if self.proxy is None and (self.proxy_credential or self.proxy_ca_file):
-            raise ValueError("proxy_credential and proxy_ca_file belong to a proxy: give proxy too")
-        return self
 
     @property
     def own_proxy(self) -> ProxyChoice | None:
@@ -58,7 +55,11 @@ class LibraryProxy(BaseModel):
 
     @contextmanager
     def used(self) -> Iterator[None]:
-        """In that process, until the block ends: libraries built on requests go this way, and no other."""
+        """In that process, until the block ends: libraries built on requests go this way, and no other.
+
+        What is never reached is refused there.
+        """
+        guard()
         for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
             del os.environ[name]
         os.environ.update(self.variables)

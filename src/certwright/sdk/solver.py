@@ -1,15 +1,16 @@
 """Solvers answer challenges (RFC 8555 section 8)."""
 
 import hashlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic
+from typing import ClassVar
 
 from certwright.domain.identifiers import Identifier
 from certwright.sdk.context import SolverContext
 from certwright.sdk.params import P
+from certwright.sdk.plugin import Plugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,10 @@ class Challenge:
         return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-class Solver(ABC, Generic[P]):
+class Solver(Plugin[P, SolverContext]):
     """Answers challenges of its `types`. All challenges of an order come at once."""
 
-    Params: ClassVar[type]
     types: ClassVar[frozenset[str]]
-
-    def __init__(self, params: P, context: SolverContext) -> None:
-        self.params = params
-        self.context = context
 
     @property
     def by_hand(self) -> bool:

@@ -1,26 +1,21 @@
 """Tasks put a certificate version to use: plan, apply, verify, and undo. Actions only do something: they run."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Generic
 
 from certwright.domain.deployment import Finding, Inspection, Plan, ServedRow
+from certwright.domain.errors import ConfigurationError
 from certwright.sdk.context import TaskContext
 from certwright.sdk.params import P
+from certwright.sdk.plugin import Plugin
 
 
-class Task(ABC, Generic[P]):
+class Task(Plugin[P, TaskContext]):
     """One use of a certificate. The engine calls baseline, plan, apply, verify; then undo if one of these two failed.
 
     A task keeps what undo will need in `context.memory`, before it makes the change. It is made for a version:
     `context.material` is there.
     """
-
-    Params: ClassVar[type]
-
-    def __init__(self, params: P, context: TaskContext) -> None:
-        self.params = params
-        self.context = context
 
     @property
     @abstractmethod
@@ -90,6 +85,20 @@ class Task(ABC, Generic[P]):
     @abstractmethod
     def verify_undone(self, baseline: Sequence[ServedRow]) -> tuple[ServedRow, ...]:
         """What each port serves after `undo`, with the verdict for what was served before."""
+
+    def plan_undo(self) -> Plan:
+        """What `undo` would do if it were to take back what was verified last. Reads only.
+
+        Raises:
+            ConfigurationError: if that cannot be taken back.
+        """
+        raise ConfigurationError(
+            "What this task has verified cannot be taken back on demand.",
+            hint="Have a new certificate issued: certwright certificate renew --force",
+        )
+
+    def reopen(self) -> None:
+        """Have `undo`, and `verify_undone`, be about what was verified last."""
 
 
 class Action(Task[P]):

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from certwright.domain.clocks import lately
 from certwright.domain.duties import TOLD_EVERY
 from certwright.domain.errors import CertwrightError, LeaseHeld, StoreError
 from certwright.engine import duties
 from certwright.engine.context import Engine
+from certwright.engine.service import DutyState
 
 log = logging.getLogger("certwright")
 _SUBJECT = "service"
@@ -47,9 +49,13 @@ class Duties:
     def __init__(self, engine: Engine, duties: Sequence[Duty]) -> None:
         self._engine = engine
         self._duties = duties
-        self._next: dict[str, datetime] = {}
+        self._done: dict[str, tuple[datetime, timedelta]] = {}
         self.succeeded: dict[str, datetime] = {}
         self.failures = {duty.name: 0 for duty in duties}
+
+    def states(self) -> list[DutyState]:
+        """How each stands."""
+        return [DutyState(d.title, d.every, self.succeeded.get(d.name), self.failures[d.name]) for d in self._duties]
 
     def run(self, stop: threading.Event) -> None:
         """Do each duty when its time has come, until `stop` is set."""
@@ -79,7 +85,7 @@ class Duties:
         else:
             self.succeeded = {**self.succeeded, duty.name: self._engine.now()}
             self._note(duty, lambda: duties.worked(self._engine, duty.name))
-        self._next[duty.name] = self._engine.now() + pause
+        self._done[duty.name] = self._engine.now(), pause
         if duty.every >= _REMEMBERED and pause == duty.every:
             self._note(duty, lambda: self._remember(duty))
 
@@ -102,13 +108,13 @@ class Duties:
             log.warning("%s: %s", duty.name, error.message)
 
     def _is_due(self, duty: Duty) -> bool:
-        moment = self._next.get(duty.name)
-        if moment is None and duty.every >= _REMEMBERED:
+        at, pause = self._done.get(duty.name, (None, duty.every))
+        if at is None and duty.every >= _REMEMBERED:
             try:
                 with self._engine.store.read() as unit:
                     kept = unit.records.last(_SUBJECT, duty.name)
             except StoreError as error:
                 log.warning("%s: %s", duty.name, error.message)
                 return False
-            moment = kept.at + duty.every if kept else None
-        return moment is None or moment <= self._engine.now()
+            at = kept.at if kept else None
+        return not lately(at, self._engine.now(), pause)

@@ -6,28 +6,40 @@ or beside those of other nodes on a shared store.
 
 import logging
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
-from certwright.domain.errors import ConfigurationError, LeaseHeld
+from certwright.domain.access import SERVICE
+from certwright.domain.errors import ConfigurationError, LeaseHeld, StoreError
+from certwright.domain.identifiers import covered
+from certwright.engine.audit import note_settings, sign_head
 from certwright.engine.backup import back_up_daily
-from certwright.engine.channels import advice
 from certwright.engine.check import require_whole
+from certwright.engine.clock import ClockWatch
 from certwright.engine.context import Engine
+from certwright.engine.dead_runs import close_dead_runs
+from certwright.engine.gaps import advice
 from certwright.engine.housekeeping import keep_house
+from certwright.engine.jobs import Jobs
 from certwright.engine.looks import look_at_due
 from certwright.engine.notify import deliver
+from certwright.engine.service import Service
 from certwright.engine.status import judge_stale
 from certwright.engine.watch import look_at_all
 from certwright.engine.worker import Worker
 from certwright.probe import Endpoint
+from certwright.sdk.reach import guard
 from certwright.server import systemd
+from certwright.server.address import address, listens_at, own_names, speaks_tls
 from certwright.server.duties import Duties, Duty
 from certwright.server.readiness import Readiness
+from certwright.settings import Settings
+from certwright.store import leases
 
 log = logging.getLogger("certwright")
 _SIGNALS = (
@@ -35,16 +47,15 @@ _SIGNALS = (
 )
 
 
-def serve(engine: Engine, threads: int, backups: Path, listen: Endpoint | None, welcome: Callable[[str], None]) -> None:
+def serve(engine: Engine, settings: Settings, threads: int, welcome: Callable[[str], None]) -> None:
     """Do what is due until SIGTERM, SIGINT or SIGHUP.
 
     What is under way then is finished, or gone on with by the next start.
 
     Args:
         engine: what to work with.
+        settings: where the data folder is, and where the pages, the API, health and metrics are.
         threads: how many certificates are worked on at the same time.
-        backups: the folder for the daily backup.
-        listen: where the pages, the API, health and metrics are, on loopback; None for nowhere.
         welcome: is told the address, a secret in it, at which the first administrator is made; if there is none yet.
 
     Raises:
@@ -52,14 +63,19 @@ def serve(engine: Engine, threads: int, backups: Path, listen: Endpoint | None, 
             nothing can listen there.
         StoreError: if the store is damaged.
     """
+    engine, listen = engine.acting(SERVICE), listens_at(settings)
+    guard()
     stop, worker = threading.Event(), Worker(engine, threads, lambda: systemd.tell(systemd.State.WATCHDOG))
     duties = Duties(
         engine,
         (
+            Duty("runs", "The look for work whose process is gone", timedelta(seconds=10), close_dead_runs),
+            Duty("clock", "The look at the clock", timedelta(minutes=1), ClockWatch().look),
             Duty("health", "The judgement of health", timedelta(minutes=1), judge_stale),
             Duty("notifications", "The sending of notifications", timedelta(minutes=1), deliver),
-            Duty("backup", "The daily backup", timedelta(hours=6), lambda one: back_up_daily(one, backups)),
+            Duty("backup", "The daily backup", timedelta(hours=6), lambda one: back_up_daily(one, settings.backups)),
             Duty("housekeeping", "Housekeeping", timedelta(days=1), keep_house),
+            Duty("audit", "The signature of the audit trail", timedelta(hours=1), sign_head),
         ),
     )
     looking = Duties(
@@ -69,9 +85,11 @@ def serve(engine: Engine, threads: int, backups: Path, listen: Endpoint | None, 
             Duty("looks", "The daily look at what is served", timedelta(seconds=10), look_at_due),
         ),
     )
-    answering = _answering(engine, worker, (duties, looking), stop, listen, welcome) if listen else nullcontext()
+    own = _Own(engine, settings, worker, (duties, looking), stop)
+    answering = _answering(own, listen, welcome) if listen else nullcontext()
     with _alone(engine), _until_signal(stop, worker), answering:
         require_whole(engine)
+        note_settings(engine, socket.gethostname(), settings)
         with _beside(duties.run, stop), _beside(looking.run, stop):
             log.info("The service has begun, with %s threads.", threads)
             systemd.tell(systemd.State.READY)
@@ -81,39 +99,66 @@ def serve(engine: Engine, threads: int, backups: Path, listen: Endpoint | None, 
 
 
 def _warn_of_silence(engine: Engine) -> None:
-    """Say whether problems would be told to anybody."""
-    with engine.store.read() as unit:
+    """Say whether problems would be told to anybody; a store that is away at this moment is waited for by the work."""
+    missing: list[str] = []
+    with suppress(StoreError), engine.store.read() as unit:
         missing = advice(unit)
     for line in missing:
         log.warning("%s", line)
 
 
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What this process has."""
+
+    engine: Engine
+    settings: Settings
+    worker: Worker
+    duties: Sequence[Duties]
+    stop: threading.Event
+
+
 @contextmanager
-def _answering(
-    engine: Engine,
-    worker: Worker,
-    duties: Sequence[Duties],
-    stop: threading.Event,
-    listen: Endpoint,
-    welcome: Callable[[str], None],
-) -> Iterator[None]:
+def _answering(own: _Own, listen: Endpoint, welcome: Callable[[str], None]) -> Iterator[None]:
     """Answer whoever asks there."""
     from certwright import api, web  # noqa: PLC0415 - only who is asked pays for a web server
+    from certwright.engine.live import Live  # noqa: PLC0415 - as above
+    from certwright.engine.sign_in import is_begun  # noqa: PLC0415 - as above
     from certwright.server import endpoints, http, metrics  # noqa: PLC0415 - as above
+    from certwright.server.tls import OwnTls  # noqa: PLC0415 - as above
+
+    engine, settings, worker = own.engine, own.settings, own.worker
+    names = own_names(settings, listen)
+    tls = OwnTls(engine, settings, names) if speaks_tls(settings, listen) else None
+
+    def knows(host: str) -> bool:
+        return bool(covered(names, (host,))) or (tls is not None and tls.covers(host))
 
     readiness = Readiness(engine.store, worker.tally)
-    exposition = metrics.Exposition(engine, worker.tally, duties, readiness)
+    service = Service(
+        settings,
+        address(settings, listen),
+        readiness.reasons,
+        lambda: [state for each in own.duties for state in each.states()],
+        lambda: tls.presented if tls else None,
+    )
     setup = web.SetupToken()
-    pages = web.application(engine, setup, worker.wake)
-    pages.router.routes.extend(endpoints.routes(readiness, exposition))
+    live, jobs = Live(engine.store), Jobs(engine)
+    pages = web.application(engine, setup, worker.wake, live, jobs)
+    pages.state.service = service
+    exposition = metrics.Exposition(engine, worker.tally, own.duties, readiness)
+    pages.router.routes.extend(endpoints.routes(engine, readiness, exposition))
+    app = http.joined(api.PREFIX, api.application(engine, worker.wake, live, jobs, settings), pages)
     with (
-        http.listening(listen, http.joined(api.PREFIX, api.application(engine, worker.wake), pages)),
-        _beside(readiness.run, stop),
+        http.listening(listen, app, tls, knows),
+        _beside(readiness.run, own.stop),
+        _beside(tls.run, own.stop) if tls else nullcontext(),
     ):
-        log.info("The pages, the API, health and metrics are at http://%s/", listen)
-        if not web.is_begun(engine):
-            welcome(f"http://{listen}/first-start?token={setup.secret}")
+        log.info("The pages, the API, health and metrics are at %s", service.address)
+        if not is_begun(engine):
+            welcome(f"{service.address}first-start?token={setup.secret}")
         yield
+    jobs.close()
 
 
 @contextmanager
@@ -134,12 +179,12 @@ def _alone(engine: Engine) -> Iterator[None]:
         yield
         return
     try:
-        with engine.store.lease("service"):
+        with engine.store.lease(leases.SERVICE):
             yield
     except LeaseHeld as error:
         raise ConfigurationError(
             "Another certwright serve works on this data folder.",
-            causes=[error.message],
+            causes=[f"It is {error.holder}. {error.message}"],
             hint="One is enough: commands work beside it. If it hangs, end it; the next goes on with what it began.",
         ) from error
 

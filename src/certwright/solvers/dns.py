@@ -14,11 +14,12 @@ from pydantic import Field, field_validator
 
 from certwright.domain.delegation import challenge_name, how_to_lead, read_rules, ruled_target
 from certwright.domain.errors import ConfigurationError, NeedsPerson, SolverError
+from certwright.probe.dns.aliases import find_astray, follow_all
 from certwright.probe.dns.cause import Cause
 from certwright.probe.dns.resolver import Resolver
 from certwright.probe.dns.slips import find_slips
 from certwright.probe.dns.visibility import Expected, NotSeen, await_visible
-from certwright.probe.dns.zones import Survey, find_astray, find_zones, follow_all
+from certwright.probe.dns.zones import Survey, find_zones
 from certwright.sdk.dns import DnsProvider, TxtRecord
 from certwright.sdk.params import Params as PluginParams
 from certwright.sdk.params import credential_field

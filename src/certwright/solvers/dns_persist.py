@@ -46,7 +46,6 @@ class DnsPersist(Solver[Params]):
                 f"{len(refused)} of {len(challenges)} names have no record that lets this account have a certificate.",
                 causes=list(dict.fromkeys(cause for each in judged for cause in each.causes)),
                 hint="\n".join(["Create in DNS, once and to stay:", *_lines(challenges, refused)]),
-                retryable=True,
             )
 
     def clean_up(self, challenges: Sequence[Challenge]) -> None:

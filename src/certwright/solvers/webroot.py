@@ -1,4 +1,4 @@
-"""Answers http-01 by files in the folder of a web server that is there already.
+r"""Answers http-01 by files in the folder of a web server that is there already.
 
 For each challenge a file is written to `.well-known/acme-challenge` in the site's root folder, and removed afterwards;
 one that a killed run has left is removed by the certificate's next run, or with the certificate.
@@ -11,17 +11,21 @@ that is there already stays as it is; ours is removed with the last answer.
 
 Where the folder is copied to several servers (DFS Replication, rsync), `timeout` is how long the copy may take: until
 then it is looked again whether all of them have the answers.
+
+Nothing is written but below the folders that the administrator has named (the setting `file_folders`): that is looked
+at when the solver is chosen and again whenever it works, with all links followed. Where they are not said, they are
+those in which web sites usually lie: `/var/www`, `/srv` and `/usr/share/nginx`, on Windows `C:\inetpub`.
 """
 
 import itertools
 import os
 import re
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -30,8 +34,11 @@ from certwright.probe import iis
 from certwright.probe.dns.resolver import as_outsider
 from certwright.probe.http01 import CHALLENGE_PATH, look
 from certwright.probe.precheck import Precheck
+from certwright.sdk.context import SolverContext
 from certwright.sdk.params import by_name_field, host
+from certwright.sdk.places import Places
 from certwright.sdk.solver import Challenge, Solver
+from certwright.targets.folder import Folder, LeadsOut, allowed, opened
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _FOLDERS = tuple(CHALLENGE_PATH.strip("/").split("/"))
@@ -72,8 +79,20 @@ class Webroot(Solver[Params]):
     """Leaves the answers where a web server finds them."""
 
     Params = Params
+    commands = True
     types = frozenset({"http-01"})
-    _made: tuple[Path, ...] = ()
+    _made: tuple[tuple[Path, int], ...] = ()
+    """Folders that were made, each with the root above it and how deep it lies."""
+
+    def __init__(self, params: Any, context: SolverContext) -> None:
+        super().__init__(params, context)
+        self.check_places(params, context.places)
+
+    @classmethod
+    def check_places(cls, params: Any, places: Places) -> None:
+        """Each root folder must be below one for files."""
+        for folder in (params.path, *params.paths.values()):
+            allowed(folder, places.files)
 
     @property
     def looks(self) -> bool:
@@ -87,7 +106,7 @@ class Webroot(Solver[Params]):
         for challenge in challenges:
             try:
                 self._write(challenge)
-            except (OSError, _Refused) as error:
+            except (OSError, LeadsOut, _Refused) as error:
                 reason = error.strerror or error if isinstance(error, OSError) else error
                 causes.append(f"{challenge.identifier}: {self._root(challenge)}: {reason}.")
         if causes:
@@ -129,11 +148,11 @@ class Webroot(Solver[Params]):
             except OSError as error:
                 stuck[challenge] = f"{self._file(challenge)}: {error.strerror or error}."
         for root in {self._root(challenge) for challenge in challenges}:
-            with suppress(OSError, ValueError):  # gone, or not ours
-                _remove_web_config(root.joinpath(*_FOLDERS))
-        for folder in reversed(self._made):
-            with suppress(OSError):  # it is not empty, or gone
-                folder.rmdir()
+            with suppress(OSError, LeadsOut), opened(root, self.context.places.files) as site:
+                _remove_web_config(_down(site, _FOLDERS))
+        for root, depth in reversed(self._made):
+            with suppress(OSError, LeadsOut), opened(root, self.context.places.files) as site:
+                _down(site, _FOLDERS[:depth]).remove_folder(_FOLDERS[depth])  # fails if it is not empty, or gone
         self.context.outstanding.forget([challenge for challenge in challenges if challenge not in stuck])
         if stuck:
             raise SolverError(
@@ -145,10 +164,14 @@ class Webroot(Solver[Params]):
     def _remove(self, challenge: Challenge) -> None:
         """Remove one if it is there and is what we wrote."""
         if _TOKEN.fullmatch(challenge.token):
-            file = self._file(challenge)
-            with suppress(FileNotFoundError, NotADirectoryError, UnicodeDecodeError):  # gone, or not what we wrote
-                if file.read_text("ascii") == challenge.key_authorization:
-                    file.unlink()
+            with (
+                suppress(FileNotFoundError, NotADirectoryError, LeadsOut),  # gone, or not where we write
+                opened(self._root(challenge), self.context.places.files) as site,
+            ):
+                folder = _down(site, _FOLDERS)
+                folder.tidy(challenge.token)
+                if folder.holds(challenge.token, challenge.key_authorization):
+                    folder.remove(challenge.token)
 
     def _file(self, challenge: Challenge) -> Path:
         return self._root(challenge).joinpath(*_FOLDERS, challenge.token)
@@ -163,24 +186,23 @@ class Webroot(Solver[Params]):
         if not root.is_dir():
             raise _Refused("there is no such folder")
         for _ in range(_ATTEMPTS):
-            with suppress(FileNotFoundError):  # another run has just removed the folder that it had made
-                folder = self._make_folders(root)
-                _write_file(folder / challenge.token, challenge.key_authorization)
-                if _is_of_iis(root):
+            with (
+                suppress(FileNotFoundError, FileExistsError),  # another run has just removed or made the same
+                opened(root, self.context.places.files) as site,
+            ):
+                folder = self._make_folders(root, site)
+                folder.write(challenge.token, challenge.key_authorization)
+                if os.name == "nt" or any(name.lower() in iis.SIGNS for name in site.names()):
                     _add_web_config(folder)
                 return
-        raise _Refused("the folder for the answers disappears again and again")
+        raise _Refused("others change the folder for the answers again and again")
 
-    def _make_folders(self, root: Path) -> Path:
-        folder = root
-        for part in _FOLDERS:
-            folder /= part
-            with suppress(FileExistsError):
-                folder.mkdir()
-                self._made += (folder,)
-                folder.chmod(0o755)
-            if not folder.resolve().is_relative_to(root.resolve()):
-                raise _Refused(f"{folder} is a link that leads out of it")
+    def _make_folders(self, root: Path, site: Folder) -> Folder:
+        folder = site
+        for depth, part in enumerate(_FOLDERS):
+            if folder.make(part):
+                self._made += ((root, depth),)
+            folder = folder.within(part)
         return folder
 
 
@@ -188,37 +210,24 @@ class _Refused(Exception):
     """A reason of our own not to write."""
 
 
-def _is_of_iis(root: Path) -> bool:
-    return os.name == "nt" or any(entry.name.lower() in iis.SIGNS for entry in root.iterdir())
+def _down(folder: Folder, parts: Sequence[str]) -> Folder:
+    for part in parts:
+        folder = folder.within(part)
+    return folder
 
 
-def _add_web_config(folder: Path) -> None:
+def _add_web_config(folder: Folder) -> None:
     """Let IIS serve the folder's files, unless somebody has settled that already."""
-    if not any(entry.name.lower() == _WEB_CONFIG for entry in folder.iterdir()):
-        _write_file(folder / _WEB_CONFIG, _OUR_WEB_CONFIG)
+    if not any(name.lower() == _WEB_CONFIG for name in folder.names()):
+        folder.write(_WEB_CONFIG, _OUR_WEB_CONFIG)
 
 
-def _remove_web_config(folder: Path) -> None:
+def _remove_web_config(folder: Folder) -> None:
     """Remove ours once no answer lies beside it.
 
     Who writes an answer looks for the file afterwards; so an answer that came while it was removed is seen here.
     """
-    file = folder / _WEB_CONFIG
-    while file.read_text("ascii") == _OUR_WEB_CONFIG and list(folder.iterdir()) == [file]:
-        file.unlink()
-        if any(folder.iterdir()):
+    while folder.holds(_WEB_CONFIG, _OUR_WEB_CONFIG) and folder.names() == [_WEB_CONFIG]:
+        folder.remove(_WEB_CONFIG)
+        if folder.names():
             _add_web_config(folder)
-
-
-def _write_file(path: Path, text: str) -> None:
-    """Write a file that everybody may read; it is there whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".certwright-")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(text)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -4,7 +4,7 @@ SQLAlchemy makes this package heavy; only the wiring imports it.
 """
 
 from certwright.store.backup import Backup
-from certwright.store.credentials import CredentialInfo
+from certwright.store.credentials import CredentialInfo, Sealed
 from certwright.store.leases import Lease
 from certwright.store.lifecycle import create, open_store, recover, restore, rotate
 from certwright.store.orders import OrderInFlight
@@ -17,6 +17,7 @@ __all__ = [
     "Lease",
     "OrderInFlight",
     "Rotated",
+    "Sealed",
     "Store",
     "UnitOfWork",
     "create",

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import to_json
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String, TypeDecorator
 
 from certwright.domain.errors import ConfigurationError, StoreError
@@ -33,7 +34,10 @@ class Moment(TypeDecorator[datetime]):
 
 
 class Stored(TypeDecorator[T]):
-    """A value of a type that pydantic knows, kept as JSON text."""
+    """A value of a type that pydantic knows, kept as JSON text.
+
+    Fields that a process of a later version wrote are not heeded here, and are kept when the value is written again.
+    """
 
     impl = String
     cache_ok = True
@@ -45,18 +49,30 @@ class Stored(TypeDecorator[T]):
 
     def process_bind_param(self, value: T | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the interface
         """To JSON."""
-        return None if value is None else self._adapter.dump_json(value).decode()
+        if value is None:
+            return None
+        return to_json(_with_unknown(value, self._adapter.dump_python(value, mode="json"))).decode()
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> T | None:  # noqa: ARG002 - the interface
         """From JSON."""
         if value is None:
             return None
         try:
-            return self._adapter.validate_json(value)
+            return self._adapter.validate_json(value, extra="allow")
         except ValidationError as error:
             raise _unreadable(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()) from None
         except ConfigurationError as error:
             raise _unreadable([error]) from None
+
+
+def _with_unknown(value: Any, known: Any) -> Any:
+    """What is `known` of a value, as JSON, with the fields beside it that only a later version knows."""
+    if isinstance(value, BaseModel):
+        told = {name: _with_unknown(getattr(value, name), each) for name, each in known.items()}
+        return told | (value.model_extra or {})
+    if isinstance(value, tuple):
+        return [_with_unknown(*both) for both in zip(value, known, strict=True)]
+    return known
 
 
 def _unreadable(causes: Iterable[Exception | str]) -> StoreError:

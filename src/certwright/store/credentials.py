@@ -7,16 +7,24 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, select
 
-from certwright.domain.errors import ConfigurationError, NotFound
-from certwright.domain.managed import ManagedCertificate
+from certwright.domain.audit import SubjectKind, named
+from certwright.domain.errors import ConfigurationError, InUse, NotFound
+from certwright.domain.managed import Json, ManagedCertificate, Value
 from certwright.sdk.context import Credential
 from certwright.store import rows
+from certwright.store.audit import Trail
 from certwright.store.schema import credentials, issuers, managed, rules
+from certwright.store.scope import EVERYTHING, Scope
 from certwright.store.secrets import Secrets
 
-Family = Literal["dns", "notify"]
+Family = Literal["dns", "notify", "sign-in"]
 """How the kinds begin that hold the values of a plugin's parameters model."""
-_FOR: Mapping[Family, str] = {"dns": "a DNS provider", "notify": "a notification channel"}
+_FOR: Mapping[Family, str] = {
+    "dns": "a DNS provider",
+    "notify": "a notification channel",
+    "sign-in": "a sign-in provider",
+}
+_USER: Mapping[str, str] = {"notify": "channel", "sign-in": "sign-in provider"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +37,22 @@ class CredentialInfo:
     used_by: tuple[str, ...]
 
 
+class Sealed(Value):
+    """A credential as it is stored: what is `hidden` is encrypted, in hex, and another each time that it is stored."""
+
+    kind: str
+    shown: Json
+    hidden: str
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """The stored credentials, by name."""
 
     connection: Connection
     secrets: Secrets
+    trail: Trail
+    scope: Scope
 
     def add(self, kind: str, credential: Credential) -> None:
         """Keep a user name and a password, in place of the credential of that name, wherever that is used.
@@ -65,6 +83,15 @@ class Credentials:
             )
         return Credential(name, shown.get("username", ""), self.secrets.get(_secret(name)).decode())
 
+    def sealed(self, name: str) -> Sealed:
+        """The credential of this name, as it is stored.
+
+        Raises:
+            NotFound: with the names that there are.
+        """
+        kind, shown = self._row(name)
+        return Sealed(kind=kind, shown=shown, hidden=self.secrets.sealed(_secret(name)).hex())
+
     def typed(self, family: Family, name: str) -> tuple[str, dict[str, Any]]:
         """The kind and all the values of a credential that `add_typed` kept.
 
@@ -86,13 +113,18 @@ class Credentials:
         rows = self.connection.execute(query.order_by(credentials.c.name))
         return {row.name: row.kind.partition(":")[2] for row in rows}
 
+    def shown(self, family: Family) -> dict[str, dict[str, Any]]:
+        """What may be shown of those of one family: name -> values."""
+        query = select(credentials.c.name, credentials.c.shown).where(credentials.c.kind.startswith(f"{family}:"))
+        return {row.name: json.loads(row.shown) for row in self.connection.execute(query.order_by(credentials.c.name))}
+
     def names(self) -> tuple[str, ...]:
         """The names of all."""
         return tuple(self.connection.scalars(select(credentials.c.name).order_by(credentials.c.name)))
 
     def list(self) -> list[CredentialInfo]:
         """What may be shown of all, by name."""
-        uses = self._uses()
+        uses = self._uses(self.scope)
         found = self.connection.execute(select(credentials).order_by(credentials.c.name))
         return [
             CredentialInfo(row.name, row.kind, json.loads(row.shown), tuple(uses.get(row.name, ()))) for row in found
@@ -102,9 +134,11 @@ class Credentials:
         """Forget a credential.
 
         Raises:
-            NotFound, ConfigurationError: as `check_unused`.
+            NotFound, InUse: as `check_unused`.
         """
         self.check_unused(name)
+        kind, shown = self._row(name)
+        self.trail.change(named(SubjectKind.CREDENTIAL, name), {"kind": kind, "shown": shown}, None)
         self.connection.execute(delete(credentials).where(credentials.c.name == name))
         self.secrets.remove(_secret(name))
 
@@ -113,37 +147,47 @@ class Credentials:
 
         Raises:
             NotFound: if there is none of that name.
-            ConfigurationError: if it is used; the users are named.
+            InUse: if it is used; the users are named.
         """
         self._row(name)
         if users := self._uses().get(name):
-            raise ConfigurationError(
+            raise InUse(
                 f"The credential {name!r} is used by {', '.join(users)}.",
                 hint="Give them another one, or remove them, first; a new password needs no removal.",
             )
 
     def _keep(self, name: str, kind: str, shown: Mapping[str, Any], secret: bytes) -> None:
-        row = credentials.c.name == name
-        known = self.connection.scalar(select(credentials.c.kind).where(row))
-        if known not in (None, kind):
+        before = self._find(name)
+        if before and before[0] != kind:
             raise ConfigurationError(
-                f"There is a credential {name!r} of the kind {known} already.", hint="Choose another name."
+                f"There is a credential {name!r} of the kind {before[0]} already.", hint="Choose another name."
             )
+        old = {"kind": kind, "shown": before[1]} if before else None
+        new = {"kind": kind, "shown": json.loads(json.dumps(dict(shown)))}
+        if before and self.secrets.find(_secret(name)) != secret:
+            new["hidden"] = "another one"
+        self.trail.change(named(SubjectKind.CREDENTIAL, name), old, new)
         rows.put(self.connection, credentials, {"name": name, "kind": kind, "shown": json.dumps(dict(shown))})
         self.secrets.put(_secret(name), secret)
 
     def _row(self, name: str) -> tuple[str, dict[str, Any]]:
-        row = self.connection.execute(select(credentials).where(credentials.c.name == name)).one_or_none()
+        row = self._find(name)
         if row is None:
             raise NotFound(
                 f"There is no credential {name!r}.", hint=f"Credentials: {', '.join(self.names()) or 'none yet'}."
             )
-        return row.kind, json.loads(row.shown)
+        return row
 
-    def _uses(self) -> Mapping[str, Iterable[str]]:
-        """Who uses each credential, each once."""
+    def _find(self, name: str) -> tuple[str, dict[str, Any]] | None:
+        """The kind of a credential, and what may be shown of it."""
+        row = self.connection.execute(select(credentials).where(credentials.c.name == name)).one_or_none()
+        return (row.kind, json.loads(row.shown)) if row else None
+
+    def _uses(self, seen: Scope = EVERYTHING) -> Mapping[str, Iterable[str]]:
+        """Who uses each credential, each once; of managed certificates, those that are in sight."""
         uses: dict[str, dict[str, None]] = {}
-        for certificate in self.connection.scalars(select(managed.c.body).order_by(managed.c.title)):
+        bodies = seen.narrow(select(managed.c.body), managed.c.id).order_by(managed.c.title)
+        for certificate in self.connection.scalars(bodies):
             for name, user in _references(certificate):
                 uses.setdefault(name, {})[user] = None
         for rule in self.connection.scalars(select(rules.c.body).order_by(rules.c.name)):
@@ -153,7 +197,7 @@ class Credentials:
             for name in _named(issuer.params):
                 uses.setdefault(name, {})[f"the issuer {issuer.name!r}"] = None
         for row in self.connection.execute(select(credentials).order_by(credentials.c.name)):
-            user = "channel" if _family(row.kind) == "notify" else "credential"
+            user = _USER.get(_family(row.kind), "credential")
             for name in _named(json.loads(row.shown)):
                 uses.setdefault(name, {})[f"the {user} {row.name!r}"] = None
         return uses

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, String, bindparam, delete, select, type_coerce
+from sqlalchemy import Connection, String, bindparam, delete, insert, select, type_coerce
 
 from certwright.domain.runs import DeploymentState
 from certwright.store import rows
-from certwright.store.schema import deployments, memory
+from certwright.store.schema import deployments, memory, targets
 
 _GET = select(deployments.c.body).where(deployments.c.task_id == bindparam("task_id"))
+_TARGETS = select(targets.c.target).where(targets.c.task_id == bindparam("task_id"))
 _RECALL = select(memory.c.value).where((memory.c.task_id == bindparam("task_id")) & (memory.c.key == bindparam("key")))
 
 
@@ -25,10 +26,25 @@ class Deployments:
         """How far the task has come; None if it never began."""
         return self.connection.scalar(_GET, {"task_id": task_id})
 
+    def some(self, task_ids: Sequence[str]) -> dict[str, DeploymentState]:
+        """How far those of these tasks have come that ever began."""
+        query = select(deployments.c.task_id, deployments.c.body).where(deployments.c.task_id.in_(task_ids))
+        return {row.task_id: row.body for row in self.connection.execute(query)}
+
     def save(self, state: DeploymentState) -> None:
-        """Keep how far the task has come, in place of what was known."""
-        row = {"task_id": state.task_id, "managed_id": state.managed_id, "body": state}
-        rows.put(self.connection, deployments, row)
+        """Keep how far the task has come, in place of what was known, and on which servers."""
+        mine = {"task_id": state.task_id, "managed_id": state.managed_id}
+        rows.put(self.connection, deployments, {**mine, "body": state})
+        known = self.connection.scalars(_TARGETS, {"task_id": state.task_id})
+        if (wanted := {row.server for row in (*state.baseline, *state.served)}) != set(known):
+            self.connection.execute(delete(targets).where(targets.c.task_id == state.task_id))
+            if wanted:
+                self.connection.execute(insert(targets), [{"target": each, **mine} for each in sorted(wanted)])
+
+    def refused(self) -> Sequence[DeploymentState]:
+        """Those that cannot succeed before somebody changes something."""
+        is_refused = type_coerce(deployments.c.body, String).contains('"retryable":false')
+        return self.connection.scalars(select(deployments.c.body).where(is_refused)).all()
 
     def texts(self, task_ids: Sequence[str]) -> str:
         """All that is kept of these tasks, as JSON: what is not mentioned here, no deployment knows."""

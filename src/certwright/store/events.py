@@ -8,6 +8,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from certwright.domain.events import Event
 from certwright.store.schema import events
+from certwright.store.scope import Q, Scope
 
 _FIELDS = [events.c[name] for name in Event.model_fields]
 _INSERT = insert(events)
@@ -18,6 +19,7 @@ class Events:
     """All events; they stay when what they happened to is removed."""
 
     connection: Connection
+    scope: Scope
 
     def add(self, event: Event) -> None:
         """Keep an event."""
@@ -26,12 +28,13 @@ class Events:
     def list(self, after_sequence: int = 0, limit: int = 100) -> list[tuple[int, Event]]:
         """Each with its sequence number: those after the one given, oldest first."""
         later = select(events.c.sequence, *_FIELDS).where(events.c.sequence > after_sequence)
-        rows = self.connection.execute(later.order_by(events.c.sequence).limit(limit)).mappings()
+        rows = self.connection.execute(self._seen(later).order_by(events.c.sequence).limit(limit)).mappings()
         return [(row["sequence"], Event(**{name: row[name] for name in Event.model_fields})) for row in rows]
 
     def last(self, limit: int) -> Sequence[Event]:
         """The newest ones, newest first."""
-        rows = self.connection.execute(select(*_FIELDS).order_by(events.c.sequence.desc()).limit(limit)).mappings()
+        newest = self._seen(select(*_FIELDS)).order_by(events.c.sequence.desc()).limit(limit)
+        rows = self.connection.execute(newest).mappings()
         return [Event(**row) for row in rows]
 
     def expire(self, older_than: datetime, limit: int) -> int:
@@ -44,3 +47,6 @@ class Events:
     def newest(self) -> int:
         """The sequence number of the last one; 0 if there is none."""
         return self.connection.scalar(select(func.max(events.c.sequence))) or 0
+
+    def _seen(self, query: Q) -> Q:
+        return self.scope.narrow(query, events.c.managed_id)

@@ -1,6 +1,7 @@
 """The row that says which store this is, with the data key as the master key and the recovery key wrap it."""
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Literal
 
 from sqlalchemy import Connection, select
@@ -20,6 +21,11 @@ class Identity:
     id: str
     key_by_master: bytes = field(repr=False)
     key_by_recovery: bytes = field(repr=False)
+
+    @property
+    def wrapping(self) -> str:
+        """Names the recovery key that the store has now: another one gives another name, and it tells nothing of it."""
+        return sha256(self.key_by_recovery).hexdigest()
 
 
 def read(connection: Connection, name: str) -> Identity:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, String, bindparam, delete, insert, select, type_coerce, update
 
-from certwright.domain.errors import ConfigurationError, NotFound
+from certwright.domain.audit import SubjectKind, named
+from certwright.domain.errors import ConfigurationError, InUse, NotFound
 from certwright.domain.managed import Issuer
+from certwright.store.audit import Trail
 from certwright.store.schema import issuers, managed
 from certwright.store.secrets import Secrets
 
@@ -20,6 +22,7 @@ class Issuers:
 
     connection: Connection
     secrets: Secrets
+    trail: Trail
 
     def add(self, issuer: Issuer, account_key_pem: bytes, eab: tuple[str, bytes] | None = None) -> None:
         """Keep a new issuer; `eab` is key id and MAC key of its external account binding.
@@ -32,6 +35,7 @@ class Issuers:
                 f"There is an issuer {issuer.name!r} already.", hint="Choose another name, or remove that one first."
             )
         self.connection.execute(insert(issuers).values(name=issuer.name, body=issuer))
+        self.trail.change(named(SubjectKind.ISSUER, issuer.name), None, issuer)
         self.secrets.put(_key(issuer.name), account_key_pem)
         if eab:
             binding = {"kid": eab[0], "key": base64.b64encode(eab[1]).decode()}
@@ -59,7 +63,7 @@ class Issuers:
         Raises:
             NotFound: if there is none.
         """
-        self.get(issuer.name)
+        self.trail.change(named(SubjectKind.ISSUER, issuer.name), self.get(issuer.name), issuer)
         self.connection.execute(update(issuers).where(issuers.c.name == issuer.name).values(body=issuer))
 
     def account_key(self, name: str) -> bytes:
@@ -83,17 +87,18 @@ class Issuers:
 
         Raises:
             NotFound: if there is none.
-            ConfigurationError: if managed certificates use it; they are named.
+            InUse: if managed certificates use it; they are named.
         """
-        self.get(name)
+        issuer = self.get(name)
         mentioned = type_coerce(managed.c.body, String).contains(json.dumps(name, ensure_ascii=False), autoescape=True)
         bodies = self.connection.scalars(select(managed.c.body).where(mentioned).order_by(managed.c.title))
         if titles := [certificate.title for certificate in bodies if name in certificate.issuers]:
-            raise ConfigurationError(
+            raise InUse(
                 f"The issuer {name!r} is used by {', '.join(map(repr, titles))}.",
                 hint="Remove them, or give them another issuer, first.",
             )
         self.connection.execute(delete(issuers).where(issuers.c.name == name))
+        self.trail.change(named(SubjectKind.ISSUER, name), issuer, None)
         self.secrets.remove(_key(name), _eab(name))
 
     def _find(self, name: str) -> Issuer | None:

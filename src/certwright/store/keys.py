@@ -1,6 +1,7 @@
 """Who has the data key: this process unlocks it with the master key, and again when another process has changed it."""
 
 import threading
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -36,6 +37,13 @@ class Keys:
             if own.key_by_master not in self._known:
                 self._known[own.key_by_master] = Cipher(unlock(self._settings, own, self._store))
             return self._known[own.key_by_master]
+
+    def left_over(self, connection: Connection) -> Path | None:
+        """The file of a key that waits to become the master key, and is not the one that `connection` sees."""
+        own = identity.read(connection, self._store)
+        if master_key.read_next(self._settings, own.id) is None or unlock_by_next(self._settings, own) is not None:
+            return None
+        return master_key.next_file(self._settings, own.id)
 
 
 def unlock(settings: Settings, own: Identity, store: str) -> bytes:

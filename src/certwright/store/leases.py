@@ -16,8 +16,14 @@ from certwright.store import schema
 from certwright.store.database import Database
 from certwright.store.processes import Holder
 
+SERVICE = "service"
+"""The lease of the service that works on a store which is not shared."""
 CERTIFICATE = "certificate:"
 """Before the id of a managed certificate, in the name of the lease on it."""
+PASSING = "passing:"
+"""Before the name of a lease on what comes once and never again, such as a job."""
+PLACE = "place:"
+"""Before the name of a lease on one of the places at which several may work, and its number."""
 TTL = timedelta(seconds=30)
 _BEATS_PER_TTL = 3
 _BY_NAME = select(schema.leases).where(schema.leases.c.name == bindparam("name"))
@@ -27,6 +33,15 @@ _TAKE_OVER = update(schema.leases).where(_IS_NAMED)
 _RENEW = update(schema.leases).where(_IS_MINE & schema.leases.c.expires_at.is_not(None))
 _RELEASE = update(schema.leases).where(_IS_MINE)
 _INSERT = insert(schema.leases)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease that somebody holds."""
+
+    name: str
+    holder: Holder
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +114,9 @@ class Lease:
         row = _read(connection, self.name)
         if row and row.expires_at and not self._is_free(row, row.expires_at, now):
             raise LeaseHeld(
-                f"{self.name} is being worked on by {row.holder} since {row.since:%H:%M} UTC.",
-                hint="Wait for it to finish; if that process hangs, end it: the next run resumes what it began.",
+                f"{in_words(self.name)} is being worked on since {row.since:%H:%M} UTC.",
+                hint="Wait for it to end.",
+                holder=str(row.holder),
             )
         epoch = row.epoch + 1 if row else 1
         values = {
@@ -121,29 +137,51 @@ class Lease:
         """Whether its holder is dead: its process is known to be, or it did not renew the lease although it could."""
         if expires_at <= now:
             return self._database.was_there_for(self._ttl)
-        return row.holder.has_ended if self._database.backend.is_shared else row.holder.is_gone
+        return row.holder.is_dead(is_shared=self._database.backend.is_shared)
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseRows:
-    """What is left of leases that nobody holds."""
+    """The leases that are held, and what is left of those that nobody holds."""
 
     connection: Connection
 
+    def held(self, now: datetime) -> list[Held]:
+        """Those that somebody holds who lives, as far as is known, by holder and since when."""
+        table, is_shared = schema.leases, self.connection.dialect.name != "sqlite"
+        rows = self.connection.execute(
+            select(table).where(table.c.expires_at > now).order_by(table.c.host, table.c.pid, table.c.since)
+        )
+        found = [Held(row.name, Holder(row.host, row.pid, row.started), row.since) for row in rows]
+        return [held for held in found if not held.holder.is_dead(is_shared=is_shared)]
+
+    def unreleased(self, names: Sequence[str]) -> Sequence[str]:
+        """Those of these leases that somebody holds, or held when it died."""
+        table = schema.leases
+        return self.connection.scalars(
+            select(table.c.name).where(table.c.name.in_(names), table.c.expires_at.is_not(None))
+        ).all()
+
     def of_removed(self, before: datetime) -> Sequence[str]:
-        """The leases on certificates that are no more, if nobody has held them since that moment.
+        """The leases on what is no more, certificates and what was passing, if nobody has held them since that moment.
 
         They alone can be forgotten: the epoch of a name that may come again has to grow for ever.
         """
         table, managed = schema.leases, schema.managed
         names = select(literal(CERTIFICATE) + managed.c.id)
         idle = (table.c.since < before) & (table.c.expires_at.is_(None) | (table.c.expires_at < before))
-        ours = table.c.name.startswith(CERTIFICATE, autoescape=True)
-        return self.connection.scalars(select(table.c.name).where(ours, idle, table.c.name.not_in(names))).all()
+        removed = table.c.name.startswith(CERTIFICATE, autoescape=True) & table.c.name.not_in(names)
+        passing = table.c.name.startswith(PASSING, autoescape=True)
+        return self.connection.scalars(select(table.c.name).where(removed | passing, idle)).all()
 
     def forget(self, names: Sequence[str]) -> None:
         """Remove these, which `of_removed` gave."""
         self.connection.execute(delete(schema.leases).where(schema.leases.c.name.in_(names)))
+
+
+def in_words(name: str) -> str:
+    """What a lease of this name is about, for people."""
+    return name.replace(":", " ", 1)
 
 
 def _read(connection: Connection, name: str) -> _Row | None:

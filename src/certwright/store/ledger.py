@@ -28,6 +28,14 @@ class Ledger:
         """All of one authority."""
         return self._select(buckets.c.authority == authority)
 
+    def fullest(self, limit: int) -> dict[Key, Bucket]:
+        """Those of all authorities that are full again last; an index answers it."""
+        latest = select(buckets).order_by(buckets.c.full_at.desc()).limit(limit)
+        return {
+            Key(r.authority, Scope(r.scope), r.subject): Bucket(r.full_at, r.shut_until)
+            for r in self.connection.execute(latest)
+        }
+
     def save(self, changed: Mapping[Key, Bucket], now: datetime) -> None:
         """Keep what changed, and forget what has become full."""
         for key, bucket in changed.items():

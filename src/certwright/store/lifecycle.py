@@ -1,6 +1,7 @@
 """Making, opening, recovering and restoring a store."""
 
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -8,17 +9,22 @@ from pathlib import Path
 
 from sqlalchemy import Connection, insert, inspect, literal_column, select, table, update
 
+from certwright.domain.access import at_the_command_line
+from certwright.domain.audit import Action
 from certwright.domain.errors import StoreError
 from certwright.domain.managed import new_id
 from certwright.settings import Settings
 from certwright.store import backup, identity, master_key, rotation, schema
+from certwright.store.audit import Trail, note_store
 from certwright.store.backup import Head
 from certwright.store.crypto import Cipher, RecoveryKey, new_key
 from certwright.store.database import Backend, Database
 from certwright.store.draft import drafted, refuse_existing
 from certwright.store.identity import Identity, WrongKey
 from certwright.store.keys import Keys
+from certwright.store.processes import user
 from certwright.store.rotation import Rotated
+from certwright.store.secrets import Secrets
 from certwright.store.sqlite import SqliteFile
 from certwright.store.unit import Store
 
@@ -44,7 +50,7 @@ def create(settings: Settings) -> str:
         identity.wrap(recovery.derive(), data_key, store_id, "key_by_recovery"),
     )
     try:
-        backend.publish(partial(_fill, made=made))
+        backend.publish(partial(_fill, backend=backend, made=made, keys=Keys(settings, backend.name)))
     except BaseException:
         if settings.master_key_file is None and settings.master_key is None:  # what was given may be another store's
             settings.key_file(store_id).unlink(missing_ok=True)
@@ -59,33 +65,40 @@ def open_store(settings: Settings) -> Store:
         StoreError: if there is none, it is damaged, of a later version, in a place where it cannot be used, or its
             master key is missing or wrong.
     """
-    database = _open(settings)
+    database, is_upgraded = _open(settings)
     try:
         rotation.finish(settings, database)
         keys = Keys(settings, database.backend.name)
         with database.read() as connection:
             own = identity.read(connection, database.backend.name)
             keys.cipher(connection)
+        if is_upgraded:
+            with database.write() as connection:
+                secrets = Secrets(connection, keys)
+                trail = Trail(connection, at_the_command_line(user()), database.backend.now, secrets)
+                trail.seal_first(own.id, secrets)
     except BaseException:
         database.close()
         raise
     return Store(database, keys, own.id)
 
 
-def rotate(settings: Settings, recovery_key: str | None) -> Rotated:
+def rotate(settings: Settings, recovery_key: str | None, tell: Callable[[Rotated], None]) -> None:
     """Change the keys: every secret is encrypted anew, and so are the wrappings of the key for that.
 
     Args:
         settings: the places of the store.
         recovery_key: stays; None makes another one.
+        tell: shows what is changed, just before that counts, so that a recovery key was seen before it is the one of
+            the store. If it raises an error, nothing is changed.
 
     Raises:
         StoreError: if the recovery key is not the one of the store, a secret cannot be decrypted, or a key cannot be
             written; nothing is changed then.
     """
-    with closing(_open(settings)) as database:
+    with closing(_open(settings)[0]) as database:
         rotation.finish(settings, database)
-        return rotation.rotate(settings, database, recovery_key)
+        rotation.rotate(settings, database, recovery_key, tell)
 
 
 def recover(settings: Settings, recovery_key: str) -> None:
@@ -95,7 +108,7 @@ def recover(settings: Settings, recovery_key: str) -> None:
         StoreError: if the recovery key is mistyped or another store's, or the master key cannot be written.
     """
     recovery = RecoveryKey.parse(recovery_key)
-    with closing(_open(settings)) as database, database.write() as connection:
+    with closing(_open(settings)[0]) as database, database.write() as connection:
         own = identity.read(connection, database.backend.name)
         try:
             data_key = identity.unwrap(recovery.derive(), own.key_by_recovery, own.id, "key_by_recovery")
@@ -106,6 +119,7 @@ def recover(settings: Settings, recovery_key: str) -> None:
             ) from None
         wrapped = identity.wrap(master_key.provide(settings, own.id), data_key, own.id, "key_by_master")
         connection.execute(update(schema.store).values(key_by_master=wrapped))
+        note_store(connection, database.backend.now, Action.RECOVERED, own.id)
 
 
 def restore(settings: Settings, source: Path, recovery_key: str) -> Head:
@@ -144,24 +158,27 @@ def restore(settings: Settings, source: Path, recovery_key: str) -> Head:
             migrate(connection)
             connection.execute(update(schema.store).values(key_by_master=wrapped))
             connection.execute(update(schema.leases).values(expires_at=None))  # their holders work on another store
+            told = {"made_at": head.made_at.isoformat()}
+            note_store(connection, file.now, Action.RESTORED, head.store, told)
     return head
 
 
-def _open(settings: Settings) -> Database:
-    """The database at the schema of this version."""
+def _open(settings: Settings) -> tuple[Database, bool]:
+    """The database at the schema of this version, and whether it was brought there now."""
     backend = backend_of(settings)
     backend.check()
     database = Database(backend)
     try:
         with database.read() as connection:
             revision = _revision(connection, backend)
-        if revision < schema.REVISION:
+        is_upgraded = revision < schema.REVISION
+        if is_upgraded:
             with database.write() as connection:
                 migrate(connection)
     except BaseException:
         database.close()
         raise
-    return database
+    return database, is_upgraded
 
 
 def backend_of(settings: Settings) -> Backend:
@@ -177,11 +194,12 @@ def backend_of(settings: Settings) -> Backend:
     return Postgresql(settings.store_url, settings.store_password_file)
 
 
-def _fill(connection: Connection, made: Identity) -> None:
+def _fill(connection: Connection, backend: Backend, made: Identity, keys: Keys) -> None:
     migrate(connection)
     values = {"id": made.id, "created_at": datetime.now(UTC)}
-    keys = {"key_by_master": made.key_by_master, "key_by_recovery": made.key_by_recovery}
-    connection.execute(insert(schema.store).values(**values, **keys))
+    wrapped = {"key_by_master": made.key_by_master, "key_by_recovery": made.key_by_recovery}
+    connection.execute(insert(schema.store).values(**values, **wrapped))
+    note_store(connection, backend.now, Action.MADE, made.id, secrets=Secrets(connection, keys))
 
 
 def migrate(connection: Connection) -> None:

@@ -1,16 +1,37 @@
-"""Pages of the managed certificates, by title: each begins after the last title of the one before."""
+"""Pages of the managed certificates, by title or by their end: each begins after the last row of the one before."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+)
 
+from certwright.domain.errors import InvalidIdentifier
 from certwright.domain.health import Condition
 from certwright.domain.health_rules import Health
-from certwright.domain.identifiers import Identifier
+from certwright.domain.identifiers import MAX_NAME, Identifier
 from certwright.domain.managed import ManagedCertificate
-from certwright.store.schema import managed, names, versions
+from certwright.domain.runs import Stage
+from certwright.store.schema import deployments, managed, names, searched, tags, targets
+from certwright.store.scope import Scope
+
+_MOST_DIFFERENT = 100
+_FEW = 500
+PageQuery = Select[ManagedCertificate, Condition | None, datetime | None, datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,50 +44,152 @@ class Listed:
     not_after: datetime | None
 
 
+class Ends(NamedTuple):
+    """A list in the order of ends: after this moment and title, until that moment."""
+
+    after: datetime
+    title: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which managed certificates are wanted: those of which all of this is true.
+
+    Attributes:
+        health: they are one of these; any, if there are none.
+        issuer: this issuer signs them first.
+        name: they have this name.
+        tag: they have this tag.
+        target: a task found or put them on this server.
+        part: this stands in their title or in a name, whatever the capitals; or it is labels of a name, in whichever
+            script.
+        ends: they end in this span; then they are in the order of their ends.
+        never_issued: they never were.
+        has_tasks: they have some; no index knows that.
+        stage: one of their tasks stands there; no index knows that.
+    """
+
+    health: Collection[Health] = ()
+    issuer: str | None = None
+    name: Identifier | None = None
+    tag: str | None = None
+    target: str | None = None
+    part: str = ""
+    ends: Ends | None = None
+    never_issued: bool = False
+    has_tasks: bool = False
+    stage: Stage | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """All but `part` and `ends`."""
+        if self.health:
+            yield managed.c.health.in_(self.health)
+        if self.issuer is not None:
+            yield managed.c.issuer == self.issuer
+        if self.name is not None:
+            yield managed.c.id.in_(select(names.c.managed_id).where(names.c.identifier == str(self.name)))
+        if self.tag is not None:
+            yield managed.c.id.in_(select(tags.c.managed_id).where(tags.c.tag == self.tag))
+        if self.target is not None:
+            yield managed.c.id.in_(select(targets.c.managed_id).where(targets.c.target == self.target))
+        if self.never_issued:
+            yield managed.c.ends_at.is_(None)
+        if self.has_tasks:
+            yield ~type_coerce(managed.c.body, String).contains('"tasks":[]')
+        if self.stage is not None:
+            there = type_coerce(deployments.c.body, String).contains(f'"stage":"{self.stage}"')
+            yield managed.c.id.in_(select(deployments.c.managed_id).where(there))
+
+
+ALL = Filter()
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """The list of all managed certificates."""
 
     connection: Connection
+    scope: Scope
 
-    def page(
-        self,
-        after: str,
-        limit: int,
-        *,
-        health: Collection[Health] = (),
-        issuer: str | None = None,
-        name: Identifier | None = None,
-    ) -> list[Listed]:
-        """Those whose title comes after this one.
+    def page(self, after: str, limit: int, wanted: Filter = ALL) -> list[Listed]:
+        """Those whose title comes after this one; or, by their ends, those after the place that these say.
 
         Args:
             after: the last title of the page before; empty for the first page.
             limit: how many at most.
-            health: only those that are so; empty for all.
-            issuer: only those that this issuer signs first.
-            name: only those that have this name.
+            wanted: which; if by their ends, `after` is not heeded.
         """
-        query = page_query(after, limit, health=health, issuer=issuer, name=name)
-        return [Listed(*row) for row in self.connection.execute(query)]
+        return [Listed(*row) for row in self.connection.execute(self._query(after, limit, wanted))]
+
+    def ids(self, wanted: Filter, limit: int) -> list[str]:
+        """The first of all that are wanted."""
+        return list(self.connection.scalars(self._query("", limit, wanted).with_only_columns(managed.c.id)))
+
+    def _query(self, after: str, limit: int, wanted: Filter) -> PageQuery:
+        """There is no index of what stands in titles and names: all of these are read to their end.
+
+        Where few have it they are named, and where many have it, their list itself comes upon them soon.
+        """
+        has = _has(wanted.part)
+        if has is None:
+            query = page_query(after, limit, wanted.ends)
+        elif (ids := self._few(has)) is not None:
+            query = page_query(after, limit, wanted.ends).where(managed.c.id.in_(ids))
+        else:
+            query = page_query(after, limit, wanted.ends, searched.c.title)
+            query = query.where(searched.c.title == managed.c.title, has)
+        for condition in wanted.conditions():
+            query = query.where(condition)
+        return self.scope.narrow(query, managed.c.id)
+
+    def _few(self, has: ColumnElement[bool]) -> Sequence[str] | None:
+        """All of which this is true; None if these are many."""
+        ids = self.connection.scalars(select(searched.c.managed_id).where(has).limit(_FEW + 1)).all()
+        return ids if len(ids) <= _FEW else None
+
+    def targets(self) -> list[str]:
+        """The first servers that certificates were found or put on, in order, of those that are seen."""
+        return self._different(targets.c.target, targets.c.managed_id)
+
+    def tags(self) -> list[str]:
+        """The first tags that there are, in order."""
+        if self.scope.tags:
+            return sorted(self.scope.tags)
+        return self._different(tags.c.tag, tags.c.managed_id)
+
+    def _different(self, column: Column[str], managed_id: Column[str]) -> list[str]:
+        """The first values; the index is read by leaps from one to the next."""
+        found: list[str] = []
+        first = self.scope.narrow(select(func.min(column)), managed_id)
+        while len(found) < _MOST_DIFFERENT:
+            following = self.connection.scalar(first.where(column > found[-1]) if found else first)
+            if following is None:
+                break
+            found.append(following)
+        return found
 
 
-def page_query(
-    after: str, limit: int, *, health: Collection[Health], issuer: str | None, name: Identifier | None
-) -> Select[ManagedCertificate, Condition | None, datetime | None, datetime | None]:
-    """What `page` asks; indexes answer it."""
-    ends = (
-        select(versions.c.not_after)
-        .where(versions.c.managed_id == managed.c.id)
-        .order_by(versions.c.sequence.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    query = select(managed.c.body, managed.c.condition, managed.c.next_action_at, ends).where(managed.c.title > after)
-    if health:
-        query = query.where(managed.c.health.in_(health))
-    if issuer is not None:
-        query = query.where(managed.c.issuer == issuer)
-    if name is not None:
-        query = query.where(managed.c.id.in_(select(names.c.managed_id).where(names.c.identifier == str(name))))
-    return query.order_by(managed.c.title).limit(limit)
+def page_query(after: str, limit: int, ends: Ends | None = None, title: Column[str] = managed.c.title) -> PageQuery:
+    """What `page` asks; indexes answer it, in their order: that of `title`, which may be another table's."""
+    query = select(managed.c.body, managed.c.condition, managed.c.next_action_at, managed.c.ends_at).limit(limit)
+    if ends is None:
+        return query.where(title > after).order_by(title)
+    place = tuple_(managed.c.ends_at, managed.c.title)
+    begin = tuple_(literal(ends.after, managed.c.ends_at.type), literal(ends.title))
+    return query.where(place > begin, managed.c.ends_at <= ends.until).order_by(managed.c.ends_at, managed.c.title)
+
+
+def _has(part: str) -> ColumnElement[bool] | None:
+    """That this stands in a title, or in a name as names are kept; None if nothing was typed."""
+    typed = part.strip().lower()
+    if not typed:
+        return None
+    return or_(*(searched.c.text.contains(each, autoescape=True) for each in (typed, *_as_name(typed))))
+
+
+def _as_name(typed: str) -> Iterator[str]:
+    """How a name is kept of which this is all, or some labels, in its own script."""
+    if not typed.isascii() and len(typed) <= MAX_NAME:
+        with suppress(InvalidIdentifier):
+            yield str(Identifier.parse(typed))

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, bindparam, select, update
 
-from certwright.domain.looks import Looks
+from certwright.domain.clocks import SKEW
+from certwright.domain.looks import LONGEST, Looks
 from certwright.domain.managed import ManagedCertificate
 from certwright.store import rows
 from certwright.store.schema import looks, managed
@@ -37,14 +38,15 @@ class SeenLooks:
 
     def is_due(self, now: datetime) -> bool:
         """Whether there is anything to look at."""
-        return self.connection.scalar(due_query(now, 1)) is not None
+        return any(self.connection.scalar(query(now, 1)) is not None for query in (due_query, astray_query))
 
     def take(self, now: datetime, limit: int, until: datetime) -> list[ManagedCertificate]:
         """Those whose look has come, longest overdue first, for whoever asks alone: it comes again at `until`.
 
-        So a look is lost with nobody who dies before its result is kept.
+        So a look is lost with nobody who dies before its result is kept. Those that a wrong clock has put off follow.
         """
         found = list(self.connection.scalars(due_query(now, limit)))
+        found += self.connection.scalars(astray_query(now, limit - len(found)))
         taken = managed.c.id.in_([each.id for each in found])
         self.connection.execute(update(managed).where(taken).values(next_look_at=until))
         return found
@@ -54,3 +56,9 @@ def due_query(now: datetime, limit: int) -> Select[ManagedCertificate]:
     """What `take` asks; the partial index on the schedule answers it."""
     due = managed.c.next_look_at.is_not(None) & (managed.c.next_look_at <= now)
     return select(managed.c.body).where(due).order_by(managed.c.next_look_at).limit(limit)
+
+
+def astray_query(now: datetime, limit: int) -> Select[ManagedCertificate]:
+    """Those whose look a wrong clock has put off; the partial index on the schedule answers it."""
+    astray = managed.c.next_look_at.is_not(None) & (managed.c.next_look_at > now + LONGEST + SKEW)
+    return select(managed.c.body).where(astray).order_by(managed.c.next_look_at).limit(limit)

@@ -1,19 +1,24 @@
 """Managed certificates: by id, title or name; and the schedule of when to look at each next."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from string import hexdigits
+from typing import TypeVar
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, select, update
 
+from certwright.domain.audit import Subject, SubjectKind
+from certwright.domain.clocks import LOOKED_AT_LEAST, SKEW
 from certwright.domain.errors import ConfigurationError, InvalidIdentifier, NotFound
 from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import CertificateVersion, ManagedCertificate
 from certwright.store import orders, schema, versions
-from certwright.store.schema import managed, names, window_uses
+from certwright.store.audit import Trail
+from certwright.store.schema import managed, names, searched, tags, window_uses
+from certwright.store.scope import Scope
 from certwright.store.secrets import Secrets
 from certwright.store.versions import Versions
 from certwright.store.windows import Windows
@@ -23,8 +28,12 @@ _REVISION = select(managed.c.revision).where(managed.c.id == bindparam("id"))
 _NEXT_CHECK = select(managed.c.next_action_at).where(managed.c.id == bindparam("id"))
 _UPDATE = update(managed).where(managed.c.id == bindparam("of_id"))
 _MIN_PREFIX = 4
+T = TypeVar("T")
 _AFTER_DIGITS = "g"
 _SHOWN = 5
+_AROUND = 50
+_ID_DIGITS = 12
+_LONGEST_NAME = 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,8 @@ class Managed:
 
     connection: Connection
     secrets: Secrets
+    trail: Trail
+    scope: Scope
 
     def add(self, certificate: ManagedCertificate) -> None:
         """Keep a new one. It is not scheduled until `set_next_check`.
@@ -45,6 +56,7 @@ class Managed:
         values = {"id": certificate.id, "title": certificate.title, "issuer": certificate.issuer, "body": certificate}
         self.connection.execute(insert(managed).values(**values, revision=1))
         self._refer(certificate)
+        self.trail.change(subject(certificate), None, certificate)
 
     def get(self, reference: str) -> ManagedCertificate:
         """The one with this id, title, beginning of an id (four digits at least), or name that only it has.
@@ -53,10 +65,10 @@ class Managed:
             NotFound: with what comes close.
             ConfigurationError: if several fit.
         """
-        if certificate := self.connection.scalar(_BY_ID, {"id": reference}):
+        if certificate := self.connection.scalar(self._seen(_BY_ID), {"id": reference}):
             return certificate
         for query in self._queries(reference):
-            found = list(self.connection.scalars(query.limit(_SHOWN)))
+            found = list(self.connection.scalars(self._seen(query).limit(_SHOWN)))
             if len(found) == 1:
                 return found[0]
             if found:
@@ -66,9 +78,38 @@ class Managed:
                 )
         raise NotFound(f"There is no managed certificate {reference!r}.", hint=self._suggestion(reference))
 
+    def there(self, ids: Collection[str]) -> Collection[str]:
+        """Those of these ids of which there is a certificate for the caller."""
+        return self.connection.scalars(self._seen(select(managed.c.id).where(managed.c.id.in_(ids)))).all()
+
     def list(self) -> list[ManagedCertificate]:
         """All, by title."""
-        return list(self.connection.scalars(select(managed.c.body).order_by(managed.c.title)))
+        return list(self.connection.scalars(self._seen(select(managed.c.body)).order_by(managed.c.title)))
+
+    def holders(self, identifiers: Collection[str], but: str = "") -> dict[str, Subject]:
+        """For each of these identifiers that is on one, but not on that of the id `but`: which one, the first by id."""
+        of_others = names.c.identifier.in_(identifiers) & (names.c.managed_id != but)
+        query = select(names.c.identifier, func.min(names.c.managed_id)).where(of_others).group_by(names.c.identifier)
+        first = self.scope.narrow(query, names.c.managed_id).subquery()
+        titles = select(first.c[0], managed.c.id, managed.c.title).join(managed, managed.c.id == first.c[1])
+        return {
+            identifier: Subject(kind=SubjectKind.CERTIFICATE, id=managed_id, title=title)
+            for identifier, managed_id, title in self.connection.execute(titles)
+        }
+
+    def check_title(self, title: str, but: str = "") -> None:
+        """Refuse a title that another one has than that of the id `but`.
+
+        Raises:
+            ConfigurationError: if one has it.
+        """
+        taken = select(managed.c.id).where((managed.c.title == title) & (managed.c.id != but))
+        if self.connection.scalar(taken):
+            is_seen = self.connection.scalar(self.scope.narrow(taken, managed.c.id))
+            see = f"See it with: certwright certificate show {shlex.quote(title)}. Or choose another title."
+            raise ConfigurationError(
+                f"There is a managed certificate {title!r} already.", hint=see if is_seen else "Choose another title."
+            )
 
     def revision(self, managed_id: str) -> int:
         """How often it was changed.
@@ -88,13 +129,14 @@ class Managed:
             NotFound: if it was removed, or its issuer or its window is not in the store.
             ConfigurationError: if another one has its title.
         """
-        revision = self.revision(certificate.id)
+        revision, before = self.revision(certificate.id), self._stored(certificate.id)
         self._check(certificate)
-        self._forget_tasks(certificate.id, keep={task.id for task in certificate.tasks})
+        self._forget_tasks(before, keep={task.id for task in certificate.tasks})
         values = {"title": certificate.title, "issuer": certificate.issuer, "body": certificate}
         row = managed.c.id == certificate.id
         self.connection.execute(update(managed).where(row).values(**values, revision=revision + 1))
         self._refer(certificate)
+        self.trail.change(subject(certificate), before, certificate)
         return revision + 1
 
     def remove(self, managed_id: str) -> None:
@@ -103,12 +145,13 @@ class Managed:
         Raises:
             NotFound: if there is none.
         """
-        self.revision(managed_id)
+        certificate = self._stored(managed_id)
         issued = select(schema.versions.c.id).where(schema.versions.c.managed_id == managed_id)
         keys = [versions.key_name(version_id) for version_id in self.connection.scalars(issued)]
-        self._forget_tasks(managed_id, keep=set())
+        self._forget_tasks(certificate, keep=set())
         self.secrets.remove(orders.key_name(managed_id), *keys)
         self.connection.execute(delete(managed).where(managed.c.id == managed_id))
+        self.trail.change(subject(certificate), certificate, None)
 
     def current(self, managed_id: str) -> CertificateVersion | None:
         """The newest version, or None if it was never issued."""
@@ -128,9 +171,17 @@ class Managed:
         later = managed.c.id.in_(users) & (managed.c.next_action_at > now)
         self.connection.execute(update(managed).where(later).values(next_action_at=now))
 
+    def hurry_ending(self, before: datetime, now: datetime) -> None:
+        """Have all on the schedule that end before that moment, or were never issued, be looked at now."""
+        soon = managed.c.ends_at.is_(None) | (managed.c.ends_at < before)
+        later = soon & (managed.c.next_action_at > now)
+        self.connection.execute(update(managed).where(later).values(next_action_at=now))
+
     def due(self, now: datetime, limit: int) -> Sequence[ManagedCertificate]:
-        """Those whose next check has come, longest overdue first."""
-        return list(self.connection.scalars(due_query(now, limit)))
+        """Those whose next check has come, longest overdue first; then those that a wrong clock has put off."""
+        found = list(self.connection.scalars(due_query(now, limit)))
+        room = limit - len(found)
+        return [*found, *self.connection.scalars(astray_query(now, room))] if room else found
 
     def backlog(self, now: datetime) -> tuple[int, datetime | None]:
         """How many are due, and since when the longest overdue; the same index answers it."""
@@ -146,38 +197,62 @@ class Managed:
         planned = managed.c.next_action_at.is_not(None) & (managed.c.next_action_at > after)
         return self.connection.scalar(select(func.min(managed.c.next_action_at)).where(planned))
 
+    def find_again(self, limit: int) -> int:
+        """Have those be searched that a process of an earlier version described, or called otherwise; how many."""
+        both = managed.outerjoin(
+            searched, (searched.c.managed_id == managed.c.id) & (searched.c.title == managed.c.title)
+        )
+        query = select(managed.c.body).select_from(both).where(searched.c.title.is_(None)).limit(limit)
+        found = list(self.connection.scalars(query))
+        for certificate in found:
+            self._refer(certificate)
+        return len(found)
+
+    def _stored(self, managed_id: str) -> ManagedCertificate:
+        """The one with exactly this id.
+
+        Raises:
+            NotFound: if it was removed.
+        """
+        if found := self.connection.scalar(_BY_ID, {"id": managed_id}):
+            return found
+        raise NotFound(f"There is no managed certificate {managed_id!r}.")
+
     def _check(self, certificate: ManagedCertificate) -> None:
-        same_title = (managed.c.title == certificate.title) & (managed.c.id != certificate.id)
-        if self.connection.scalar(select(managed.c.id).where(same_title)):
-            raise ConfigurationError(
-                f"There is a managed certificate {certificate.title!r} already.",
-                hint=f"See it with: certwright certificate show {shlex.quote(certificate.title)}. Or choose another "
-                "title.",
-            )
+        self.check_title(certificate.title, certificate.id)
         known = set(self.connection.scalars(select(schema.issuers.c.name)))
         for name in certificate.issuers:
             if name not in known:
                 raise NotFound(f"There is no issuer {name!r}.", hint="Add it first: certwright issuer add.")
         for name in certificate.windows:
-            Windows(self.connection).get(name)
+            Windows(self.connection, self.trail, self.scope).get(name)
 
     def _refer(self, certificate: ManagedCertificate) -> None:
-        """Have it found by its names and its windows."""
-        for table in (names, window_uses):
+        """Have it found by its names, by parts of these and of its title, by its windows and its tags."""
+        for table in (names, window_uses, tags):
             self.connection.execute(delete(table).where(table.c.managed_id == certificate.id))
         rows = [{"identifier": str(i), "managed_id": certificate.id} for i in certificate.identifiers]
         self.connection.execute(insert(names), rows)
+        mine = (searched.c.managed_id == certificate.id) | (searched.c.title == certificate.title)
+        self.connection.execute(delete(searched).where(mine))
+        text = "\n".join((certificate.title.lower(), *map(str, certificate.identifiers)))
+        row = {"title": certificate.title, "managed_id": certificate.id, "text": text}
+        self.connection.execute(insert(searched).values(row))
         if uses := [{"window": name, "managed_id": certificate.id} for name in sorted(certificate.windows)]:
             self.connection.execute(insert(window_uses), uses)
+        if words := [{"tag": tag, "managed_id": certificate.id} for tag in certificate.tags]:
+            self.connection.execute(insert(tags), words)
 
-    def _forget_tasks(self, managed_id: str, keep: set[str]) -> None:
+    def _forget_tasks(self, stored: ManagedCertificate, keep: set[str]) -> None:
         """Tasks live in the certificate's body, so what is stored about them is removed by hand."""
-        stored = self.connection.scalars(select(managed.c.body).where(managed.c.id == managed_id)).one()
         gone = {task.id for task in stored.tasks} - keep
-        for table in (schema.deployments, schema.memory):
+        for table in (schema.deployments, schema.targets, schema.memory):
             self.connection.execute(delete(table).where(table.c.task_id.in_(gone)))
         plans = schema.records.c.subject.in_([f"task:{task_id}" for task_id in gone])
         self.connection.execute(delete(schema.records).where(plans))
+
+    def _seen(self, query: Select[T]) -> Select[T]:
+        return self.scope.narrow(query, managed.c.id)
 
     def _queries(self, reference: str) -> Sequence[Select[ManagedCertificate]]:
         whole = select(managed.c.body)
@@ -192,17 +267,39 @@ class Managed:
         return [*queries, whole.where(managed.c.id.in_(named)).order_by(managed.c.title)]
 
     def _suggestion(self, reference: str) -> str:
-        titles = set(self.connection.scalars(select(managed.c.title)))
-        known = titles | set(self.connection.scalars(select(names.c.identifier).distinct()))
-        if close := get_close_matches(reference, sorted(known), _SHOWN):
-            return f"Did you mean {' or '.join(map(repr, close))}?"
-        return "`certwright certificate list` shows all." if titles else "Make one with: certwright certificate new"
+        """What was meant perhaps, among what stands around it in the order of titles and of names."""
+        if not self.connection.scalar(self._seen(select(managed.c.id)).limit(1)):
+            return "Make one with: certwright certificate new"
+        is_id = len(reference) == _ID_DIGITS and set(reference) <= set(hexdigits)
+        if not is_id and len(reference) <= _LONGEST_NAME:
+            titles = (managed.c.title, self._seen(select(managed.c.title)))
+            named = (names.c.identifier, self.scope.narrow(select(names.c.identifier), names.c.managed_id))
+            known = {each for column, query in (titles, named) for each in self._around(reference, column, query)}
+            if close := get_close_matches(reference, sorted(known), _SHOWN):
+                return f"Did you mean {' or '.join(map(repr, close))}?"
+        return "`certwright certificate list` shows all."
+
+    def _around(self, reference: str, column: ColumnElement[str], query: Select[str]) -> Iterator[str]:
+        """The nearest few on both sides: the index on the column gives them, however many there are."""
+        yield from self.connection.scalars(query.where(column < reference).order_by(column.desc()).limit(_AROUND))
+        yield from self.connection.scalars(query.where(column >= reference).order_by(column).limit(_AROUND))
+
+
+def subject(certificate: ManagedCertificate) -> Subject:
+    """A managed certificate, in the audit trail."""
+    return Subject(kind=SubjectKind.CERTIFICATE, id=certificate.id, title=certificate.title)
 
 
 def backlog_query(now: datetime) -> Select[int, datetime | None]:
     """What `backlog` asks; the partial index on the schedule answers it."""
     due = (managed.c.next_action_at.is_not(None)) & (managed.c.next_action_at <= now)
     return select(func.count(), func.min(managed.c.next_action_at)).where(due)
+
+
+def astray_query(now: datetime, limit: int) -> Select[ManagedCertificate]:
+    """Those that are planned later than anything is; the partial index on the schedule answers it."""
+    astray = managed.c.next_action_at.is_not(None) & (managed.c.next_action_at > now + LOOKED_AT_LEAST + SKEW)
+    return select(managed.c.body).where(astray).order_by(managed.c.next_action_at).limit(limit)
 
 
 def due_query(now: datetime, limit: int) -> Select[ManagedCertificate]:

@@ -50,7 +50,7 @@ def read_next(settings: Settings, store_id: str) -> bytes | None:
     """
     if settings.master_key is not None:
         return None
-    path = _next(settings, store_id)
+    path = next_file(settings, store_id)
     try:
         return _decode(private.read(path, "master key"), str(path))
     except FileNotFoundError:
@@ -90,7 +90,7 @@ def prepare_next(settings: Settings, store_id: str) -> bytes:
     Raises:
         StoreError: if it cannot be written.
     """
-    path, key = _next(settings, store_id), new_key()
+    path, key = next_file(settings, store_id), new_key()
     try:
         with _written_whole(path, key) as beside:
             beside.replace(path)
@@ -111,13 +111,14 @@ def adopt_next(settings: Settings, store_id: str) -> None:
     """
     path = settings.key_file(store_id)
     try:
-        _next(settings, store_id).replace(path)
+        next_file(settings, store_id).replace(path)
         _folder_to_disk(path.parent)
     except OSError as error:
         raise StoreError(f"The master key {path} cannot be replaced: {error.strerror}.") from error
 
 
-def _next(settings: Settings, store_id: str) -> Path:
+def next_file(settings: Settings, store_id: str) -> Path:
+    """Where a key waits to become the master key."""
     path = settings.key_file(store_id)
     return path.with_name(f"{path.name}.next")
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
+from certwright.domain.clocks import SKEW
 from certwright.domain.messages import Message
+from certwright.domain.notices import LONGEST_PAUSE
 from certwright.store.schema import outbox
 
 
@@ -50,8 +52,9 @@ class Outbox:
         self.connection.execute(insert(outbox), rows)
 
     def due(self, now: datetime, limit: int) -> Sequence[Posting]:
-        """What is to be tried by now, longest waiting first."""
-        query = select(outbox).where(outbox.c.next_attempt_at <= now).order_by(outbox.c.created_at, outbox.c.id)
+        """What is to be tried by now, or was put off for longer than anything is; longest waiting first."""
+        has_come = (outbox.c.next_attempt_at <= now) | (outbox.c.next_attempt_at > now + LONGEST_PAUSE + SKEW)
+        query = select(outbox).where(has_come).order_by(outbox.c.created_at, outbox.c.id)
         return [_posting(row) for row in self.connection.execute(query.limit(limit))]
 
     def waiting(self) -> Sequence[Posting]:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, inspect
 from sqlalchemy.exc import DBAPIError
 
-from certwright.domain.errors import StoreError
+from certwright.domain.errors import NoStore, StoreError
 from certwright.store import database, private
 from certwright.store.database import Backend, Database
 
@@ -33,7 +33,17 @@ _SHOWS_PASSWORD = re.compile(r"[^/?#]*//[^/?#@:]*:[^@]*@|.*[?&](?:ssl)?password=
 _PLACES = "name a file with it in CERTWRIGHT_STORE_PASSWORD_FILE, or use PGPASSFILE"
 _WRITERS = int.from_bytes(b"certwrit")
 """The advisory lock that who writes holds until the end of its transaction."""
-_STANDSTILL_SECONDS = 15
+_STANDSTILL_SECONDS = database.BUSY_SECONDS / 2
+"""How long a writer may stand still; less than the others wait for it."""
+_LOCK = f"SELECT pg_advisory_xact_lock({_WRITERS}), pg_current_xact_id()::text"
+_END_STANDING = """
+    SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND datname = current_database()
+      AND database = datid AND (classid::bigint << 32) + objid::bigint = %s
+      AND starts_with(state, 'idle in transaction')
+      AND state_change < clock_timestamp() - make_interval(secs => %s)
+"""
+"""End a writer whose process is frozen: the server's own time-out for that was seen not to strike."""
 _OLDEST = 130_000
 _CONNECTION = {
     "application_name": "certwright",
@@ -45,8 +55,9 @@ _CONNECTION = {
     "target_session_attrs": "read-write",
 }
 _AWAY = re.compile("08...|57P0[1-4]|53300|25P03")
+_LOCKED = "55P03"
 _STATES = {
-    "55P03": (f"has been locked by another process for {database.BUSY_SECONDS} seconds", "Try again."),
+    _LOCKED: (f"has been locked by another process for more than {_STANDSTILL_SECONDS:.0f} seconds", "Try again."),
     "40P01": ("is being brought up to a later version by another process", "Try again."),
     "53100": ("cannot be written: the disk of its server is full", "Make room on that disk and try again."),
     "25006": ("cannot be written: it, or its server, is read-only", "Name the primary server in CERTWRIGHT_STORE."),
@@ -55,7 +66,7 @@ _STATES = {
         "Make that user the owner of the database: ALTER DATABASE name OWNER TO user;",
     ),
 }
-_RETRYABLE = {"55P03", "40P01", "53100"}
+_RETRYABLE = {_LOCKED, "40P01", "53100"}
 _REFUSALS = (
     (
         re.compile("password authentication failed|no password supplied|empty password"),
@@ -118,9 +129,18 @@ class Postgresql(Backend):
 
     def begin_writing(self, connection: Connection) -> str:
         """Begin a transaction with the lock of all writers: each statement in it sees what the last of them wrote."""
+        try:
+            return self._locked(connection)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != _LOCKED:
+                raise
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql(_END_STANDING, (_WRITERS, _STANDSTILL_SECONDS / 2))
+        return self._locked(connection)
+
+    def _locked(self, connection: Connection) -> str:
         connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED")
-        locked = f"SELECT pg_advisory_xact_lock({_WRITERS}), pg_current_xact_id()::text"
-        return str(connection.exec_driver_sql(locked).one()[1])
+        return str(connection.exec_driver_sql(_LOCK).one()[1])
 
     def outcome(self, connection: Connection, transaction: str) -> bool | None:
         """By the server's log of commits."""
@@ -166,9 +186,9 @@ class Postgresql(Backend):
             self._refuse_existing(connection)
             fill(connection)
 
-    def no_store(self) -> StoreError:
+    def no_store(self) -> NoStore:
         """That the database is empty."""
-        return StoreError(
+        return NoStore(
             f"There is no store in {self.name} yet: the database is empty.",
             hint="Make one with `certwright init`, or name another database in CERTWRIGHT_STORE.",
         )
@@ -217,8 +237,8 @@ class Postgresql(Backend):
         connection = psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
         connection.adapters.register_dumper(str, _Text)
         connection.execute(
-            f"SET lock_timeout = {1000 * database.BUSY_SECONDS:.0f};"
-            f"SET idle_in_transaction_session_timeout = {1000 * _STANDSTILL_SECONDS}"
+            f"SET lock_timeout = {1000 * _STANDSTILL_SECONDS:.0f};"
+            f"SET idle_in_transaction_session_timeout = {1000 * _STANDSTILL_SECONDS:.0f}"
         )
         return connection
 

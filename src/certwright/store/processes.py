@@ -1,7 +1,9 @@
 """Which process holds something, and whether it still lives."""
 
+import getpass
 import os
 import socket
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Self
 _PROC = Path("/proc")
 _STATE, _START_TIME = 0, 19
 _ENDED = ("Z", "X")
+_NOBODY_SIGNED_IN = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,43 @@ class Holder:
             return os.name == "posix" and not _exists(self.pid)
         return self.started.split("/")[0] != _boot() or self.has_ended
 
+    def is_dead(self, *, is_shared: bool) -> bool:
+        """Whether what it held in a store is free: one that is shared is used by several systems of one name too."""
+        return self.has_ended if is_shared else self.is_gone
+
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
+
+
+def user() -> str:
+    """For whom this process works, as `USER@HOST`; with who signed in, where the system knows that it is another.
+
+    No variable of the environment is asked, as whoever starts the process chooses these.
+    """
+    host = socket.gethostname()
+    if sys.platform == "win32":
+        return f"{getpass.getuser()}@{host}"
+    signed_in, works_for = _login_uid(), os.geteuid()
+    other = f" (signed in as {_name(signed_in)})" if signed_in not in (None, works_for) else ""
+    return f"{_name(works_for)}@{host}{other}"
+
+
+def _login_uid() -> int | None:
+    """Who signed in, which the kernel keeps through su and sudo."""
+    try:
+        found = int((_PROC / "self/loginuid").read_text())
+    except (OSError, ValueError):
+        return None
+    return None if found == _NOBODY_SIGNED_IN else found
+
+
+def _name(uid: int | None) -> str:
+    import pwd  # noqa: PLC0415 - Windows has none
+
+    try:
+        return pwd.getpwuid(uid or 0).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def _started(pid: int) -> str | None:

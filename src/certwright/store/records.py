@@ -13,6 +13,8 @@ from certwright.store.schema import records
 KEPT = 50
 TROUBLE = "trouble"
 """The kind of what is the matter with a subject."""
+RECOVERY_KEY = ("service", "recovery_key")
+"""Subject and kind of the recovery key that somebody has shown to know: as `Identity.wrapping` names it."""
 
 
 @dataclass(frozen=True, slots=True)

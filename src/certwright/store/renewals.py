@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select
 
-from certwright.domain.renewal import RenewalState
+from certwright.domain.renewal_state import RenewalState
 from certwright.store import rows
 from certwright.store.schema import renewals
 

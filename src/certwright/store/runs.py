@@ -7,14 +7,21 @@ from datetime import datetime
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 
 from certwright.domain.errors import NotFound
-from certwright.domain.runs import Entry, Outcome, Run
+from certwright.domain.runs import Entry, Outcome, Run, RunKind
+from certwright.store.leases import CERTIFICATE, LeaseRows
 from certwright.store.schema import entries, runs
+from certwright.store.scope import Q, Scope
 
 _RUN = [runs.c[name] for name in Run.model_fields]
 _ENTRY = [entries.c[name] for name in Entry.model_fields]
 _START = insert(runs)
 _APPEND = insert(entries)
 _FINISH = update(runs).where(runs.c.id == bindparam("of_id"))
+_UNENDED = (
+    select(*_RUN)
+    .where(runs.c.ended_at.is_(None) & (runs.c.managed_id == bindparam("of_managed")))
+    .order_by(runs.c.sequence.desc())
+)
 _INTERRUPT = update(runs).where((runs.c.managed_id == bindparam("of_managed")) & runs.c.ended_at.is_(None))
 
 
@@ -23,6 +30,7 @@ class Runs:
     """All runs; they stay when their managed certificate is removed."""
 
     connection: Connection
+    scope: Scope
 
     def start(self, run: Run) -> None:
         """Keep that a run began."""
@@ -81,10 +89,32 @@ class Runs:
         Raises:
             NotFound: if there is none.
         """
-        row = self.connection.execute(select(*_RUN).where(runs.c.id == run_id)).mappings().one_or_none()
+        row = self.connection.execute(self._seen(select(*_RUN).where(runs.c.id == run_id))).mappings().one_or_none()
         if row is None:
             raise NotFound(f"There is no run {run_id!r}.")
         return Run.model_validate(row)
+
+    def unended(self, managed_id: str) -> Run | None:
+        """The run of a managed certificate that has not ended, though it may have died; None if there is none."""
+        row = self.connection.execute(_UNENDED, {"of_managed": managed_id}).mappings().first()
+        return Run.model_validate(row) if row else None
+
+    def at_work(self, managed_id: str, now: datetime) -> Run | None:
+        """The run that works on a managed certificate, and so holds its lease; None if there is none."""
+        run = self.unended(managed_id)
+        held = LeaseRows(self.connection).held(now) if run else ()
+        return run if any(lease.name == f"{CERTIFICATE}{managed_id}" for lease in held) else None
+
+    def is_deploying(self, managed_id: str, now: datetime) -> bool:
+        """Whether a run is at a deployment of this managed certificate."""
+        run = self.at_work(managed_id, now)
+        return run is not None and run.kind is RunKind.DEPLOY
+
+    def under_way(self, limit: int) -> Sequence[Run]:
+        """Those that have not ended, newest first; the partial index answers it."""
+        query = self.scope.narrow(under_way_query(limit), runs.c.managed_id)
+        rows = self.connection.execute(query).mappings()
+        return [Run.model_validate(row) for row in rows]
 
     def list(self, managed_id: str | None = None, limit: int = 50, before: str | None = None) -> list[Run]:
         """The runs of a managed certificate, or all; newest first, and those before the one of this id if it is given.
@@ -92,7 +122,7 @@ class Runs:
         Raises:
             NotFound: if there is no such run.
         """
-        newest = select(*_RUN).order_by(runs.c.sequence.desc()).limit(limit)
+        newest = self._seen(select(*_RUN)).order_by(runs.c.sequence.desc()).limit(limit)
         if managed_id is not None:
             newest = newest.where(runs.c.managed_id == managed_id)
         if before is not None:
@@ -102,6 +132,26 @@ class Runs:
             )
         return [Run.model_validate(row) for row in self.connection.execute(newest).mappings()]
 
+    def last(self, managed_id: str, kinds: Collection[RunKind]) -> Run | None:
+        """The newest run of a managed certificate that is of one of these kinds; None if there is none."""
+        found = self._seen(select(*_RUN)).where(runs.c.managed_id == managed_id, runs.c.kind.in_(kinds))
+        row = self.connection.execute(found.order_by(runs.c.sequence.desc()).limit(1)).mappings().one_or_none()
+        return Run.model_validate(row) if row else None
+
+    def seen(self, run_ids: Collection[str]) -> Sequence[str]:
+        """Those of these runs that there are for the caller."""
+        return self.connection.scalars(self._seen(select(runs.c.id).where(runs.c.id.in_(run_ids)))).all()
+
+    def _seen(self, query: Q) -> Q:
+        return self.scope.narrow(query, runs.c.managed_id)
+
     def _entries(self, query: Select[*tuple[object, ...]]) -> Sequence[Entry]:
+        if self.scope.tags:
+            query = query.where(entries.c.run_id.in_(self._seen(select(runs.c.id))))
         rows = self.connection.execute(query.order_by(entries.c.sequence)).mappings()
         return [Entry.model_validate(row) for row in rows]
+
+
+def under_way_query(limit: int) -> Select[*tuple[object, ...]]:
+    """What `under_way` asks."""
+    return select(*_RUN).where(runs.c.ended_at.is_(None)).order_by(runs.c.sequence.desc()).limit(limit)

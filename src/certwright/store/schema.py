@@ -22,19 +22,21 @@ from sqlalchemy import (
 )
 
 from certwright.domain.access import ApiToken, Person, SignedIn
+from certwright.domain.audit import SignedHead
 from certwright.domain.health import Condition
+from certwright.domain.jobs import Job
 from certwright.domain.looks import Looks
 from certwright.domain.managed import Issuer, ManagedCertificate
 from certwright.domain.messages import Message
 from certwright.domain.notices import Case, Pace
-from certwright.domain.renewal import RenewalState
+from certwright.domain.renewal_state import RenewalState
 from certwright.domain.rules import Rule
 from certwright.domain.runs import DeploymentState
 from certwright.domain.watching import Watched
 from certwright.domain.windows import MaintenanceWindow
 from certwright.store.columns import NUMBER, Moment, Stored
 
-REVISION = "0012"
+REVISION = "0020"
 """The newest migration; revisions are numbered so that a later one is greater."""
 
 metadata = MetaData(
@@ -90,6 +92,7 @@ class _Managed(TypedColumns):
     health: Column[str | None] = Column(String)
     health_until: Column[datetime | None] = Column(Moment, server_default=text("'1970-01-01 00:00:00'"))
     condition: Column[Condition | None] = Column(Stored(Condition))
+    ends_at: Column[datetime | None] = Column(Moment)
     body: Column[ManagedCertificate] = Column(Stored(ManagedCertificate), nullable=False)
 
 
@@ -106,6 +109,12 @@ class _Looks(TypedColumns):
 class _Name(TypedColumns):
     identifier = Column(String, primary_key=True)
     managed_id = Column(String, ForeignKey("managed.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class _Searched(TypedColumns):
+    title = Column(String, primary_key=True)
+    managed_id = Column(String, ForeignKey("managed.id", ondelete="CASCADE"), nullable=False, index=True)
+    text = Column(String, nullable=False)
 
 
 class _Version(TypedColumns):
@@ -159,6 +168,12 @@ class _Deployment(TypedColumns):
     task_id = Column(String, primary_key=True)
     managed_id = Column(String, ForeignKey("managed.id", ondelete="CASCADE"), nullable=False, index=True)
     body: Column[DeploymentState] = Column(Stored(DeploymentState), nullable=False)
+
+
+class _Target(TypedColumns):
+    target = Column(String, primary_key=True)
+    task_id = Column(String, primary_key=True, index=True)
+    managed_id = Column(String, ForeignKey("managed.id", ondelete="CASCADE"), nullable=False, index=True)
 
 
 class _Memory(TypedColumns):
@@ -217,6 +232,11 @@ class _WindowUse(TypedColumns):
     managed_id = Column(String, ForeignKey("managed.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
+class _Tag(TypedColumns):
+    tag = Column(String, primary_key=True)
+    managed_id = Column(String, ForeignKey("managed.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
 class _Token(TypedColumns):
     id = Column(String, primary_key=True)
     name = Column(String, nullable=False, unique=True)
@@ -227,6 +247,8 @@ class _Token(TypedColumns):
 class _Person(TypedColumns):
     name = Column(String, primary_key=True)
     password = Column(String, nullable=False)
+    issuer = Column(String)
+    subject = Column(String)
     body: Column[Person] = Column(Stored(Person), nullable=False)
 
 
@@ -266,6 +288,37 @@ class _Posting(TypedColumns):
     body: Column[Message] = Column(Stored(Message), nullable=False)
 
 
+class _Audit(TypedColumns):
+    number = Column(NUMBER, primary_key=True, autoincrement=False)
+    at = Column(Moment, nullable=False, index=True)
+    actor = Column(String, nullable=False, index=True)
+    action = Column(String, nullable=False)
+    kind = Column(String, nullable=False)
+    subject = Column(String, nullable=False, index=True)
+    title = Column(String, nullable=False)
+    text = Column(String, nullable=False)
+    hash = Column(String, nullable=False)
+
+
+class _AuditHead(TypedColumns):
+    number = Column(NUMBER, primary_key=True, autoincrement=False)
+    body: Column[SignedHead] = Column(Stored(SignedHead), nullable=False)
+
+
+class _Job(TypedColumns):
+    sequence = Column(NUMBER, primary_key=True)
+    id = Column(String, nullable=False, unique=True)
+    result: Column[str | None] = Column(String)
+    body: Column[Job] = Column(Stored(Job), nullable=False)
+
+
+class _Repeat(TypedColumns):
+    sequence = Column(NUMBER, primary_key=True)
+    id = Column(String, nullable=False, unique=True)
+    caller = Column(String, nullable=False, index=True)
+    at = Column(Moment, nullable=False, index=True)
+
+
 store = Table("store", metadata, _Store)
 leases = Table("leases", metadata, _Lease)
 secrets = Table("secrets", metadata, _Secret)
@@ -275,11 +328,13 @@ managed = Table("managed", metadata, _Managed)
 renewals = Table("renewals", metadata, _Renewal)
 looks = Table("looks", metadata, _Looks)
 names = Table("names", metadata, _Name)
+searched = Table("searched", metadata, _Searched)
 versions = Table("versions", metadata, _Version, sqlite_autoincrement=True)
 orders = Table("orders", metadata, _Order)
 runs = Table("runs", metadata, _Run, sqlite_autoincrement=True)
 entries = Table("entries", metadata, _Entry, sqlite_autoincrement=True)
 deployments = Table("deployments", metadata, _Deployment)
+targets = Table("targets", metadata, _Target)
 memory = Table("memory", metadata, _Memory)
 answers = Table("answers", metadata, _Answer)
 events = Table("events", metadata, _Event, sqlite_autoincrement=True)
@@ -288,12 +343,17 @@ buckets = Table("buckets", metadata, _Bucket)
 watches = Table("watches", metadata, _Watch)
 windows = Table("windows", metadata, _Window)
 window_uses = Table("window_uses", metadata, _WindowUse)
+tags = Table("tags", metadata, _Tag)
 tokens = Table("tokens", metadata, _Token)
 people = Table("people", metadata, _Person)
 sessions = Table("sessions", metadata, _Session)
 rules = Table("rules", metadata, _Rule)
 cases = Table("cases", metadata, _Case)
 outbox = Table("outbox", metadata, _Posting)
+audit = Table("audit", metadata, _Audit)
+audit_heads = Table("audit_heads", metadata, _AuditHead)
+jobs = Table("jobs", metadata, _Job, sqlite_autoincrement=True)
+repeats = Table("repeats", metadata, _Repeat, sqlite_autoincrement=True)
 
 
 def _partial(index: Index, where: ColumnElement[bool]) -> None:
@@ -304,12 +364,22 @@ def _partial(index: Index, where: ColumnElement[bool]) -> None:
         index.dialect_options[connection.dialect.name]["where"] = where
 
 
+@event.listens_for(searched, "before_create")
+def _in_order(table: Table, connection: Connection, **_options: object) -> None:
+    """Its rows lie in the order of their titles, where they would lie as they came; said then, as above."""
+    if connection.dialect.name == "sqlite":
+        table.dialect_options["sqlite"]["with_rowid"] = False
+
+
 Index("ix_cases_topic", cases.c.rule, cases.c.topic)
 Index("ix_records_subject", records.c.subject, records.c.kind, records.c.sequence)
 Index("ix_managed_health", managed.c.health, managed.c.title)
+Index("ix_people_issuer_subject", people.c.issuer, people.c.subject, unique=True)
+Index("ix_managed_ends", managed.c.ends_at, managed.c.title)
 _scheduled, _watched = managed.c.next_action_at.is_not(None), watches.c.next_look_at.is_not(None)
 _looked_at, _changing = managed.c.next_look_at.is_not(None), managed.c.health_until.is_not(None)
 _partial(Index("ix_managed_due", managed.c.next_action_at), _scheduled)
 _partial(Index("ix_watches_due", watches.c.next_look_at), _watched)
 _partial(Index("ix_managed_look", managed.c.next_look_at), _looked_at)
 _partial(Index("ix_managed_judge", managed.c.health_until), _changing)
+_partial(Index("ix_runs_open", runs.c.sequence), runs.c.ended_at.is_(None))

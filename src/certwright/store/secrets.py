@@ -15,7 +15,7 @@ _GET = select(secrets.c.value).where(secrets.c.name == bindparam("name"))
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """All secrets of the store; its own are named `issuer:`, `version:`, `order:` and `credential:` something."""
+    """All secrets of the store; its own are named by whose they are, a colon, and which."""
 
     connection: Connection
     keys: Keys
@@ -30,6 +30,17 @@ class Secrets:
         sealed = self.connection.scalar(_GET, {"name": name})
         return None if sealed is None else self.keys.cipher(self.connection).unseal(sealed, "secrets", name, "value")
 
+    def sealed(self, name: str) -> bytes:
+        """What was put, as it is encrypted: never the same twice.
+
+        Raises:
+            NotFound: if there is nothing of that name.
+        """
+        found = self.connection.scalar(_GET, {"name": name})
+        if found is None:
+            raise _missing(name)
+        return found
+
     def get(self, name: str) -> bytes:
         """What was put.
 
@@ -38,7 +49,7 @@ class Secrets:
         """
         value = self.find(name)
         if value is None:
-            raise NotFound(f"The store holds no secret {name!r}.")
+            raise _missing(name)
         return value
 
     def names(self) -> Sequence[str]:
@@ -57,3 +68,7 @@ class Secrets:
     def remove(self, *names: str) -> None:
         """Forget; that it is not there is fine."""
         self.connection.execute(delete(secrets).where(secrets.c.name.in_(names)))
+
+
+def _missing(name: str) -> NotFound:
+    return NotFound(f"The store holds no secret {name!r}.")

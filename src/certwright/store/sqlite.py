@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 
-from certwright.domain.errors import StoreError
+from certwright.domain.errors import NoStore, StoreError
 from certwright.store import database, place
 from certwright.store.database import Backend, Database
 from certwright.store.draft import drafted, refuse_existing
@@ -122,9 +122,9 @@ class SqliteFile(Backend):
         except sqlite3.Error as error:
             raise self._in_words(error) from error
 
-    def no_store(self) -> StoreError:
+    def no_store(self) -> NoStore:
         """That there is none in the data folder."""
-        return StoreError(
+        return NoStore(
             f"There is no store in {self.path.parent}.",
             hint="Make one with `certwright init`, or name another folder with --data or CERTWRIGHT_DATA.",
         )

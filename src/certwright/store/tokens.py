@@ -1,12 +1,20 @@
 """API tokens: what is known of each, and a digest of its secret."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from certwright.domain.access import ApiToken
+from certwright.domain.audit import Action, Subject, SubjectKind
 from certwright.domain.errors import ConfigurationError, NotFound
+from certwright.store.audit import Trail, Wanted
 from certwright.store.schema import tokens
+
+_STRANGER = Subject(kind=SubjectKind.TOKEN, id="", title="none that is known")
+_EVERY = timedelta(minutes=1)
+_MOST = 10
+"""So many refusals are told of in that time, wherever they come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +22,7 @@ class Tokens:
     """The API tokens."""
 
     connection: Connection
+    trail: Trail
 
     def add(self, token: ApiToken, digest: bytes) -> None:
         """Keep a new one.
@@ -27,6 +36,7 @@ class Tokens:
                 hint="Choose another name, or remove that one first: certwright token remove",
             )
         self.connection.execute(insert(tokens).values(id=token.id, name=token.name, digest=digest, body=token))
+        self.trail.change(_subject(token), None, token)
 
     def find(self, token_id: str) -> tuple[ApiToken, bytes] | None:
         """The one with this id, and the digest of its secret."""
@@ -34,19 +44,53 @@ class Tokens:
         return (row.body, row.digest) if row else None
 
     def update(self, token: ApiToken) -> None:
-        """Keep what is known of it now."""
+        """Keep when it was used."""
         self.connection.execute(update(tokens).where(tokens.c.id == token.id).values(body=token))
 
     def list(self) -> list[ApiToken]:
         """All, by name."""
         return list(self.connection.scalars(select(tokens.c.body).order_by(tokens.c.name)))
 
-    def remove(self, name: str) -> None:
-        """Have it let nobody in any more.
+    def get(self, name: str) -> ApiToken:
+        """The one of this name.
 
         Raises:
             NotFound: with the names that there are.
         """
-        if self.connection.execute(delete(tokens).where(tokens.c.name == name)).rowcount == 0:
+        token = self.connection.scalar(select(tokens.c.body).where(tokens.c.name == name))
+        if token is None:
             known = ", ".join(token.name for token in self.list())
             raise NotFound(f"There is no token {name!r}.", hint=f"Tokens: {known}." if known else "There is none yet.")
+        return token
+
+    def remove(self, name: str) -> None:
+        """Have it let nobody in any more.
+
+        Raises:
+            NotFound: as `get`.
+        """
+        token = self.get(name)
+        self.connection.execute(delete(tokens).where(tokens.c.name == name))
+        self.trail.change(_subject(token), token, None)
+
+    def is_told_of(self, name: str, source: str) -> bool:
+        """Whether it is told already that this token was refused to whoever asked from there; or of many others.
+
+        So no flood of them fills the trail.
+        """
+        recent = Wanted(action=Action.REFUSED, kind=SubjectKind.TOKEN, since=self.trail.clock(self.connection) - _EVERY)
+        told = [(each.subject.title, (each.after or {}).get("from")) for each in self.trail.list(recent, _MOST)]
+        return len(told) == _MOST or (name or _STRANGER.title, source) in told
+
+    def refuse(self, name: str, source: str, why: str) -> None:
+        """Note that whoever asked from there was refused with this token; an empty name is for one that there is not.
+
+        What was shown is not kept: it may be the token of another installation.
+        """
+        if not self.is_told_of(name, source):
+            about = _subject(self.get(name)) if name else _STRANGER
+            self.trail.note(Action.REFUSED, about, after={"from": source, "why": why})
+
+
+def _subject(token: ApiToken) -> Subject:
+    return Subject(kind=SubjectKind.TOKEN, id=token.id, title=token.name)

@@ -1,5 +1,6 @@
 """The store and its units of work."""
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -9,9 +10,11 @@ from typing import Self
 
 from sqlalchemy import Connection, delete, insert
 
+from certwright.domain.access import Caller, at_the_command_line
 from certwright.domain.errors import StoreError
-from certwright.store import backup, integrity, leases, schema
+from certwright.store import backup, identity, integrity, leases, rotation, schema
 from certwright.store.answers import Answers
+from certwright.store.audit import Trail
 from certwright.store.backup import Backup
 from certwright.store.credentials import Credentials
 from certwright.store.database import Database
@@ -20,6 +23,7 @@ from certwright.store.events import Events
 from certwright.store.healths import Healths
 from certwright.store.heartbeat import Heartbeat
 from certwright.store.issuers import Issuers
+from certwright.store.jobs import Jobs
 from certwright.store.keys import Keys
 from certwright.store.leases import Lease
 from certwright.store.ledger import Ledger
@@ -30,10 +34,12 @@ from certwright.store.notices import Notices
 from certwright.store.orders import Orders
 from certwright.store.outbox import Outbox
 from certwright.store.people import People
-from certwright.store.processes import Holder
+from certwright.store.processes import Holder, user
 from certwright.store.records import Records
 from certwright.store.renewals import Renewals
+from certwright.store.repeats import Repeats
 from certwright.store.runs import Runs
+from certwright.store.scope import Scope
 from certwright.store.secrets import Secrets
 from certwright.store.tokens import Tokens
 from certwright.store.versions import Versions
@@ -42,31 +48,38 @@ from certwright.store.windows import Windows
 
 
 class UnitOfWork:
-    """All aggregates, within one transaction."""
+    """All aggregates, within one transaction.
 
-    def __init__(self, connection: Connection, keys: Keys) -> None:
-        self.secrets = secrets = Secrets(connection, keys)
-        self.issuers = Issuers(connection, secrets)
-        self.managed = Managed(connection, secrets)
-        self.listing = Listing(connection)
+    Those of what is wanted, and of who may do what, write the `trail`; all that is said of managed certificates is
+    limited to what the caller sees.
+    """
+
+    def __init__(self, connection: Connection, secrets: Secrets, trail: Trail) -> None:
+        self.trail, scope = trail, Scope(trail.caller.tags)
+        self.secrets = secrets
+        self.issuers = Issuers(connection, secrets, trail)
+        self.managed = Managed(connection, secrets, trail, scope)
+        self.listing = Listing(connection, scope)
         self.renewals = Renewals(connection)
         self.looks = SeenLooks(connection)
-        self.healths = Healths(connection)
+        self.healths = Healths(connection, scope)
         self.versions = Versions(connection, secrets)
         self.orders = Orders(connection, secrets)
-        self.credentials = Credentials(connection, secrets)
-        self.runs = Runs(connection)
+        self.credentials = Credentials(connection, secrets, trail, scope)
+        self.runs = Runs(connection, scope)
         self.answers = Answers(connection)
         self.deployments = Deployments(connection)
-        self.events = Events(connection)
+        self.events = Events(connection, scope)
         self.records = Records(connection)
         self.ledger = Ledger(connection)
-        self.watches = Watches(connection)
-        self.windows = Windows(connection)
-        self.tokens = Tokens(connection)
-        self.people = People(connection)
-        self.notices = Notices(connection)
+        self.watches = Watches(connection, trail, scope)
+        self.windows = Windows(connection, trail, scope)
+        self.tokens = Tokens(connection, trail)
+        self.people = People(connection, secrets, trail)
+        self.notices = Notices(connection, trail)
         self.outbox = Outbox(connection)
+        self.jobs = Jobs(connection)
+        self.repeats = Repeats(connection, secrets)
         self.leases = leases.LeaseRows(connection)
 
 
@@ -75,15 +88,19 @@ class Store:
 
     Attributes:
         id: which store it is.
+        caller: who reads and writes by it; at first the user of the operating system.
+        conditions: are looked at before the next write, and raise if it must not be.
         heartbeat: renews the leases, and what else is to be done now and then while a run goes on.
     """
 
     def __init__(self, database: Database, keys: Keys, store_id: str) -> None:
         self.id = store_id
+        self.caller = at_the_command_line(user())
         self._database = database
         self._keys = keys
         self._holder = Holder.here()
         self.heartbeat = Heartbeat()
+        self.conditions: list[Callable[[UnitOfWork], None]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -92,6 +109,18 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def acting(self, caller: Caller) -> Self:
+        """The same store, read and written by somebody else."""
+        acting = copy.copy(self)
+        acting.caller = caller
+        return acting
+
+    def provided(self, condition: Callable[[UnitOfWork], None]) -> Self:
+        """The same store; what `condition` raises ends the next transaction that writes, before it has written."""
+        provided = copy.copy(self)
+        provided.conditions = [condition]
+        return provided
 
     @property
     def is_shared(self) -> bool:
@@ -110,7 +139,7 @@ class Store:
             StoreError: if the store cannot be used.
         """
         with self._database.read() as connection:
-            yield UnitOfWork(connection, self._keys)
+            yield self._unit(connection)
 
     @contextmanager
     def write(self, *held: Lease) -> Iterator[UnitOfWork]:
@@ -126,7 +155,10 @@ class Store:
         with self._database.write() as connection:
             for lease in held:
                 lease.verify(connection)
-            yield UnitOfWork(connection, self._keys)
+            unit = self._unit(connection)
+            while self.conditions:
+                self.conditions.pop()(unit)
+            yield unit
 
     def back_up(self, target: Path, at: datetime) -> Backup:
         """Write a backup to the new file `target`, and read it back; one process at a time.
@@ -137,6 +169,29 @@ class Store:
         """
         with self.lease("backup"):
             return backup.write(self._database, self._keys, target, at)
+
+    @property
+    def wrapping(self) -> str:
+        """Names the recovery key that the store has now: another one gives another name, and it tells nothing of it."""
+        with self._database.read() as connection:
+            return identity.read(connection, self._database.backend.name).wrapping
+
+    def confirm_recovery_key(self, recovery_key: str) -> str:
+        """The `wrapping`, if this is the recovery key that the store has now.
+
+        Raises:
+            StoreError: if it is mistyped, or another one.
+        """
+        with self._database.read() as connection:
+            own = identity.read(connection, self._database.backend.name)
+        rotation.confirmed(recovery_key, own)
+        return own.wrapping
+
+    @property
+    def left_over_key(self) -> Path | None:
+        """What a change of keys that was killed before it changed anything has left beside the master key."""
+        with self._database.read() as connection:
+            return self._keys.left_over(connection)
 
     def touch(self) -> None:
         """Write a row onto the disk and take it away at once: what proves that the store can be used.
@@ -186,7 +241,7 @@ class Store:
         """
 
         def begin(connection: Connection) -> None:
-            first(UnitOfWork(connection, self._keys))
+            first(self._unit(connection))
 
         lease = Lease(self._database, name, self._holder, ttl, begin)
         try:
@@ -195,3 +250,7 @@ class Store:
         finally:
             with suppress(StoreError):  # it expires by itself, and this process will be seen to be gone
                 lease.release()
+
+    def _unit(self, connection: Connection) -> UnitOfWork:
+        secrets = Secrets(connection, self._keys)
+        return UnitOfWork(connection, secrets, Trail(connection, self.caller, self._database.backend.now, secrets))

@@ -1,4 +1,4 @@
-"""Certificate versions: immutable, but for the moment of their revocation."""
+"""Certificate versions: immutable, but for the moment of their revocation, and that a key is kept no longer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, case, delete, exists, func, insert
 
 from certwright.domain.certificates import load_certificates
 from certwright.domain.errors import InvalidMaterial, NotFound
-from certwright.domain.managed import CertificateVersion
+from certwright.domain.managed import CertificateVersion, KeyForm
 from certwright.store import schema
 from certwright.store.schema import versions
 from certwright.store.secrets import Secrets
@@ -19,6 +19,7 @@ _NEWEST_FIRST = (
     select(*_FIELDS).where(versions.c.managed_id == bindparam("managed_id")).order_by(versions.c.sequence.desc())
 )
 _NEWEST = _NEWEST_FIRST.limit(1)
+_REVOKED = select(*_FIELDS).where(versions.c.revoked_at.is_not(None))
 _OWNER = select(schema.managed.c.id).where(schema.managed.c.id == bindparam("managed_id"))
 _INSERT = insert(versions)
 
@@ -63,6 +64,11 @@ class Versions:
         rows = self.connection.execute(_NEWEST_FIRST, {"managed_id": managed_id}).mappings()
         return [CertificateVersion.model_validate(row) for row in rows]
 
+    def revoked(self) -> Sequence[CertificateVersion]:
+        """Those that were revoked, of all managed certificates."""
+        rows = self.connection.execute(_REVOKED).mappings()
+        return [CertificateVersion.model_validate(row) for row in rows]
+
     def owners_of_more_than(self, count: int) -> Sequence[str]:
         """The managed certificates that have more than `count` versions; an index answers it."""
         each = select(versions.c.managed_id).group_by(versions.c.managed_id).having(func.count() > count)
@@ -88,9 +94,14 @@ class Versions:
         return [counts.get(place, 0) for place in range(len(edges) + 1)], min((row[2] for row in rows), default=None)
 
     def remove(self, version_ids: Sequence[str]) -> None:
-        """Forget versions and their keys; whoever calls knows that nothing refers to them."""
+        """Forget versions and their keys; whoever calls knows that nothing refers to them.
+
+        Of what was revoked the key alone is forgotten: that it must never be used again is known for good.
+        """
         self.secrets.remove(*map(key_name, version_ids))
-        self.connection.execute(delete(versions).where(versions.c.id.in_(version_ids)))
+        gone, was_revoked = versions.c.id.in_(version_ids), versions.c.revoked_at.is_not(None)
+        self.connection.execute(delete(versions).where(gone & ~was_revoked))
+        self.connection.execute(update(versions).where(gone & was_revoked).values(key_form=KeyForm.ELSEWHERE))
 
     def private_key(self, version_id: str) -> bytes | None:
         """The private key in PEM, or None if it is not with us."""

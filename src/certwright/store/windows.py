@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select
 
-from certwright.domain.errors import ConfigurationError, NotFound
+from certwright.domain.audit import SubjectKind, named
+from certwright.domain.errors import InUse, NotFound
 from certwright.domain.windows import MaintenanceWindow
 from certwright.store import rows
+from certwright.store.audit import Trail
 from certwright.store.schema import managed, window_uses, windows
+from certwright.store.scope import Scope
 
 _SHOWN = 5
 
@@ -18,9 +21,12 @@ class Windows:
     """The maintenance windows."""
 
     connection: Connection
+    trail: Trail
+    scope: Scope
 
     def put(self, window: MaintenanceWindow) -> None:
         """Keep a window, in place of the one of that name."""
+        self.trail.change(named(SubjectKind.WINDOW, window.name), self._find(window.name), window)
         rows.put(self.connection, windows, {"name": window.name, "body": window})
 
     def get(self, name: str) -> MaintenanceWindow:
@@ -29,7 +35,7 @@ class Windows:
         Raises:
             NotFound: with the names that there are.
         """
-        found = self.connection.scalar(select(windows.c.body).where(windows.c.name == name))
+        found = self._find(name)
         if found is None:
             known = ", ".join(self.connection.scalars(select(windows.c.name).order_by(windows.c.name)))
             hint = f"Windows: {known}." if known else "Add it first: certwright window add"
@@ -44,20 +50,24 @@ class Windows:
         """The titles of the managed certificates that refer to it."""
         both = managed.join(window_uses, window_uses.c.managed_id == managed.c.id)
         mine = select(managed.c.title).select_from(both).where(window_uses.c.window == name)
-        return self.connection.scalars(mine.order_by(managed.c.title)).all()
+        return self.connection.scalars(self.scope.narrow(mine, managed.c.id).order_by(managed.c.title)).all()
 
     def remove(self, name: str) -> None:
         """Forget a window.
 
         Raises:
             NotFound: if there is none of that name.
-            ConfigurationError: if something refers to it; the first of these are named.
+            InUse: if something refers to it; the first of these are named.
         """
-        self.get(name)
+        window = self.get(name)
         if users := self.users(name):
             more = f", and {len(users) - _SHOWN} more" if len(users) > _SHOWN else ""
-            raise ConfigurationError(
+            raise InUse(
                 f"The maintenance window {name!r} is used by {', '.join(map(repr, users[:_SHOWN]))}{more}.",
                 hint="Give them another one, or none, first: certwright certificate window",
             )
         self.connection.execute(delete(windows).where(windows.c.name == name))
+        self.trail.change(named(SubjectKind.WINDOW, name), window, None)
+
+    def _find(self, name: str) -> MaintenanceWindow | None:
+        return self.connection.scalar(select(windows.c.body).where(windows.c.name == name))

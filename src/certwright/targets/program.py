@@ -74,7 +74,8 @@ def allowed(program: Path, folders: Sequence[Path]) -> Path:
         known = os.pathsep.join(map(str, folders)) or "none"
         raise ConfigurationError(
             f"{found} may not be run: it is in none of the script folders ({known}).",
-            hint="The administrator names them in the environment of Certwright, in CERTWRIGHT_SCRIPT_FOLDERS.",
+            hint="The administrator of this machine names them in the settings file, as script_folders, or in "
+            "CERTWRIGHT_SCRIPT_FOLDERS, and starts Certwright again.",
         )
     if not os.access(found, os.X_OK) or not found.is_file():
         raise ConfigurationError(f"{found} is no program that may be run.", hint=f"chmod u+x {found}")

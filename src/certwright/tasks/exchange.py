@@ -15,29 +15,27 @@ from dataclasses import replace
 from functools import cached_property
 
 from certwright.domain.certificates import CertificateFacts
-from certwright.domain.deployment import Change, Finding, Inspection, Plan, ServedRow, Severity, failures
-from certwright.domain.errors import CertwrightError, DeploymentError, NeedsPerson, Unreachable
+from certwright.domain.deployment import Finding, Inspection, Plan, ServedRow, failures
+from certwright.domain.errors import CertwrightError, ConfigurationError, DeploymentError, NeedsPerson, Unreachable
 from certwright.domain.formats import intermediates
 from certwright.exchange import addresses
 from certwright.exchange.access.organisation import Organisation, connect
 from certwright.exchange.deployment import changes, memory, undo
-from certwright.exchange.deployment.announced import unannounced
 from certwright.exchange.deployment.apply import Work, import_secrets, organisational
-from certwright.exchange.deployment.connectors import all_of, title
 from certwright.exchange.deployment.outstanding import completed, outstanding
 from certwright.exchange.deployment.plan import chosen, left_out, make_plan, workable
 from certwright.exchange.deployment.rehearse import rehearse
-from certwright.exchange.deployment.rollout import Hooks, carry_out_plan, shown
-from certwright.exchange.deployment.situation import Situation, replaced, stored, with_replaced
+from certwright.exchange.deployment.restore_point import RestorePoint
+from certwright.exchange.deployment.rollout import Hooks, carry_out_plan
+from certwright.exchange.deployment.situation import Situation
 from certwright.exchange.deployment.waves import Order
-from certwright.exchange.deployment.wish import Wish, requested_services
+from certwright.exchange.deployment.wish import Wish
 from certwright.exchange.discovery.discover import discover, listed
 from certwright.exchange.judgement import drift
 from certwright.exchange.judgement.checks import Context
-from certwright.exchange.model import SUPPORTED, Connector, Service
+from certwright.exchange.model import Service
 from certwright.exchange.settings import Settings
 from certwright.exchange.snapshot import Snapshot
-from certwright.exchange.steps import steps
 from certwright.exchange.verification import balancers, chains, evidence, ports, sending, verify
 from certwright.exchange.verification.watch import Watch
 from certwright.remoting.psrp import Limits, Parameter
@@ -88,7 +86,8 @@ class Exchange(Task[Settings]):
         self._learn(found)
         self._watch_edges(snapshot)
         rows = verify.baseline(sights, self.context.now())
-        made = make_plan(found, self._wish, self.context.now(), replace(self._known, rows=rows))
+        known = replace(found, snapshot=snapshot.knowing(self.context.revoked()))
+        made = make_plan(known, self._wish, self.context.now(), replace(self._known, rows=rows))
         self._findings = made.findings
         self._left_out = left_out(found, self._wish, self.context.now(), self._others)
         unseen = self._unseen(rows, {change.target for change in made.changes})
@@ -131,6 +130,7 @@ class Exchange(Task[Settings]):
         if failures(sent):
             return (*rows, *sent)
         if not watch.left and not self._alone:
+            memory.keep_done(self.context.memory, watch.aside)
             self._finish(watch.aside)
         self._leave(rows)
         error = outstanding(
@@ -161,10 +161,9 @@ class Exchange(Task[Settings]):
                 found = discover(organisation, self.params.servers, self.context.journal, details=False)
                 followed = organisational(organisation, self.params.servers)
         except (Unreachable, DeploymentError) as failure:
-            judged, servers = tuple(watch.judge(sights)), self.params.servers
-            return Inspection(
-                rows=judged, seen=seen, findings=(*self._not_seen(judged, servers), self._unread(failure))
-            )
+            judged = tuple(watch.judge(sights))
+            unread = drift.unread(failure, self._known.certificate)
+            return Inspection(rows=judged, seen=seen, findings=(*self._not_seen(judged, self.params.servers), unread))
         snapshot = drift.after(found, {}, followed)
         store = self.context.memory
         self._learn(Situation(snapshot, memory.load(store), web_sites=memory.web_sites(store)))
@@ -180,9 +179,24 @@ class Exchange(Task[Settings]):
             ),
         )
 
+    def plan_undo(self) -> Plan:
+        """What takes back what was deployed and verified last, server by server."""
+        found = memory.last(self.context.memory)
+        if found is None:
+            raise ConfigurationError(
+                "No deployment is known here that was verified and could be taken back.",
+                hint="What was in use before can be put back by hand: see the guide, 'Exchange by hand'.",
+            )
+        with self._organisation() as organisation:
+            return undo.plan(found[0], self._work(organisation, {}), self.context.now())
+
+    def reopen(self) -> None:
+        """Have the undo be about what was verified last."""
+        memory.reopen(self.context.memory)
+
     def undo(self) -> tuple[str, ...]:
         """Take back what can be taken back, by the memory; servers that the task has no more are let go."""
-        deployment = memory.load(self.context.memory)
+        deployment = self._begun()
         if deployment is None:
             self.context.journal.note("Nothing that is served had been changed: there is nothing to take back.")
             return ()
@@ -204,22 +218,10 @@ class Exchange(Task[Settings]):
 
     def verify_undone(self, baseline: Sequence[ServedRow]) -> tuple[ServedRow, ...]:
         """What each port serves after the undo; after one that is not complete yet, as it is, without waiting."""
-        watch = self._watch
-        deployment, before, kept = memory.load(self.context.memory), verify.before_of(baseline), self._kept
-        sha256 = deployment.sha256 if deployment else watch.sha256
-        watch.before = before
-        done = deployment.settled if deployment else ()
-
-        def judge(sights: list[ports.Sight]) -> list[ServedRow]:
-            back = [sight for sight in sights if sight.port.server not in done]
-            stays = [sight for sight in sights if sight.port.server in done]
-            now, services = self.context.now(), kept or undo.IRREVOCABLE
-            rows = verify.judge_undone(back, before, sha256, services, now)
-            return [*rows, *verify.judge_undone(stays, before, sha256, SUPPORTED, now)]
-
-        patience = self.patience if kept or not deployment else verify.Patience(total=0)
-        looked_at = [port for port in watch.ports if not (port.shared and done)]
-        rows = verify.settle(looked_at, watch.name, judge, patience)
+        watch, kept, store = self._watch, self._kept, self.context.memory
+        watch.before = {**verify.before_of(baseline), **memory.baseline(store)}
+        deployment = memory.load(store)
+        rows = watch.settle_undone(deployment, kept)
         if kept and not failures(rows):
             self._finish(deployment.unreached if deployment else ())
         return tuple(rows)
@@ -259,7 +261,8 @@ class Exchange(Task[Settings]):
         names = public if params.public_names is None else params.public_names
         every = ports.resolved((*params.ports, *ports.public(n for n in names if n.lower() != "off")))
         issuers = tuple(intermediates(self.context.material.chain))
-        return Watch(every, name, facts.sha256, self.context.now, self.patience, issuers=issuers)
+        now, seen = self.context.now, self.context.seen
+        return Watch(every, name, facts.sha256, now, self.patience, issuers=issuers, seen=seen)
 
     @cached_property
     def _wish(self) -> Wish:
@@ -290,16 +293,6 @@ class Exchange(Task[Settings]):
 
     def _not_seen(self, rows: Sequence[ServedRow], servers: Iterable[str]) -> tuple[Finding, ...]:
         return evidence.findings(self._unseen(rows, servers), self._known.certificate, attended=False)
-
-    def _unread(self, failure: CertwrightError) -> Finding:
-        """That only ports were looked at, and not what Exchange itself tells."""
-        hint, again = f"{failure.hint} To look again:".lstrip(), f"certwright exchange verify {self._known.certificate}"
-        return Finding(
-            check="drift-unknown",
-            severity=Severity.WARN,
-            message=f"What Exchange itself tells could not be read: {failure.message}",
-            remedy=steps(hint, again),
-        )
 
     @property
     def _earlier(self) -> frozenset[str | None]:
@@ -361,68 +354,32 @@ class Exchange(Task[Settings]):
             left=watch.left,
             servers=tuple(servers) or self.params.servers,
             do_not_require_ssl=self.params.do_not_require_ssl,
+            revoked=context.revoked(),
         )
 
     def _hooks(self, plan: Plan, work: Work) -> Hooks:
-        store, facts = self.context.memory, self.context.material.facts
+        store, facts, now = self.context.memory, self.context.material.facts, self.context.now
         alone = self.params.rollback == "server"
+        point = RestorePoint(plan, work, self._wish, self._snapshot, self._sights or (), store)
         return Hooks(
-            before_use=lambda server: self._remember(plan, work, server),
+            before_use=point.keep_server,
             before_import=lambda server: memory.record_import(store, server, facts.thumbprint),
-            before_connectors=lambda: self._remember_connectors(plan, work),
+            before_connectors=lambda: point.keep_connectors(now()),
             verify=self._watch.wrong,
             alone=(lambda server, failure: self._take_back(work, server, failure)) if alone else None,
             settled=(lambda server: memory.settle(store, server)) if alone else None,
         )
 
-    def _remember(self, plan: Plan, work: Work, server: str) -> None:
-        """Keep what `server` uses, before the first change there that is served."""
-        organisation, facts = work.organisation, self.context.material.facts
-        state = organisation.state(server)
-        web_site = verify.served_web_site(self._sights or (), server)
-        before = memory.Before.of(state, web_site, organisation.session(server).protected())
-        receive = [c for c in plan.changes if c.action == changes.SET_CONNECTOR["receive"] and c.target == server]
-        own = self._unchanged(receive, state.connectors or (), work)
-        if before.web_site and self._wish.left(server) is None:
-            memory.record_web_site(self.context.memory, server, before.web_site)
-        memory.begin(self.context.memory, facts, server, before, map(memory.Named.of, own))
-        self.context.journal.note(f"{server}: before this {shown(state)}.")
-
-    def _remember_connectors(self, plan: Plan, work: Work) -> None:
-        current = organisational(work.organisation, work.servers) or ()
-        owned = self._unchanged([c for c in plan.changes if c.action in changes.ORGANISATIONAL], current, work)
-        store, facts = self.context.memory, self.context.material.facts
-        sending.remember(store, work.organisation, self._snapshot, owned, facts.thumbprint, self.context.now())
-        memory.begin_connectors(store, facts, map(memory.Named.of, owned))
-        told = [f"{c.identity or c.name} names {c.tls_certificate_name or 'no certificate'}" for c in owned]
-        self.context.journal.note(f"Before this {'; '.join(told) or 'no connector is changed'}.")
-
-    def _unchanged(self, planned: Sequence[Change], current: Sequence[Connector], work: Work) -> list[Connector]:
-        """Those of `current` that are to be changed and name what they named when that was planned; others are left."""
-        known = all_of(self._snapshot)
-        kept = []
-        for change in planned:
-            now, then = (changes.connector_of(change, connectors) for connectors in (current, known))
-            if now is None:
-                called = title(then) if then else changes.title(change)
-                work.overtaken[change.typed] = DeploymentError(
-                    f"{called} cannot be read now, so that nobody would know what to put back: it stays as it is."
-                )
-                continue
-            if then is None or (now.tls_certificate_name or "") == (then.tls_certificate_name or ""):
-                kept.append(now)
-                continue
-            work.overtaken[change.typed] = DeploymentError(
-                f"{title(now)} names {now.tls_certificate_name or 'no certificate'} now: somebody else changed it "
-                "since the plan was made, so it stays as it is."
-            )
-        return kept
+    def _begun(self) -> memory.Deployment | None:
+        """What may have to be taken back."""
+        found = memory.load(self.context.memory)
+        return found.knowing(self.context.revoked()) if found else None
 
     def _take_back(self, work: Work, server: str, failure: CertwrightError) -> None:
         """One server that failed goes back by itself; if it cannot now, the next run goes on with it."""
         self._alone[server] = failure
         self.context.journal.note(f"{server} failed and goes back alone: {failure.message}")
-        if deployment := memory.load(self.context.memory):
+        if deployment := self._begun():
             try:
                 undo.undo_server(deployment, server, work, self.context.now())
             except CertwrightError as stuck:
@@ -438,12 +395,5 @@ class Exchange(Task[Settings]):
 
     def _learn(self, found: Situation) -> None:
         """Keep what `apply` and `verify` need of what the plan is made from."""
-        facts, watch, states = self._wish.facts, self._watch, found.snapshot.servers
-        earlier = stored(found, replaced(found, self._wish))
         self._snapshot = self._found = found.snapshot
-        watch.connectors = found.snapshot.connectors
-        watch.requested = {s.server: requested_services(s, with_replaced(self._wish, s, found)) for s in states}
-        ours = {state.server: state.certificate(facts.thumbprint) for state in states}
-        watch.moved |= {s for s, c in ours.items() if c and c.services and c.services & undo.IRREVOCABLE}
-        plain = {state.server: unannounced(state, self._wish, earlier) for state in states}
-        watch.unannounced = {server: one for server, one in plain.items() if one}
+        self._watch.learn(found, self._wish)

@@ -26,7 +26,7 @@ a shell.
 
 import shlex
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
@@ -36,6 +36,7 @@ from certwright.probe.wire import harmless
 from certwright.sdk.context import Credential
 from certwright.sdk.params import ExistingFile, credential_field, hide
 from certwright.sdk.params import Params as PluginParams
+from certwright.sdk.places import Places
 from certwright.sdk.task import Action
 from certwright.targets.program import allowed, run
 
@@ -69,6 +70,12 @@ class Script(Action[Params]):
     """Runs the program, once."""
 
     Params = Params
+    commands = True
+
+    @classmethod
+    def check_places(cls, params: Any, places: Places) -> None:
+        """The program must be one that the administrator has allowed."""
+        allowed(params.program, places.scripts)
 
     def plan(self) -> Plan:
         """One change: the program runs."""
@@ -92,7 +99,7 @@ class Script(Action[Params]):
                 )
 
     def _command(self) -> list[str]:
-        program = allowed(self.params.program, self.context.script_folders)
+        program = allowed(self.params.program, self.context.places.scripts)
         return [str(program), *shlex.split(self.params.arguments)]
 
     def _told(self, credential: Credential | None) -> dict[str, str]:

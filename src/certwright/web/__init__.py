@@ -4,6 +4,6 @@
 """
 
 from certwright.web.app import application
-from certwright.web.first_start import SetupToken, is_begun
+from certwright.web.first_start import SetupToken
 
-__all__ = ["SetupToken", "application", "is_begun"]
+__all__ = ["SetupToken", "application"]

@@ -1,57 +1,134 @@
 """The application of the pages: who is let in, and what no answer is without."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import urlencode, urlsplit
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from certwright.domain.errors import CertwrightError, Forbidden, LeaseHeld, NotFound, NotSignedIn
+from certwright.domain.errors import CertwrightError, Forbidden
 from certwright.engine.context import Engine
-from certwright.engine.people import recognise_person
-from certwright.web import certificate, certificates, first_start, overview, runs, sign_in
-from certwright.web.pages import COOKIE, HERE, TEMPLATES, Page, Visit, endpoint, see
+from certwright.engine.jobs import Jobs
+from certwright.engine.live import Live
+from certwright.engine.sign_in import recognise_person
+from certwright.web import (
+    account,
+    all_tasks,
+    audit,
+    bulk,
+    certificate,
+    certificate_acts,
+    certificate_changes,
+    certificate_export,
+    certificates,
+    credentials,
+    exchange,
+    exchange_deployment,
+    first_account,
+    first_start,
+    guide,
+    issuers,
+    live_pages,
+    maintenance,
+    new,
+    new_exchange,
+    notifications,
+    overview,
+    people,
+    providers,
+    runs,
+    sign_in,
+    system,
+    tasks,
+    tokens,
+    verdicts,
+    watched,
+    working,
+)
+from certwright.web.language import _, spoken
+from certwright.web.pages import COOKIE, Page, Visit, endpoint
+from certwright.web.problems import BY_ITSELF, READING, Problems, problem
+from certwright.web.received import Sent
+from certwright.web.rendering import STATIC
+from certwright.web.waiting import Waits
 
-PAGES = (*overview.PAGES, *certificates.PAGES, *certificate.PAGES, *runs.PAGES)
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-_READING = ("GET", "HEAD")
+PAGES = (
+    *overview.PAGES,
+    *certificates.PAGES,
+    *certificate.PAGES,
+    *certificate_changes.PAGES,
+    *certificate_acts.PAGES,
+    *certificate_export.PAGES,
+    *tasks.PAGES,
+    *all_tasks.PAGES,
+    *bulk.PAGES,
+    *new.PAGES,
+    *new_exchange.PAGES,
+    *verdicts.PAGES,
+    *exchange.PAGES,
+    *exchange_deployment.PAGES,
+    *watched.PAGES,
+    *runs.PAGES,
+    *first_account.PAGES,
+    *issuers.PAGES,
+    *credentials.PAGES,
+    *notifications.PAGES,
+    *maintenance.PAGES,
+    *people.PAGES,
+    *providers.PAGES,
+    *tokens.PAGES,
+    *audit.PAGES,
+    *working.PAGES,
+    *system.PAGES,
+    *account.PAGES,
+    *guide.PAGES,
+)
+"""All pages; those with a label are in the navigation, in this order."""
+
+_KEEP = "public, max-age=31536000, immutable"
+_THERE = (200, 304)
+_SMALL = 500
+_ONE = "/certificates/{id}"
 
 
-def application(engine: Engine, setup: first_start.SetupToken, wake: Callable[[], None]) -> Starlette:
+def application(
+    engine: Engine, setup: first_start.SetupToken, wake: Callable[[], None], live: Live, jobs: Jobs
+) -> Starlette:
     """The pages on this engine.
 
     Args:
         engine: what they show and change.
         setup: lets whoever started the service make the first administrator.
         wake: called when something has become due.
+        live: reads journals as they are written.
+        jobs: what takes longer than an answer may.
     """
+    waits = Waits(jobs)
     routes: list[BaseRoute] = [
-        *(Route(page.path, _guarded(page, engine, wake), methods=[page.method]) for page in PAGES),
+        *(Route(page.path, _guarded(page, engine, wake, waits), methods=[page.method]) for page in PAGES),
         *sign_in.routes(engine),
         *first_start.routes(engine, setup),
-        Mount("/static", StaticFiles(directory=HERE / "static")),
+        *live_pages.routes(engine, live),
+        Mount("/static", StaticFiles(directory=STATIC)),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
-        middleware=[Middleware(Protected)],
-        exception_handlers={CertwrightError: _failed, 404: _nothing},
+        middleware=[Middleware(Protected), Middleware(GZipMiddleware, minimum_size=_SMALL)],
+        exception_handlers=Problems(engine).handlers(),
     )
+    app.state.pages = PAGES
+    return app
 
 
 class Protected:
-    """Refuses what another site has a browser send, and has every answer forbid what our pages do not need."""
+    """Refuses what another site has a browser send, and has browsers keep our files."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -60,22 +137,22 @@ class Protected:
         """Pass on what comes from our own pages."""
 
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                known = {name for name, _ in message["headers"]}
-                added = [(name.lower().encode(), value.encode()) for name, value in _headers(scope).items()]
-                message["headers"] = [*message["headers"], *(each for each in added if each[0] not in known)]
+            if message["type"] == "http.response.start" and message["status"] in _THERE:
+                MutableHeaders(raw=message["headers"])["Cache-Control"] = _KEEP
             await send(message)
 
-        if scope["type"] == "http" and scope["method"] not in _READING and not _is_own(Request(scope)):
-            refused = PlainTextResponse("This was not sent by a page of Certwright.\n", 403)
-            await refused(scope, receive, answer)
-        else:
-            await self._app(scope, receive, answer)
+        request = Request(scope)
+        with spoken(request.headers.get("accept-language", "")):
+            if scope["method"] not in READING and not _is_own(request):
+                await problem(request, _strange())(scope, receive, send)
+            else:
+                await self._app(scope, receive, answer if scope["path"].startswith("/static/") else send)
 
 
-def _headers(scope: Scope) -> Mapping[str, str]:
-    is_page = not scope["path"].startswith("/static/")
-    return {**_HEADERS, "Cache-Control": "no-store"} if is_page else _HEADERS
+def _strange() -> CertwrightError:
+    return Forbidden(
+        _("This was not sent by a page of Certwright."), hint=_("Open the page here, and send its form from there.")
+    )
 
 
 def _is_own(request: Request) -> bool:
@@ -84,24 +161,20 @@ def _is_own(request: Request) -> bool:
     return origin is not None and urlsplit(origin).netloc == request.headers.get("host")
 
 
-def _guarded(page: Page, engine: Engine, wake: Callable[[], None]) -> Callable[[Request], Awaitable[Response]]:
-    def make(request: Request, fields: Mapping[str, str]) -> Response:
-        person = recognise_person(engine, request.cookies.get(COOKIE, ""))
+def _guarded(
+    page: Page, engine: Engine, wake: Callable[[], None], waits: Waits
+) -> Callable[[Request], Awaitable[Response]]:
+    def make(request: Request, fields: Sent) -> Response:
+        alive = BY_ITSELF not in request.headers
+        person = recognise_person(engine, request.cookies.get(COOKIE, ""), alive=alive)
+        request.state.person = person
         person.caller.require(page.permission)
-        return page.make(Visit(request, engine, person, fields, wake))
+        acting = engine.acting(person.caller)
+        with engine.store.read() as unit:
+            known = unit.runs.newest_entry()
+        if page.path.startswith(_ONE):
+            with acting.store.read() as unit:
+                unit.managed.get(request.path_params["id"])
+        return page.make(Visit(request, acting, person, fields, wake, known, waits))
 
     return endpoint(make)
-
-
-def _failed(request: Request, error: Exception) -> Response:
-    assert isinstance(error, CertwrightError)  # noqa: S101 - Starlette calls it for nothing else
-    if isinstance(error, NotSignedIn):
-        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return see(f"/sign-in?{urlencode({'next': wanted})}" if request.method in _READING else "/sign-in")
-    status = {NotFound: 404, Forbidden: 403, LeaseHeld: 409}.get(type(error), 500)
-    told = [line for cause in error.causes for line in str(cause).splitlines()]
-    return TEMPLATES.TemplateResponse(request, "problem.html", {"error": error, "causes": told}, status)
-
-
-def _nothing(request: Request, _error: Exception) -> Response:
-    return TEMPLATES.TemplateResponse(request, "problem.html", {"error": None, "causes": []}, 404)

@@ -1,65 +1,139 @@
-"""One managed certificate: how it is, what is wanted, what was issued, where it is, and what was tried."""
+"""One managed certificate, tab by tab: what is wanted, how it is, what was issued, where it is, and what was tried."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from starlette.responses import Response
 
-from certwright.domain.access import Permission
-from certwright.domain.errors import ConfigurationError, NotFound
+from certwright.domain.access import Permission, UseCase
+from certwright.domain.certificates import CertificateFacts
+from certwright.domain.errors import CertwrightError, Changed, ConfigurationError
+from certwright.domain.managed import CertificateVersion
 from certwright.domain.validation import choose
 from certwright.engine import hold
-from certwright.engine.managed import details
-from certwright.web.pages import Page, Visit, see
+from certwright.engine.managed import Details, details
+from certwright.engine.material import version_facts
+from certwright.web.language import _, later
+from certwright.web.pages import Page, Visit, attempt, see
+from certwright.web.received import whole
+from certwright.web.runs import journal
 
-_RUNS = 20
+_RUNS = 50
+TABS = {
+    "": later("Names"),
+    "/validation": later("Validation"),
+    "/issuer": later("Issuer & key"),
+    "/deployment": later("Deployment"),
+    "/renewal": later("Renewal"),
+    "/history": later("History"),
+    "/log": later("Log"),
+}
+
+RENEWAL = "/certificates/{id}/renewal"
 
 
-def _certificate(visit: Visit, problem: str = "") -> Response:
-    found = details(visit.engine, visit.request.path_params["id"])
+def id_of(visit: Visit) -> str:
+    """The id of the certificate that is visited."""
+    found: str = visit.request.path_params["id"]
+    return found
+
+
+def address(visit: Visit, tab: str = "") -> str:
+    """That of the certificate that is visited, or of one of its tabs."""
+    return f"/certificates/{id_of(visit)}{tab}"
+
+
+def tab(visit: Visit, which: str, error: CertwrightError | None = None, **values: Any) -> Response:
+    """A tab, with the head that all have in common; `error` is why a change was not made, unless `told` says it.
+
+    `revision` goes along with its forms: that which was seen first, as long as a mistake is all that is wrong.
+    """
+    found: Details = details(visit.engine, id_of(visit))
+    seen = revision(visit) if error and not isinstance(error, Changed) else None
     with visit.engine.store.read() as unit:
-        runs = unit.runs.list(found.managed.id, _RUNS)
-        held = unit.renewals.get(found.managed.id).hold
-    proofs = [(each, choose(found.managed.validations, each).title) for each in found.managed.identifiers]
-    deployments = [(found.managed.task(state.task_id), state) for state in found.states]
+        state = unit.renewals.get(found.managed.id)
     return visit.page(
-        "certificate.html",
-        422 if problem else 200,
+        f"certificate-{which}.html",
+        error=error,
         found=found,
-        runs=runs,
-        held=held,
-        proofs=proofs,
-        deployments=deployments,
-        problem=problem,
+        kept=lambda name, now: visit.sent(name) if error and name in visit.fields else now,
+        state=state,
+        revision=found.revision if seen is None else seen,
+        tabs={f"/certificates/{found.managed.id}{path}": title for path, title in TABS.items()},
+        **values,
     )
 
 
+def revision(visit: Visit) -> int | None:
+    """That at which the certificate was seen before it is changed, as the form says."""
+    return whole(visit.sent("revision"))
+
+
+def changed(
+    visit: Visit, make: Callable[[], Any], shown: Callable[[Visit, CertwrightError], Response], to: str = ""
+) -> Response:
+    """Make a change and show a tab; where it cannot be made, show what led to it again, with the reason."""
+    return attempt(visit, make, shown, address(visit, to))
+
+
+def names(visit: Visit, error: CertwrightError | None = None) -> Response:
+    """Its names, with how each is proved."""
+    managed = details(visit.engine, id_of(visit)).managed
+    proofs = [(each, choose(managed.validations, each).title) for each in managed.identifiers]
+    typed = "\n".join(each.unicode for each in managed.identifiers)
+    return tab(visit, "names", error, proofs=proofs, typed=typed)
+
+
+def renewal(visit: Visit, error: CertwrightError | None = None) -> Response:
+    """When it is renewed and deployed, and whether it is held back."""
+    with visit.engine.store.read() as unit:
+        windows = [window.name for window in unit.windows.list()]
+    return tab(visit, "renewal", error, windows=windows)
+
+
+def _history(visit: Visit) -> Response:
+    """Every version, with the tasks that have it in use."""
+    known = details(visit.engine, id_of(visit))
+    facts = [(version, version_facts(version)) for version in known.versions]
+    return tab(visit, "history", versions=[(*each, list(_uses(known, *each))) for each in facts])
+
+
+def _uses(known: Details, version: CertificateVersion, facts: CertificateFacts) -> Iterator[str]:
+    """The tasks that have a version in use, with the servers that were seen to serve it."""
+    for state in known.states:
+        title = next((task.title for task in known.managed.tasks if task.id == state.task_id), None)
+        seen = [(row.server, row.certificate_now.sha256) for row in state.served if row.certificate_now]
+        servers = dict.fromkeys(server for server, sha256 in seen if sha256 == facts.sha256)
+        if title and (servers or (not seen and state.last_in_use == version.id)):
+            yield f"{title} ({', '.join(servers)})" if servers else title
+
+
+def _log(visit: Visit) -> Response:
+    with visit.engine.store.read() as unit:
+        runs = unit.runs.list(unit.managed.get(id_of(visit)).id, _RUNS)
+        entries = unit.runs.entries(runs[0].id) if runs else []
+    return tab(visit, "log", runs=runs, **journal(entries))
+
+
 def _hold(visit: Visit) -> Response:
-    reason, managed_id = visit.fields.get("reason", "").strip(), visit.request.path_params["id"]
+    reason = visit.sent("reason")
     if not reason:
-        return _certificate(visit, "Say why it is held back: whoever looks at it next wants to know.")
-    hold.hold(visit.engine, managed_id, f"{reason} ({visit.person.name})", None)
-    return see(f"/certificates/{managed_id}")
+        return renewal(visit, ConfigurationError(_("Say why it is held back: whoever looks at it next wants to know.")))
+    hold.hold(visit.engine, id_of(visit), f"{reason} ({visit.person.name})", None)
+    return see(address(visit, "/renewal"))
 
 
 def _release(visit: Visit) -> Response:
-    managed_id = visit.request.path_params["id"]
-    hold.release(visit.engine, managed_id)
-    return see(f"/certificates/{managed_id}")
-
-
-def _request(visit: Visit) -> Response:
-    managed_id = visit.request.path_params["id"]
-    try:
-        hold.ask(visit.engine, managed_id, visit.person.name)
-    except ConfigurationError as error:
-        if isinstance(error, NotFound):
-            raise
-        return _certificate(visit, " ".join(error.explain()))
+    hold.release(visit.engine, id_of(visit))
     visit.wake()
-    return see(f"/certificates/{managed_id}")
+    return see(address(visit, "/renewal"))
 
 
 PAGES = (
-    Page("/certificates/{id}", Permission.READ, _certificate),
-    Page("/certificates/{id}/request", Permission.REQUEST, _request, "POST"),
-    Page("/certificates/{id}/hold", Permission.EDIT, _hold, "POST"),
-    Page("/certificates/{id}/release", Permission.EDIT, _release, "POST"),
+    Page("/certificates/{id}", Permission.READ, names),
+    Page(RENEWAL, Permission.READ, renewal),
+    Page("/certificates/{id}/history", Permission.READ, _history),
+    Page("/certificates/{id}/log", Permission.READ, _log),
+    Page("/certificates/{id}/hold", UseCase.HOLD.permission, _hold, "POST", sent_from=RENEWAL),
+    Page("/certificates/{id}/release", UseCase.HOLD.permission, _release, "POST", sent_from=RENEWAL),
 )

@@ -4,7 +4,7 @@ import hmac
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,8 +13,12 @@ from starlette.routing import BaseRoute, Route
 from certwright.domain.access import SHORTEST_PASSWORD, Role
 from certwright.domain.errors import ConfigurationError, Forbidden
 from certwright.engine.context import Engine
-from certwright.engine.people import add_person, sign_in
-from certwright.web.pages import TEMPLATES, endpoint
+from certwright.engine.people import add_person
+from certwright.engine.sign_in import is_begun, sign_in
+from certwright.web import first_account
+from certwright.web.pages import asked_from, endpoint
+from certwright.web.received import Sent, text, typed_twice
+from certwright.web.rendering import TEMPLATES
 from certwright.web.sign_in import signed_in
 
 _SECONDS = 30 * 60
@@ -56,32 +60,23 @@ class SetupToken:
             self._ends_at = 0.0
 
 
-def is_begun(engine: Engine) -> bool:
-    """Whether there is anybody who can sign in."""
-    with engine.store.read() as unit:
-        return bool(unit.people.list())
-
-
 def routes(engine: Engine, setup: SetupToken) -> Sequence[BaseRoute]:
     """The page, and what its form sends."""
 
-    def show(request: Request, _fields: Mapping[str, str]) -> Response:
+    def show(request: Request, _fields: Sent) -> Response:
         token = request.query_params.get("token", "")
         setup.check(token)
         return _page(request, token)
 
-    def make(request: Request, fields: Mapping[str, str]) -> Response:
-        token, name, password = (fields.get(field, "") for field in ("token", "name", "password"))
-        if password != fields.get("again", ""):
-            setup.check(token)
-            differ = ConfigurationError("The two passwords differ.", hint="Type the same one twice.")
-            return _page(request, token, differ, name)
+    def make(request: Request, fields: Sent) -> Response:
+        token, name = text(fields, "token"), text(fields, "name")
         try:
+            password = typed_twice(fields)
             setup.use(engine, token, name, password)
         except ConfigurationError as error:
             setup.check(token)
             return _page(request, token, error, name)
-        return signed_in(request, sign_in(engine, name, password), "/")
+        return signed_in(request, sign_in(engine, name, password, address=asked_from(request)), first_account.PATH)
 
     return [Route("/first-start", endpoint(show)), Route("/first-start", endpoint(make), methods=["POST"])]
 

@@ -1,10 +1,13 @@
 """One run, with its journal."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from starlette.responses import Response
 
 from certwright.domain.access import Permission
 from certwright.domain.errors import NotFound
-from certwright.domain.runs import Phase
+from certwright.domain.runs import Entry, Phase
 from certwright.web.pages import Page, Visit
 
 
@@ -16,9 +19,13 @@ def _run(visit: Visit) -> Response:
             managed = unit.managed.get(run.managed_id)
         except NotFound:
             managed = None
+    return visit.page("run.html", certificate=run.managed_id, run=run, managed=managed, **journal(entries))
+
+
+def journal(entries: Sequence[Entry]) -> dict[str, Any]:
+    """What `journal.html` shows of them: their lines, and by step how it ended."""
     ends = {entry.step: entry for entry in entries if entry.phase is Phase.END}
-    lines = [entry for entry in entries if entry.phase is not Phase.END]
-    return visit.page("run.html", run=run, managed=managed, lines=lines, ends=ends)
+    return {"lines": [entry for entry in entries if entry.phase is not Phase.END], "ends": ends}
 
 
 PAGES = (Page("/runs/{id}", Permission.READ, _run),)

@@ -1,21 +1,39 @@
 """Nobody is let in without a token, and nobody to more than the token allows: on every route there is."""
 
-from dataclasses import dataclass
+import json
+import re
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from certwright.api import PREFIX, application
 from certwright.api.access import Needs
-from certwright.domain.access import Permission
+from certwright.domain.access import Caller, Permission
+from certwright.domain.actors import Actor, ActorKind
+from certwright.domain.audit import Action
 from certwright.domain.errors import ConfigurationError
+from certwright.domain.events import Event, EventKind
+from certwright.domain.limits import Bucket, Key, Scope
+from certwright.domain.runs import Entry, Phase, Run, RunKind
+from certwright.domain.watching import Seen, Watched
+from certwright.domain.windows import MaintenanceWindow, Span
+from certwright.engine.audit import entries
 from certwright.engine.context import Engine
-from certwright.engine.tokens import create_token
+from certwright.engine.jobs import Jobs
+from certwright.engine.live import Live
+from certwright.engine.tokens import create_token, refuse
+from certwright.sdk.context import Credential
+from certwright.settings import Settings
 from world.api import Service
 
 OPEN = {f"{PREFIX}/openapi.json"}
 SOMETHING = "0123456789ab"
+STREAMS = {"/entries"}
+SOMEBODY = Actor(kind=ActorKind.TOKEN, name="ci")
+CHANGING = (Permission.EDIT, Permission.MANAGE, Permission.ADMINISTER)
 
 
 @dataclass(frozen=True)
@@ -30,7 +48,9 @@ class Operation:
 def operations(engine: Engine) -> list[Operation]:
     """All of them; what is open to everybody is named in this test."""
     found = []
-    for context in iter_route_contexts(application(engine, lambda: None).routes):
+    places = Settings(Path("/nowhere"), Path("/nowhere"))
+    app = application(engine, lambda: None, Live(engine.store), Jobs(engine), places)
+    for context in iter_route_contexts(app.routes):
         route = context.original_route
         if not isinstance(route, APIRoute):
             assert context.path in OPEN
@@ -43,21 +63,210 @@ def operations(engine: Engine) -> list[Operation]:
 
 def test_every_operation_asks_for_exactly_one_permission(service: Service) -> None:
     found = operations(service.engine)
-    assert len(found) > 10
+    assert len(found) > 80
     for operation in found:
-        expected = {"GET": Permission.READ, "POST": Permission.REQUEST}.get(operation.method, Permission.EDIT)
-        assert operation.permissions == (expected,)
+        (permission,) = operation.permissions
+        of_people = ("people", "tokens", "service", "sign-in-providers")
+        is_of_people = operation.path.startswith(tuple(f"{PREFIX}/{part}" for part in of_people))
+        assert is_of_people == (permission is Permission.ADMINISTER), operation
+        is_told = permission in (Permission.READ, Permission.AUDIT)
+        assert is_of_people or (operation.method == "GET") == is_told, operation
+        if operation.method in ("PUT", "PATCH", "DELETE"):
+            assert permission in CHANGING, operation
+    assert [one.path for one in found if one.permissions == (Permission.KEYS,)] == [
+        f"{PREFIX}/certificates/{{id}}/export"
+    ]
 
 
 def test_every_operation_refuses_who_has_no_token_or_too_little(service: Service) -> None:
     for operation in operations(service.engine):
-        path = operation.path.removeprefix(PREFIX).replace("{id}", SOMETHING)
+        path = re.sub(r"{(\w+)}", SOMETHING, operation.path.removeprefix(PREFIX).replace("{kind}", "tasks"))
         without = service.client().ask(operation.method, path)
         assert (without.status, without.headers["WWW-Authenticate"]) == (401, "Bearer"), path
-        others = [one for one in Permission if one not in operation.permissions]
+        others = tuple(one for one in Permission if one not in operation.permissions)
         refused = service.client(*others).ask(operation.method, path)
         assert refused.status == 403, path
         assert f"--allow {operation.permissions[0].value}" in refused.data["hint"]
+
+
+BODIES = {
+    "renewal": {},
+    "window": {"window": None},
+    "hold": {"reason": "we move"},
+    "tags": {"tags": ["berlin"]},
+    "revoke": {"reason": "superseded", "breaks_services": True},
+    "export": {"format": "pem"},
+    "apply": {"plans": ["0123456789"]},
+    "undo": {"plans": ["0123456789"]},
+}
+ALONE = re.compile(r"There is no (managed certificate|run) ")
+
+
+def test_what_is_out_of_sight_is_on_every_route_as_if_it_were_not_there(service: Service) -> None:
+    theirs, ours = service.managed("mail.contoso.com"), service.managed("web.contoso.com", tags=("berlin",))
+    runs = {
+        each.id: Run(managed_id=each.id, kind=RunKind.REQUEST, started_at=service.clock()) for each in (theirs, ours)
+    }
+    with service.engine.store.write() as unit:
+        unit.runs.start(runs[theirs.id])
+        unit.runs.start(runs[ours.id])
+    limits = (Permission.READ, Permission.REQUEST, Permission.EDIT, Permission.KEYS)  # others are of all or none
+    found = [one for one in operations(service.engine) if re.match(rf"{PREFIX}/(certificates|runs)/", one.path)]
+    named = [one for one in found if one.permissions[0] in limits]
+    assert len(named) > 25
+    for operation in sorted(named, key=lambda one: one.method == "DELETE"):
+        limited = service.client(*operation.permissions, tags=["berlin"])
+        statuses = []
+        for each in (theirs, ours):
+            of_run = operation.path.startswith(f"{PREFIX}/runs/")
+            path = operation.path.removeprefix(PREFIX).replace("{id}", runs[each.id].id if of_run else each.id)
+            path = re.sub(r"{\w+}", SOMETHING, path)
+            with service.engine.store.read() as unit:
+                seen = f'"{unit.managed.revision(each.id)}"'
+            body = BODIES.get(path.rpartition("/")[2], {}) if operation.method in ("POST", "PUT", "PATCH") else None
+            answer = limited.ask(operation.method, path, body, If_Match=seen)
+            statuses.append((answer.status, bool(ALONE.search(answer.body.decode()))))
+        assert statuses[0] == (404, True), operation
+        assert not statuses[1][1], operation
+
+
+def test_who_is_limited_sees_the_results_of_own_jobs_alone(service: Service) -> None:
+    service.managed("mail.contoso.com", tags=("berlin",))
+    ours = service.managed("web.contoso.com", tags=("berlin",))
+    whole = service.client("read", "request")
+    limited = service.client("read", "request", tags=["berlin"])
+    theirs = whole.ended(whole.ask("POST", f"/certificates/{ours.id}/preview"))["job"]["id"]
+    own = limited.ended(limited.ask("POST", f"/certificates/{ours.id}/preview"))["job"]["id"]
+    assert [job["id"] for job in limited.get("/jobs")["items"]] == [own]
+    assert [job["id"] for job in whole.get("/jobs")["items"]] == [own, theirs]
+    assert limited.get(f"/jobs/{theirs}", 404)["detail"] == f"There is no job '{theirs}'."
+
+
+def test_the_trail_is_read_page_by_page(service: Service) -> None:
+    for title in "abc":
+        service.managed("mail.contoso.com", title=title)
+    client, told, before = service.client("audit"), [], ""
+    while before is not None:
+        page = client.get(f"/audit?kind=certificate&action=added&limit=2{before and f'&before={before}'}")
+        told += [entry["subject"]["title"] for entry in page["items"]]
+        before = page["next"]
+    assert told == ["c", "b", "a"]
+    assert client.get("/audit?since=2027-01-01T00:00:00Z")["items"] == []
+    assert client.get("/audit?until=2001-01-01T00:00:00Z")["items"] == []
+    client.get("/audit?since=0.5", 422)
+
+
+def test_lists_hold_what_is_in_sight(service: Service) -> None:
+    theirs, ours = service.managed("mail.contoso.com"), service.managed("web.contoso.com", tags=("berlin", "web"))
+    whole, limited = service.client("read"), service.client("read", tags=["berlin", "hamburg"])
+    for each in (theirs, ours):
+        run = Run(managed_id=each.id, kind=RunKind.REQUEST, started_at=service.clock())
+        with service.engine.store.write() as unit:
+            unit.runs.start(run)
+            unit.runs.append(Entry(run_id=run.id, at=service.clock(), step=1, phase=Phase.NOTE, title=each.title))
+    for client, count in ((whole, 2), (limited, 1)):
+        assert len(client.get("/certificates")["items"]) == count
+        assert len(client.get("/runs")["items"]) == count
+        assert sum(client.get("/status")["certificates"].values()) == count
+        with client.events("/entries?after=0") as events:
+            seen = [json.loads(next(events)["data"])["title"] for _ in range(count)]
+        assert seen == ["mail.contoso.com", "web.contoso.com"][-count:]
+    assert len(limited.get("/certificates?tag=web")["items"]) == 1
+    assert limited.get("/certificates?tag=mail")["items"] == []
+    assert limited.get(f"/runs?certificate={theirs.id}")["items"] == []
+    assert "mail" not in json.dumps(limited.get(f"/certificates/{theirs.id}", 404))
+
+
+def test_no_list_holds_what_is_out_of_sight(service: Service) -> None:
+    theirs, now = service.managed("theirs.contoso.com"), service.clock()
+    said = {
+        "sha256": "00",
+        "thumbprint": "00",
+        "subject": "CN=theirs.contoso.com",
+        "issuer": "CN=CA",
+        "key": "rsa-2048",
+    }
+    seen = Seen(**said, names=("theirs.contoso.com",), not_before=now, not_after=now + timedelta(days=90))
+    event = Event(kind=EventKind.DRIFT, managed_id=theirs.id, at=now, message="theirs.contoso.com is not served")
+    with service.engine.store.write() as unit:
+        unit.runs.start(Run(managed_id=theirs.id, kind=RunKind.REQUEST, started_at=now))
+        unit.watches.add(Watched(title="theirs.contoso.com", seen=seen, since=now, looked_at=now), now)
+        unit.events.add(event)
+        unit.credentials.add("pfx", Credential("pfx", "", "correct horse"))
+        unit.windows.put(MaintenanceWindow(name="nights", zone="UTC", spans=(Span.parse("Mon 02:00-04:00"),)))
+        named = {"pfx_password_credential": "pfx", "window": "nights"}
+        unit.managed.update(unit.managed.get(theirs.id).model_copy(update=named))
+        used = Key(unit.issuers.get("le").counted_at, Scope.NAMES, "theirs.contoso.com")
+        unit.ledger.save({used: Bucket(now + timedelta(days=7))}, now)
+    every = [replace(one, path=one.path.replace("{name}/limits", "le/limits")) for one in operations(service.engine)]
+    lists = [one for one in every if one.method == "GET" and "{" not in one.path]
+    told = set()
+    for operation in lists:
+        path = operation.path.removeprefix(PREFIX)
+        if (
+            path in STREAMS
+            or not set(operation.permissions) <= Caller.limited(SOMEBODY, Permission, ["berlin"]).permissions
+        ):
+            continue
+        for tags in ([], ["berlin"]):
+            body = service.client(*operation.permissions, tags=tags).ask("GET", path).body.decode()
+            if "theirs.contoso.com" in body or theirs.id in body:
+                told.add((path, bool(tags)))
+    assert {path for path, limited in told if not limited} >= {
+        "/certificates",
+        "/runs",
+        "/credentials",
+        "/windows",
+        "/watched",
+        "/issuers/le/limits",
+    }
+    assert [path for path, limited in told if limited] == []
+
+
+def test_a_taken_title_tells_who_does_not_see_it_no_more(service: Service) -> None:
+    service.managed("theirs.contoso.com", tags=("hamburg",))
+    wanted = {"names": ["mine.contoso.com"], "title": "theirs.contoso.com", "issuers": ["le"], "tags": ["berlin"]}
+    for tags, hint in (((), "certificate show"), (("berlin",), "Choose another title.")):
+        refused = service.client("edit", tags=tags).ask("POST", "/certificates", wanted)
+        assert (refused.status, hint in refused.data["hint"]) == (422, True), refused.body
+
+
+def test_who_is_limited_gives_no_tags_but_their_own(service: Service) -> None:
+    ours = service.managed("web.contoso.com", tags=("berlin", "web"))
+    limited = service.client("edit", tags=["berlin", "hamburg"])
+    for tags, status in (
+        (["berlin", "hamburg", "web"], 200),
+        (["hamburg", "web"], 200),
+        (["hamburg"], 403),
+        (["web"], 403),
+        (["hamburg", "mail", "web"], 403),
+    ):
+        with service.engine.store.read() as unit:
+            seen = f'"{unit.managed.revision(ours.id)}"'
+        assert limited.ask("PUT", f"/certificates/{ours.id}/tags", {"tags": tags}, If_Match=seen).status == status, tags
+    with service.engine.store.read() as unit:
+        assert unit.managed.get(ours.id).tags == ("hamburg", "web")
+
+
+@pytest.mark.parametrize("permission", ["manage", "administer", "audit"])
+def test_what_concerns_all_certificates_cannot_be_limited(service: Service, permission: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be limited to tags"):
+        create_token(service.engine, "limited", [permission], timedelta(days=1), ["berlin"])
+
+
+def test_what_a_token_does_is_told_of_it(service: Service) -> None:
+    mail = service.managed("mail.contoso.com")
+    service.client("edit").ask("PUT", f"/certificates/{mail.id}/hold", {"reason": "we move"})
+    service.client("request").ask("POST", f"/certificates/{mail.id}/request")
+    service.client("edit").ask("DELETE", f"/certificates/{mail.id}/hold")
+    service.client("request").ask("POST", f"/certificates/{mail.id}/request")
+    told = [entry for entry in entries(service.engine) if entry.subject.id == mail.id][:3]
+    assert [(entry.actor.name, entry.action) for entry in reversed(told)] == [
+        ("edit", Action.HELD),
+        ("edit", Action.RELEASED),
+        ("request", Action.REQUESTED),
+    ]
+    assert {entry.actor.kind for entry in told} == {ActorKind.TOKEN}
 
 
 @pytest.mark.parametrize(
@@ -94,6 +303,37 @@ def test_a_token_that_was_removed_lets_nobody_in(service: Service) -> None:
     client.get("/status", 401)
 
 
+def test_what_tokens_are_refused_for_is_told_of_once_a_minute(service: Service) -> None:
+    reader, ended = service.client("read"), service.client("request")
+
+    def told() -> list[tuple[str, str, str, str]]:
+        found = [each for each in entries(service.engine) if each.action is Action.REFUSED]
+        return [
+            (each.actor.name, each.subject.title, each.after["from"], each.after["why"]) for each in found if each.after
+        ]
+
+    for _ in range(3):
+        reader.get("/people", 403)
+        assert service.client().ask("GET", "/status", Authorization="Bearer c4nary").status == 401
+        service.client().get("/status", 401)
+    service.clock.now += timedelta(days=2)
+    assert service.client().ask("GET", "/status", Authorization=f"Bearer {ended.token}").status == 401
+    user = service.engine.caller.actor.name
+    scope = "The token 'read' may not do this: it takes the permission 'administer'."
+    assert told() == [
+        (user, "request", "127.0.0.1", "It has ended."),
+        (user, "none that is known", "127.0.0.1", "It is no token of this installation."),
+        ("read", "read", "127.0.0.1", scope),
+    ]
+    assert "c4nary" not in str(entries(service.engine))
+
+
+def test_of_refusals_from_everywhere_a_few_are_told_of(service: Service) -> None:
+    for number in range(30):
+        refuse(service.engine, "", f"192.0.2.{number}", "It is no token of this installation.")
+    assert len([each for each in entries(service.engine) if each.action is Action.REFUSED]) == 10
+
+
 def test_when_it_was_used_is_kept_to_the_hour(service: Service) -> None:
     client, moments = service.client("read"), []
     for minutes in (0, 59, 1):
@@ -110,8 +350,8 @@ def test_the_secret_is_not_kept(service: Service) -> None:
     with service.engine.store.read() as unit:
         known, digest = unit.tokens.find(token.split("_")[1]) or (None, b"")
     assert known
-    assert token.rpartition("_")[2] not in known.model_dump_json()
-    assert token.rpartition("_")[2].encode() not in digest
+    assert token.split("_", 2)[2] not in known.model_dump_json()
+    assert token.split("_", 2)[2].encode() not in digest
 
 
 @pytest.mark.parametrize("life", [timedelta(), timedelta(days=-1), timedelta(days=367)])

@@ -3,10 +3,18 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from certwright.domain.errors import ConfigurationError
+from certwright.domain.managed import TaskSettings
+from certwright.domain.validation import Validation
 from certwright.domain.windows import MaintenanceWindow, Span
+from certwright.engine.managed import Wish, create
+from certwright.engine.task_list import add_task
+from certwright.engine.tokens import create_token
+from certwright.engine.windows import put_window
 from world.api import Service
 
 
@@ -31,6 +39,15 @@ def test_a_list_goes_on_where_it_ended_whatever_is_added_meanwhile(service: Serv
     assert list(reading) == [["f", "g"], ["h"]]
 
 
+def test_a_list_is_searched_in_the_script_of_a_name(service: Service) -> None:
+    service.managed("www.bücher.example", title="shop")
+    service.managed("mail.contoso.com", title="München")
+    client = service.client("read")
+    for part, found in {"Bücher": ["shop"], "xn--bcher-kva": ["shop"], "mün": ["München"]}.items():
+        shown = client.get(f"/certificates?part={quote(part)}")["items"]
+        assert [item["title"] for item in shown] == found, part
+
+
 def test_a_list_is_filtered_by_name_issuer_and_health(service: Service) -> None:
     mail = service.managed("mail.contoso.com", "autodiscover.contoso.com", title="mail")
     service.managed("web.contoso.com", title="web")
@@ -43,6 +60,45 @@ def test_a_list_is_filtered_by_name_issuer_and_health(service: Service) -> None:
     assert client.get(f"/certificates?{others}")["items"] == []
     assert len(client.get("/certificates?issuer=le")["items"]) == 2
     assert client.get("/certificates?issuer=other")["items"] == []
+
+
+EVERYTHING: dict[str, Any] = {"which": {}}
+
+
+def test_the_same_is_done_to_all_that_a_filter_finds(service: Service) -> None:
+    mail, web = (service.managed(f"{name}.contoso.com", tags=(name,)) for name in ("mail", "web"))
+    holds, requests = service.client("read", "edit"), service.client("read", "request")
+    which = {"part": "MAIL.con"}
+    seen = holds.ended(holds.ask("POST", "/bulk/hold/preview", {"which": which}))
+    counted = {"total": 1, "done": 1, "obstacles": {}, "last_at": None}
+    looked = seen["result"].pop("seen")
+    assert seen["result"] == counted
+    wanted = {"which": which, "reason": "we move", "seen": looked}
+    stale = holds.ended(holds.ask("POST", "/bulk/hold", {**wanted, "which": {}}))
+    assert "not the certificates that were looked at" in str(stale)
+    assert holds.ended(holds.ask("POST", "/bulk/hold", wanted))["result"] == {**counted, "seen": looked}
+    assert holds.ask("POST", "/bulk/hold", {**wanted, "which": {"tga": "mail"}}).status == 422
+    with service.engine.store.read() as unit:
+        held = unit.renewals.get(mail.id).hold
+        assert (held and held.reason, unit.renewals.get(web.id).hold) == ("we move", None)
+    everything = requests.ended(requests.ask("POST", "/bulk/request", EVERYTHING))["result"]
+    assert (everything["total"], everything["done"], sum(everything["obstacles"].values())) == (2, 1, 1)
+    assert holds.ask("POST", "/bulk/hold", EVERYTHING).status == 422
+    for path in ("hold", "hold/preview", "release", "release/preview"):
+        assert requests.ask("POST", f"/bulk/{path}", EVERYTHING).status == 403
+    assert holds.ask("POST", "/bulk/request", EVERYTHING).status == 403
+    assert holds.ended(holds.ask("POST", "/bulk/release", {"which": which}))["result"]["done"] == 1
+    limited = service.client("read", "request", tags=["web"])
+    assert limited.ended(limited.ask("POST", "/bulk/request/preview", EVERYTHING))["result"]["total"] == 1
+
+
+def test_what_a_change_would_come_to_is_told_and_not_done(service: Service) -> None:
+    mail, client = service.managed("mail.contoso.com"), service.client("read", "edit")
+    seen = client.ask("POST", f"/certificates/{mail.id}/change/preview", {"title": "mail"}).data
+    assert (seen["before"], seen["after"]) == ({"title": "mail.contoso.com"}, {"title": "mail"})
+    assert (seen["renewal"]["due"], seen["renewal"]["reason"]) == (True, "never-issued")
+    assert client.get(f"/certificates/{mail.id}")["wanted"] == mail.model_dump(mode="json")
+    assert client.ask("POST", f"/certificates/{mail.id}/change/preview", {"issuers": ["x"]}).status == 404
 
 
 @pytest.mark.parametrize("query", ["name=..", "health=fine", "limit=0", "limit=201", "limit=x"])
@@ -124,7 +180,10 @@ def test_a_new_one_is_requested_once_however_often_it_is_asked_for(service: Serv
         assert unit.managed.next_check(mail.id) == service.clock.now
     changed(service, f"/certificates/{mail.id}/hold", {"reason": "the server moves"})
     refused = client.ask("POST", f"/certificates/{mail.id}/request")
-    assert (refused.status, refused.data["hint"]) == (422, "Release it first.")
+    assert (refused.status, "the server moves" in refused.data["detail"]) == (422, True)
+    assert refused.data["hint"].startswith("Who may hold renewals back has to release it first")
+    both = service.client("request", "edit").ask("POST", f"/certificates/{mail.id}/request")
+    assert both.data["hint"].endswith(f"certwright certificate release {mail.id}")
 
 
 @pytest.mark.parametrize("data", [{}, {"reason": ""}, {"reason": "x", "until": "2020-01-01T00:00:00Z"}, [], "x", 7])
@@ -139,3 +198,36 @@ def test_somebody_at_work_on_it_is_told_and_nothing_waits(service: Service) -> N
     with service.engine.certificate_lease(mail):
         problem = changed(service, f"/certificates/{mail.id}/hold", {"reason": "x"}, status=409)
     assert problem["retryable"]
+
+
+def test_a_title_with_blanks_around_it_would_look_like_another_and_is_refused(service: Service) -> None:
+    mail, client = service.managed("mail.contoso.com"), service.client("edit", "manage", "read")
+    wanted = {"names": ["web.contoso.com"], "issuers": ["le"], "title": f" {mail.title} "}
+    answers = (
+        client.ask("POST", "/certificates", wanted),
+        client.ask("PATCH", f"/certificates/{mail.id}", {"title": f"{mail.title} "}, If_Match='"1"'),
+        client.ask("PUT", "/windows/%20nights", {"spans": ["Sat 22:00-04:00"], "zone": "UTC"}),
+    )
+    for answer in answers:
+        assert (answer.status, "There are blanks around it." in answer.body.decode()) == (422, True), answer.body
+    assert [each["title"] for each in client.get("/certificates")["items"]] == [mail.title]
+
+
+def test_text_that_is_shown_otherwise_than_it_is_is_refused(service: Service) -> None:
+    mail, client, odd = service.managed("mail.contoso.com"), service.client("edit", "manage"), "\u202etset.osotnoc"
+    for method, path, body in (
+        ("PATCH", f"/certificates/{mail.id}", {"title": odd}),
+        ("PUT", f"/certificates/{mail.id}/hold", {"reason": odd}),
+    ):
+        refused = client.ask(method, path, body, If_Match='"1"')
+        assert (refused.status, "U+202E" in refused.body.decode()) == (422, True), refused.body
+    for act in (
+        lambda: create(service.engine, Wish(("web.contoso.com",), "le", Validation(), title=odd)),
+        lambda: put_window(
+            service.engine, MaintenanceWindow(name=odd, zone="UTC", spans=(Span.parse("Mon 02:00-04:00"),))
+        ),
+        lambda: create_token(service.engine, odd, ["read"], timedelta(days=1)),
+        lambda: add_task(service.engine, mail.id, TaskSettings(kind="script", title=odd, params={})),
+    ):
+        with pytest.raises(ConfigurationError, match="U\\+202E"):
+            act()

@@ -1,9 +1,11 @@
 """What goes wrong is a problem detail, and what is sent in bad faith breaks nothing."""
 
 import socket
+from typing import Any
 
 import pytest
 
+from certwright.domain.access import Permission
 from certwright.domain.errors import StoreError
 from world.api import Service
 
@@ -12,6 +14,29 @@ from world.api import Service
 def test_what_is_not_there_is_a_problem_too(service: Service, method: str, path: str, status: int) -> None:
     answer = service.client("read").ask(method, path)
     assert (answer.status, answer.data["status"], answer.data["type"]) == (status, status, "about:blank")
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "data", "status"),
+    [
+        ("", "localhost", None, 404),
+        ("/status", "stranger.test", None, 400),
+        ("/certificates", "localhost", {"title": "x" * (1 << 20)}, 413),
+    ],
+)
+def test_what_is_refused_before_the_api_hears_of_it_is_a_problem_too(
+    service: Service, path: str, host: str, data: Any, status: int
+) -> None:
+    answer = service.client("edit").ask("POST" if data else "GET", path, data, Host=host)
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    assert answer.data["status"] == status
+
+
+def test_nobody_keeps_what_the_api_tells_or_takes_it_for_something_else(service: Service) -> None:
+    for status in (200, 404):
+        headers = service.client("read").ask("GET", "/status" if status == 200 else "/nothing").headers
+        assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
 
 
 def test_a_store_that_is_away_is_told(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,3 +111,35 @@ def test_what_is_typed_in_the_wrong_place_is_not_repeated(service: Service) -> N
     assert answer.status == 422
     assert b"c4n@ry" not in answer.body
     assert answer.data["causes"] == ["body.reason: Input should be a valid string"]
+
+
+HALF = "\ud800"
+EARLY, LATE = "0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "data"),
+    [
+        ("PUT", "/certificates/{id}/window", {"window": HALF}),
+        ("PUT", "/credentials/x", {"kind": "script", "password": HALF}),
+        ("PUT", "/credentials/x", {"kind": "dns:powerdns", "params": {"api_key": [HALF]}}),
+        ("PUT", "/credentials/x", {"kind": "dns:powerdns", "params": {HALF: ""}}),
+        ("POST", "/people", {"name": "anna", "role": "viewer", "password": HALF * 12}),
+        ("PUT", "/people/anna/password", {"password": HALF * 12}),
+        ("POST", "/certificates", {"names": ["a.test"], "issuers": ["le"], "key": {"private_key": HALF}}),
+        ("POST", "/certificates/{id}/export", {"format": "pfx", "password": HALF}),
+        ("PUT", "/certificates/{id}/hold", {HALF: ""}),
+        ("PUT", "/certificates/{id}/hold", {"reason": "because", "until": LATE}),
+        ("PUT", "/certificates/{id}/hold", {"reason": "because", "until": 1}),
+        ("GET", f"/audit?since={EARLY}", None),
+        ("GET", f"/audit?until={LATE}", None),
+    ],
+)
+def test_half_characters_and_moments_beyond_reckoning_are_refused(
+    service: Service, method: str, path: str, data: dict[str, object] | None
+) -> None:
+    mail = service.managed("mail.contoso.com")
+    client = service.client(*Permission)
+    seen = {"If-Match": '"1"'} if "{id}" in path else {}
+    answer = client.ask(method, path.format(id=mail.id), data, **seen)
+    assert (answer.status, answer.data["type"]) == (422, "urn:certwright:problem:invalid-request")

@@ -5,6 +5,18 @@ from certwright.engine import duties
 from world.api import Service
 
 
+def test_what_is_missing_is_part_of_how_all_is(service: Service) -> None:
+    client = service.client("read", "manage")
+    channel, heartbeat, key = client.get("/status")["missing"]
+    assert channel.startswith("Nobody is told of problems: there is no channel. Add one:")
+    assert heartbeat.startswith("If this machine stops, nobody notices.")
+    assert "recovery key" in key
+    for kind in ("webhook", "heartbeat"):
+        wanted = {"kind": kind, "params": {"url": "https://hooks.contoso.com/one"}, "check": False}
+        assert client.ask("PUT", f"/notifications/channels/{kind}", wanted).status == 200
+    assert client.get("/status")["missing"] == [key]
+
+
 def test_a_duty_of_the_service_that_fails_is_part_of_how_all_is(service: Service) -> None:
     client = service.client("read")
     assert client.get("/status")["service"] == []

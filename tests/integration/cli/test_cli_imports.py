@@ -14,6 +14,7 @@ HEAVY = {
     "alembic",
     "dns",
     "fastapi",
+    "httptools",
     "jinja2",
     "psrpcore",
     "pypsrp",

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import trustme
 
-from certwright import store as stores
 from certwright.domain.errors import ConfigurationError, NotFound
 from certwright.domain.managed import Issuer
 from certwright.domain.proxy import DIRECT, SYSTEM, ProxyChoice
@@ -20,6 +19,8 @@ from certwright.sdk.context import Credential
 from certwright.sdk.params import read_params
 from certwright.sdk.proxy import ProxiedParams
 from certwright.settings import Settings
+from certwright.store import open_store
+from world import stores
 
 HOUSE = ProxyChoice("http://proxy.contoso.com:3128", "corporate")
 
@@ -30,8 +31,8 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     settings = Settings(tmp_path / "data", key_folder=tmp_path / "keys")
-    stores.create(settings)
-    with stores.open_store(settings) as store:
+    stores.fresh(settings)
+    with open_store(settings) as store:
         with store.write() as unit:
             unit.credentials.add("proxy", Credential("corporate", "svc-certs", "c4nary"))
         yield Engine(store, lambda: datetime.now(UTC), lambda _: None)
@@ -102,7 +103,7 @@ def test_roots_that_cannot_be_read_are_told(engine: Engine, tmp_path: Path) -> N
     [
         ({"proxy": "socks5://x.test"}, "begins with socks5"),
         ({"proxy": "http://u:c4nary@x.test"}, "certwright credential add proxy"),
-        ({"proxy_credential": "corporate"}, "belong to a proxy"),
+        ({"proxy_credential": "corporate"}, "counts only with proxy"),
         ({"proxy": "none", "proxy_ca_file": "/nowhere"}, "there is no file"),
     ],
 )

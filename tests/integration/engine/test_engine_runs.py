@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from certwright import store as stores
 from certwright.domain.errors import ConfigurationError, DeploymentError, LeaseHeld, LeaseLost, NeedsPerson
 from certwright.domain.identifiers import parse_all
 from certwright.domain.managed import Issuer, ManagedCertificate
@@ -15,6 +14,8 @@ from certwright.domain.runs import Outcome, Run, RunKind
 from certwright.engine import context
 from certwright.engine.context import ANSWERS_KEPT, Engine, running
 from certwright.settings import Settings
+from certwright.store import open_store
+from world import stores
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -22,8 +23,8 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     settings = Settings(tmp_path / "data", key_folder=tmp_path / "keys")
-    stores.create(settings)
-    with stores.open_store(settings) as store:
+    stores.fresh(settings)
+    with open_store(settings) as store:
         yield Engine(store, lambda: NOW, lambda _: None)
 
 

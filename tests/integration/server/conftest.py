@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from certwright import store as stores
 from certwright.domain.managed import Issuer
 from certwright.engine.context import Engine
 from certwright.settings import Settings
+from certwright.store import open_store
+from world import stores
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -17,8 +18,8 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     settings = Settings(tmp_path / "data", key_folder=tmp_path / "keys")
-    stores.create(settings)
-    with stores.open_store(settings) as store:
+    stores.fresh(settings)
+    with open_store(settings) as store:
         with store.write() as unit:
             unit.issuers.add(Issuer(name="le", kind="acme", params={}), b"account key")
         yield Engine(store, lambda: NOW, lambda _: None)

@@ -5,13 +5,16 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 
 from certwright.domain.errors import ConfigurationError
 from certwright.engine.context import Engine
 from certwright.engine.tally import Tally
+from certwright.engine.tokens import create_token
 from certwright.probe import Endpoint
 from certwright.server.duties import Duties
 from certwright.server.endpoints import routes
@@ -32,16 +35,16 @@ def exposition(engine: Engine, readiness: Readiness) -> Exposition:
 
 
 @pytest.fixture
-def at(readiness: Readiness, exposition: Exposition) -> Iterator[Endpoint]:
+def at(engine: Engine, readiness: Readiness, exposition: Exposition) -> Iterator[Endpoint]:
     at = Endpoint("127.0.0.1", free_port())
-    with listening(at, Starlette(routes=routes(readiness, exposition))):
+    with listening(at, Starlette(routes=routes(engine, readiness, exposition))):
         yield at
 
 
-def get(at: Endpoint, path: str, host: str = "", method: str = "GET") -> tuple[int, str, str]:
+def get(at: Endpoint, path: str, host: str = "", method: str = "GET", **headers: str) -> tuple[int, str, str]:
     connection = http.client.HTTPConnection(at.host, at.port, timeout=60)
     try:
-        connection.request(method, path, headers={"Host": host} if host else {})
+        connection.request(method, path, headers=headers | ({"Host": host} if host else {}))
         answer = connection.getresponse()
         return answer.status, answer.headers["Content-Type"], answer.read().decode()
     finally:
@@ -93,9 +96,11 @@ def test_what_is_no_http_ends_its_own_connection_only(at: Endpoint) -> None:
     assert get(at, "/healthz")[0] == 200
 
 
-def test_who_says_nothing_does_not_hold_up_the_end(readiness: Readiness, exposition: Exposition) -> None:
+def test_who_says_nothing_does_not_hold_up_the_end(
+    engine: Engine, readiness: Readiness, exposition: Exposition
+) -> None:
     at = Endpoint("127.0.0.1", free_port())
-    with listening(at, Starlette(routes=routes(readiness, exposition))):
+    with listening(at, Starlette(routes=routes(engine, readiness, exposition))):
         silent = socket.create_connection((at.host, at.port), timeout=60)
         silent.sendall(b"GET /healthz HTTP/1.1\r\n")
         assert get(at, "/healthz")[0] == 200
@@ -119,3 +124,32 @@ def test_a_port_that_is_taken_is_told() -> None:
             pass
     assert str(at) in refused.value.message
     assert "Address already in use" in refused.value.message
+
+
+def test_others_are_told_whether_it_is_ready_and_nothing_else(
+    engine: Engine, readiness: Readiness, exposition: Exposition
+) -> None:
+    token = create_token(engine, "prometheus", ["read"], timedelta(days=1))[1]
+    other = create_token(engine, "portal", ["request"], timedelta(days=1))[1]
+    app, at = Starlette(routes=routes(engine, readiness, exposition)), Endpoint("127.0.0.1", free_port())
+
+    async def from_elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "client": ("192.0.2.7", 50_000)}, receive, send)
+
+    with listening(at, from_elsewhere):
+        assert get(at, "/healthz")[0] == 200
+        status, _, body = get(at, "/readyz")
+        assert (status, json.loads(body)) == (503, {"ready": False, "reasons": []})
+        for shown, status in (("", 403), ("Bearer x", 403), (f"Bearer {other}", 403), (f"Bearer {token}", 200)):
+            assert get(at, "/metrics", Authorization=shown)[0] == status
+
+
+def test_what_a_proxy_on_this_machine_hands_on_is_not_from_here(
+    engine: Engine, readiness: Readiness, exposition: Exposition
+) -> None:
+    app, at = Starlette(routes=routes(engine, readiness, exposition)), Endpoint("127.0.0.1", free_port())
+    with listening(at, app):
+        assert get(at, "/metrics")[0] == 200
+        for header in ("X-Forwarded-For", "Forwarded", "Via"):
+            assert get(at, "/metrics", **{header: "203.0.113.9"})[0] == 403
+            assert json.loads(get(at, "/readyz", **{header: "203.0.113.9"})[2])["reasons"] == []

@@ -80,7 +80,7 @@ def watch(engine: Engine, title: str, days: float, failures: int = 0) -> None:
     leaf = Authority("CA").certify("shop", ec_key(), start=NOW - 30 * DAY, lifetime=(30 + days) * DAY)
     seen = Seen.of(certificates.CertificateFacts.of(leaf))
     with engine.store.write() as unit:
-        unit.watches.add(Watched(title=title, seen=seen, since=NOW, looked_at=NOW, failures=failures), None)
+        unit.watches.add(Watched(title=title, seen=seen, since=NOW, looked_at=NOW, failures=failures), NOW)
 
 
 def test_all_metrics_that_are_documented_are_told_and_no_other(engine: Engine, exposition: Exposition) -> None:

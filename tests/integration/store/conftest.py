@@ -1,4 +1,4 @@
-"""A store of its own for each test, on either database."""
+"""A store of its own for each test, on either database; one that a test opens was made once, for all of them."""
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from certwright.domain.managed import Issuer
 from certwright.settings import Settings
 from certwright.store import Store, schema
 from peers.postgres import Postgres
-from world.stores import KINDS, execute
+from world.stores import KINDS, execute, fresh
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,12 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def recovery_key(request: pytest.FixtureRequest, settings: Settings) -> str:
-    if settings.store_url and "store" in request.fixturenames:
-        kept: Reused = request.getfixturevalue("reused")
-        return kept.recovery_key
-    return stores.create(settings)
+    if "store" not in request.fixturenames:
+        return stores.create(settings)
+    if settings.store_url is None:
+        return fresh(settings)
+    kept: Reused = request.getfixturevalue("reused")
+    return kept.recovery_key
 
 
 @pytest.fixture

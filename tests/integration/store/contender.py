@@ -8,6 +8,8 @@ from pathlib import Path
 from certwright.domain import limits
 from certwright.domain.errors import LeaseHeld, LeaseLost, NotFound, StoreError
 from certwright.domain.limits import Charge, Key, Limit, Scope
+from certwright.domain.managed import new_id
+from certwright.domain.windows import MaintenanceWindow, Span
 from certwright.settings import Settings
 from certwright.store import Lease, Store, UnitOfWork, open_store, processes
 
@@ -68,6 +70,14 @@ def spend(store: Store, times: int) -> None:
     say(str(passed))
 
 
+def change(store: Store, times: int) -> None:
+    """New windows, each in a transaction of its own."""
+    for _ in range(times):
+        with store.write() as unit:
+            unit.windows.put(MaintenanceWindow(name=new_id(), zone="UTC", spans=(Span.parse("Mon 02:00-04:00"),)))
+    say("changed")
+
+
 def write_pairs(store: Store) -> None:
     """Pairs that belong together, until killed."""
     while True:
@@ -108,6 +118,8 @@ def main() -> None:
         match command, arguments:
             case "count", [times]:
                 count(store, int(times))
+            case "change", [times]:
+                change(store, int(times))
             case "take-turns", [times]:
                 take_turns(store, int(times))
             case "spend", [times]:

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from certwright.domain.clocks import LOOKED_AT_LEAST, SKEW
 from certwright.domain.deployment import ServedRow, Verdict
 from certwright.domain.errors import ConfigurationError, NotFound, StoreError
 from certwright.domain.events import Event, EventKind
@@ -20,6 +21,7 @@ from certwright.store.managed import due_query
 
 pytestmark = pytest.mark.usefixtures("issuer")
 NOW = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
 LATER = NOW + timedelta(minutes=5)
 
 
@@ -136,6 +138,19 @@ class TestManaged:
                 unit.managed.get("zzzzzzzz")
             assert "certificate list" in caught.value.hint
 
+    def test_only_what_stands_near_in_order_is_suggested_and_nothing_for_an_id(self, store: Store) -> None:
+        add(store, managed("b-mail"), managed("0123456789ab"), *(managed(f"a-mx-{each}") for each in range(100)))
+        with store.read() as unit:
+            for reference, told in (
+                ("a-mx-10x", "Did you mean 'a-mx-10', 'a-mx-"),
+                ("a-mail", "`certwright certificate list` shows all."),
+                ("0123456789ac", "`certwright certificate list` shows all."),
+                ("b-mail" * 1000, "`certwright certificate list` shows all."),
+            ):
+                with pytest.raises(NotFound) as caught:
+                    unit.managed.get(reference)
+                assert caught.value.hint.replace(" or ", ", ").startswith(told)
+
     def test_titles_are_unique(self, store: Store) -> None:
         web = managed("web")
         add(store, managed("mail"), web)
@@ -233,6 +248,16 @@ class TestSchedule:
             assert [c.title for c in unit.managed.due(NOW, 2)] == ["c3", "c0"]
             assert unit.managed.next_check(certificates[2].id) == NOW + timedelta(minutes=1)
             assert unit.managed.next_check(certificates[4].id) is None
+
+    def test_what_a_wrong_clock_has_put_off_comes_after_what_is_due(self, store: Store) -> None:
+        certificates = [managed(f"c{n}") for n in range(4)]
+        add(store, *certificates)
+        planned = (400 * DAY, timedelta(), LOOKED_AT_LEAST + SKEW, DAY / 2)
+        with store.write() as unit:
+            for ahead, certificate in zip(planned, certificates, strict=True):
+                unit.managed.set_next_check(certificate.id, NOW + ahead)
+            assert [c.title for c in unit.managed.due(NOW, 10)] == ["c1", "c0"]
+            assert [c.title for c in unit.managed.due(NOW, 1)] == ["c1"]
 
     def test_what_is_taken_off_is_never_due(self, store: Store) -> None:
         mail = managed()
@@ -590,6 +615,17 @@ class TestDeployments:
             assert unit.deployments.get(task.id) == begun
             unit.deployments.save(done)
             assert unit.deployments.get(task.id) == done
+
+    def test_those_that_wait_for_a_change_are_found(self, store: Store) -> None:
+        tasks = (exchange(), exchange())
+        mail = managed(tasks=tasks)
+        add(store, mail)
+        refused, other = (DeploymentState(task_id=task.id, managed_id=mail.id, stage=Stage.FAILED) for task in tasks)
+        refused = refused.model_copy(update={"retryable": False})
+        with store.write() as unit:
+            for state in (refused, other.model_copy(update={"message": '"retryable":false'})):
+                unit.deployments.save(state)
+            assert unit.deployments.refused() == [refused]
 
     def test_a_task_remembers_json(self, store: Store) -> None:
         value = {"flags": ["IIS", "SMTP"], "n": 1, "none": None}

@@ -1,3 +1,4 @@
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
+from certwright.domain.access import Identity, Person, Role
 from certwright.domain.errors import InvalidIdentifier, NotFound, StoreError
 from certwright.domain.managed import CertificateVersion, Issuer, ManagedCertificate, TaskSettings
 from certwright.sdk.context import Credential
@@ -106,6 +108,7 @@ def test_threads_take_turns(database: Database) -> None:
     assert words(database) == [f"{n:03}" for n in range(160)]
 
 
+@on_sqlite
 def test_a_lock_that_does_not_go_away_is_told(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BUSY_SECONDS", 0.05)
     with closing(Database(backend)) as one, closing(Database(backend)) as other, one.write():
@@ -194,6 +197,24 @@ def test_a_value_that_cannot_be_read_is_told_without_showing_it(
     told = "\n".join(caught.value.explain())
     assert "kind: Field required" in told
     assert '"le"' not in told
+
+
+def test_what_a_later_version_wrote_is_not_heeded_and_not_lost(settings: Settings, store: Store) -> None:
+    vouched = Identity(provider="contoso", issuer="https://login.contoso.com", subject="7")
+    with store.write() as unit:
+        unit.people.add(Person(name="anna", role=Role.VIEWER, created_at=MOMENT, identity=vouched))
+        body = unit.people.connection.execute(text("SELECT body FROM people")).scalar_one()
+    later = json.loads(body) | {"pronoun": "ü", "identity": vouched.model_dump() | {"seen": ["home"]}}
+    execute(settings, "UPDATE people SET body = :body", body=json.dumps(later))
+    with store.write() as unit:
+        anna = unit.people.get("anna")
+        assert anna.identity == unit.people.list()[0].identity
+        assert "pronoun" not in anna.model_dump()
+        unit.people.update(anna.model_copy(update={"role": Role.OPERATOR}))
+    with store.read() as unit:
+        assert unit.people.get("anna").role is Role.OPERATOR
+        kept = unit.people.connection.execute(text("SELECT body FROM people")).scalar_one()
+    assert json.loads(kept) == later | {"role": "operator"}
 
 
 @on_sqlite

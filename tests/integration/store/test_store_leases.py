@@ -1,4 +1,5 @@
 import os
+import re
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ from certwright.domain.managed import Issuer, ManagedCertificate
 from certwright.settings import Settings
 from certwright.store import Store, database, heartbeat, open_store
 from certwright.store.database import Database
+from certwright.store.leases import TTL
 from certwright.store.processes import Holder
 from certwright.store.schema import leases
 from peers.postgres import Postgres
@@ -30,13 +32,20 @@ def expire(settings: Settings) -> None:
     execute(settings, f"UPDATE leases SET expires_at = '{PAST}'")
 
 
+def holder_told(store: Store, ttl: timedelta = TTL) -> str:
+    """Who is said to hold the lease."""
+    with pytest.raises(LeaseHeld) as caught, store.lease(NAME, ttl=ttl):
+        pytest.fail("unreachable")
+    return caught.value.holder
+
+
 def test_one_holds_and_the_next_is_refused_at_once(store: Store) -> None:
     with store.lease(NAME) as lease:
         lease.check()
         with pytest.raises(LeaseHeld) as caught, store.lease(NAME):
             pytest.fail("unreachable")
-        told = caught.value.message
-        assert f"{NAME} is being worked on by process {os.getpid()} on {socket.gethostname()} since " in told
+        assert re.fullmatch(r"certificate ab12cd34ef56 is being worked on since \d\d:\d\d UTC\.", caught.value.message)
+        assert caught.value.holder == f"process {os.getpid()} on {socket.gethostname()}"
         assert caught.value.retryable
         with store.lease("organisation:ex01.contoso.com"):
             lease.check()
@@ -221,8 +230,7 @@ def hold_as(settings: Settings, holder: Holder) -> None:
 
 def test_a_process_of_another_host_is_waited_for(settings: Settings, store: Store) -> None:
     hold_as(settings, Holder("elsewhere", 1, "boot/pid:[1]/1"))
-    with pytest.raises(LeaseHeld, match="process 1 on elsewhere since 00:00 UTC"), store.lease(NAME):
-        pytest.fail("unreachable")
+    assert holder_told(store) == "process 1 on elsewhere"
 
 
 def test_a_process_number_that_was_used_again_holds_nothing(settings: Settings, store: Store) -> None:
@@ -236,8 +244,7 @@ def test_a_process_number_that_was_used_again_holds_nothing(settings: Settings, 
 def test_another_host_of_the_same_name_is_waited_for(settings: Settings, store: Store) -> None:
     me = Holder.here()
     hold_as(settings, Holder(me.host, 1, f"another boot/{me.started.partition('/')[2]}"))
-    with pytest.raises(LeaseHeld, match=f"process 1 on {me.host}"), store.lease(NAME):
-        pytest.fail("unreachable")
+    assert holder_told(store) == f"process 1 on {me.host}"
     expire(settings)
     with store.lease(NAME) as lease:
         assert lease.epoch == 8
@@ -266,10 +273,17 @@ def test_after_the_server_was_away_holders_get_the_time_to_renew(
     with pytest.raises(StoreError, match="cannot be reached"), store.read():
         pytest.fail("unreachable")
     postgres.start()
-    with pytest.raises(LeaseHeld, match="process 1 on elsewhere"), store.lease(NAME, ttl=timedelta(hours=1)):
-        pytest.fail("unreachable")
+    assert holder_told(store, ttl=timedelta(hours=1)) == "process 1 on elsewhere"
     with open_store(settings) as fresh, fresh.lease(NAME) as lease:
         assert lease.epoch == 8
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_what_a_dead_process_holds_is_not_told_as_held(lives: bool, settings: Settings, store: Store) -> None:
+    me = Holder.here()
+    hold_as(settings, Holder(me.host, me.pid, me.started + ("" if lives else "1")))
+    with store.read() as unit:
+        assert [lease.name for lease in unit.leases.held(datetime.now(UTC))] == [NAME] * lives
 
 
 def test_who_is_gone() -> None:
@@ -306,7 +320,7 @@ def test_leases_on_what_was_removed_are_forgotten_and_no_others(store: Store, is
     kept = ManagedCertificate(title="x", identifiers=(Identifier.parse("mail.contoso.com"),), issuer=issuer.name)
     with store.write() as unit:
         unit.managed.add(kept)
-    names = (f"certificate:{kept.id}", "certificate:removed", "credential:removed")
+    names = (f"certificate:{kept.id}", "certificate:removed", "credential:removed", "passing:job:ended")
     for name in names:
         with store.lease(name):
             pass
@@ -316,5 +330,5 @@ def test_leases_on_what_was_removed_are_forgotten_and_no_others(store: Store, is
         gone = unit.leases.of_removed(now + timedelta(days=1))
         unit.leases.forget(gone)
         left = set(unit.leases.connection.scalars(select(leases.c.name)))
-    assert gone == ["certificate:removed"]
+    assert sorted(gone) == ["certificate:removed", "passing:job:ended"]
     assert {names[0], names[2]} <= left

@@ -22,10 +22,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 
+from certwright.domain.audit import Action
 from certwright.domain.errors import LeaseHeld, StoreError
 from certwright.domain.managed import Issuer
 from certwright.settings import Settings
 from certwright.store import create, lifecycle, open_store, recover, schema
+from certwright.store.audit import sealed_end
 from certwright.store.crypto import RecoveryKey
 from certwright.store.lifecycle import backend_of
 from peers.postgres import Postgres
@@ -383,6 +385,21 @@ def test_opening_brings_an_earlier_store_up_to_date(
         assert unit.secrets.get("own") == b"key"
     assert "motto" in columns(settings)
     open_store(settings).close()
+
+
+def test_the_end_of_an_earlier_trail_is_sealed_at_the_upgrade_and_at_no_other_opening(
+    settings: Settings, recovery_key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(settings, "DELETE FROM secrets WHERE name = 'audit:end'")
+    with open_store(settings) as store, store.read() as unit:
+        assert sealed_end(unit.secrets) is None
+    next_version(tmp_path / "next", monkeypatch, "")
+    with open_store(settings) as store, store.read() as unit:
+        newest, made = unit.trail.list()
+        end = sealed_end(unit.secrets)
+    assert (made.action, newest.action, newest.after) == (Action.MADE, Action.CHANGED, {"sealed_from": 1})
+    assert end
+    assert end.number == newest.number
 
 
 def test_an_upgrade_that_fails_leaves_the_store_as_it_was(

@@ -10,7 +10,7 @@ from certwright.domain.health import Condition
 from certwright.domain.health_rules import Health
 from certwright.domain.looks import Looks, ProofLook, TaskLook
 from certwright.domain.managed import Issuer, ManagedCertificate
-from certwright.store import Store, healths, looks
+from certwright.store import Store, healths, listing, looks, runs
 from certwright.store.schema import managed as table
 from world.stores import on_sqlite
 
@@ -47,6 +47,24 @@ def test_what_was_seen_is_read_back_as_it_was_and_goes_with_the_certificate(stor
         assert unit.looks.get(mail.id) == Looks()
 
 
+def test_a_look_that_a_wrong_clock_has_put_off_is_taken(store: Store, issuer: Issuer) -> None:
+    late, soon = add(store, "late", "soon")
+    with store.write() as unit:
+        unit.looks.schedule(late.id, NOW + 400 * 24 * HOUR)
+        unit.looks.schedule(soon.id, NOW + 26 * HOUR)
+        assert unit.looks.is_due(NOW)
+        assert unit.looks.take(NOW, 5, NOW + HOUR) == [late]
+        assert not unit.looks.is_due(NOW)
+
+
+def test_a_condition_that_a_wrong_clock_judged_is_judged_anew(store: Store, issuer: Issuer) -> None:
+    late, soon = add(store, "late", "soon")
+    with store.write() as unit:
+        unit.healths.put(late.id, condition(Health.CRITICAL, NOW + 400 * 24 * HOUR))
+        unit.healths.put(soon.id, condition(Health.OK, NOW + 48 * HOUR))
+        assert list(unit.healths.stale(NOW, 5)) == [late]
+
+
 def test_what_is_due_is_taken_once_the_longest_overdue_first_and_comes_again(store: Store, issuer: Issuer) -> None:
     first, second, third, _never = add(store, "first", "second", "third", "never")
     with store.write() as unit:
@@ -70,9 +88,11 @@ def test_conditions_are_counted_and_listed_the_worst_first(store: Store, issuer:
     with store.read() as unit:
         counts = unit.healths.counts()
         listed = unit.healths.list([Health.FAILING, Health.CRITICAL])
+        first = unit.healths.first([Health.FAILING, Health.CRITICAL], 2)
     assert list(counts.items()) == [(Health.CRITICAL, 1), (Health.FAILING, 2), (Health.OK, 1)]
     assert [each.title for each in listed] == ["d", "a", "b"]
     assert listed[0].condition == condition(Health.CRITICAL)
+    assert first == listed[:2]
 
 
 def test_what_was_never_judged_and_what_held_until_now_is_stale(store: Store, issuer: Issuer) -> None:
@@ -104,3 +124,7 @@ def test_indexes_answer(store: Store, issuer: Issuer) -> None:
     assert plan(store, healths.stale_query(NOW, 9)) == [judge]
     (first, *_) = plan(store, healths.list_query([Health.FAILING]))
     assert first.startswith("SEARCH managed USING INDEX ix_managed_health (health=?)")
+    assert plan(store, listing.page_query("", 9)) == ["SEARCH managed USING INDEX sqlite_autoindex_managed_2 (title>?)"]
+    (first, *_) = plan(store, listing.page_query("", 9, listing.Ends(NOW, "", NOW + HOUR)))
+    assert first.startswith("SEARCH managed USING INDEX ix_managed_ends (")
+    assert plan(store, runs.under_way_query(9)) == ["SCAN runs USING INDEX ix_runs_open"]

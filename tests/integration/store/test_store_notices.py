@@ -16,7 +16,7 @@ from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import CertificateVersion, Issuer, KeyForm, ManagedCertificate
 from certwright.domain.messages import Message
 from certwright.domain.notices import Case, Pace, Subject, Topic
-from certwright.domain.rules import Matter, QuietHours, Rule
+from certwright.domain.rules import USUAL, Matter, QuietHours, Rule
 from certwright.store import Store, lifecycle, schema
 from unit.domain.workshop import START, Authority, ec_key
 from world.stores import on_sqlite
@@ -53,7 +53,7 @@ def test_a_new_store_tells_of_all_problems_and_sums_up_once_a_week(store: Store)
     with store.read() as unit:
         rules = [rule for rule, _ in unit.notices.rules()]
     assert [rule.name for rule in rules] == ["problems", "summary"]
-    assert {matter for rule in rules for matter in rule.matters} == set(Matter)
+    assert {matter for rule in rules for matter in rule.matters} == set(USUAL)
 
 
 def test_a_rule_keeps_its_pace_when_it_is_changed_and_a_new_one_begins_now(store: Store, issuer: Issuer) -> None:

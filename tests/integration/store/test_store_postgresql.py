@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from certwright.domain.errors import NotFound, StoreError
 from certwright.domain.managed import Issuer
@@ -333,7 +334,7 @@ class TestCreation:
         shutil.copytree(settings.key_folder, other.key_folder)
         put(store, "own")
         with open_store(other) as node:
-            rotate(settings, recovery_key)
+            rotate(settings, recovery_key, lambda _: None)
             assert secret(store, "own") == b"x"
             with pytest.raises(StoreError, match="is not the one of the store") as caught:
                 secret(node, "own")
@@ -354,7 +355,7 @@ class TestCreation:
         put(store, "own")
         assert store.damages() == store.problems() == []
         assert store.rows()["secrets"] == 1
-        execute(settings, "UPDATE secrets SET name = 'moved'")
+        execute(settings, "UPDATE secrets SET name = 'moved' WHERE name = 'own'")
         assert store.problems() == ["the secret moved cannot be decrypted"]
 
 
@@ -500,6 +501,46 @@ def test_a_writer_that_stands_still_does_not_hold_up_the_others(
             assert [unit.secrets.find(name) for name in ("still", "later", "other")] == [None, None, b"x"]
             with pytest.raises(NotFound):
                 unit.secrets.get("later")
+
+
+@contextmanager
+def bare(settings: Settings) -> Iterator[tuple[Postgresql, Connection]]:
+    """A connection that nothing looks after."""
+    backend = Postgresql(settings.store_url or "", settings.store_password_file)
+    engine = backend.engine()
+    try:
+        with engine.connect() as connection:
+            yield backend, connection
+    finally:
+        engine.dispose()
+
+
+def test_a_writer_that_the_server_does_not_end_is_ended_by_who_waits_for_it(
+    settings: Settings, recovery_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "_STANDSTILL_SECONDS", 1)
+    with open_store(settings) as other, bare(settings) as (backend, still):
+        still.exec_driver_sql("SET idle_in_transaction_session_timeout = 0")
+        backend.begin_writing(still)
+        put(other, "other")
+        assert secret(other, "other") == b"x"
+        with pytest.raises(DBAPIError, match="terminating connection"):
+            still.exec_driver_sql("SELECT 1")
+
+
+def test_a_writer_at_work_is_not_ended_and_who_waits_is_told(
+    settings: Settings, recovery_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "_STANDSTILL_SECONDS", 0.2)
+    with open_store(settings) as other, bare(settings) as (backend, busy):
+        backend.begin_writing(busy)
+        work = threading.Thread(target=busy.exec_driver_sql, args=("SELECT pg_sleep(2)",))
+        work.start()
+        with pytest.raises(StoreError, match="locked by another process") as caught:
+            put(other, "other")
+        assert caught.value.retryable
+        work.join()
+        busy.exec_driver_sql("COMMIT")
 
 
 def test_issuers_are_seen_by_another_node_at_once(settings: Settings, store: Store) -> None:

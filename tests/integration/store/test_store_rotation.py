@@ -16,6 +16,7 @@ from certwright.settings import Settings
 from certwright.store import Store, create, open_store, recover, restore, rotate, schema
 from certwright.store.database import Database
 from certwright.store.master_key import prepare_next, read_next
+from certwright.store.rotation import Rotated
 from certwright.store.sqlite import SqliteFile
 from world.stores import on_sqlite
 
@@ -49,13 +50,21 @@ def master_key(settings: Settings) -> bytes:
     return path.read_bytes()
 
 
+def changed(settings: Settings, recovery_key: str | None) -> Rotated:
+    """Change the keys; what was told of it."""
+    told: list[Rotated] = []
+    rotate(settings, recovery_key, told.append)
+    (done,) = told
+    return done
+
+
 def test_every_secret_is_encrypted_anew_and_the_recovery_key_stays(
     filled: Store, settings: Settings, recovery_key: str
 ) -> None:
     before, key = sealed(settings), master_key(settings)
-    done = rotate(settings, recovery_key)
+    done = changed(settings, recovery_key)
     after = sealed(settings)
-    assert (done.secrets, done.master_key, done.recovery_key) == (MANY, True, None)
+    assert (done.secrets, done.master_key, done.recovery_key) == (len(before), True, None)
     assert before.keys() == after.keys()
     assert not set(before.values()) & set(after.values())
     assert master_key(settings) != key
@@ -70,7 +79,7 @@ def test_every_secret_is_encrypted_anew_and_the_recovery_key_stays(
 def test_the_old_master_key_opens_nothing_any_more(filled: Store, settings: Settings, recovery_key: str) -> None:
     (path,) = settings.key_folder.iterdir()
     old = path.read_bytes()
-    rotate(settings, recovery_key)
+    changed(settings, recovery_key)
     path.write_bytes(old)
     with pytest.raises(StoreError, match="is not the one of the store"):
         open_store(settings)
@@ -79,7 +88,7 @@ def test_the_old_master_key_opens_nothing_any_more(filled: Store, settings: Sett
 def test_another_recovery_key_takes_the_place_of_the_old_one(
     filled: Store, settings: Settings, recovery_key: str
 ) -> None:
-    new = rotate(settings, None).recovery_key
+    new = changed(settings, None).recovery_key
     assert new
     assert new != recovery_key
     with pytest.raises(StoreError, match="belongs to another store"):
@@ -92,21 +101,21 @@ def test_the_recovery_key_must_be_the_one_of_the_store(filled: Store, settings: 
     before, key = sealed(settings), master_key(settings)
     stranger = create(Settings(tmp_path / "other" / "data", tmp_path / "other" / "keys"))
     with pytest.raises(StoreError, match="not the recovery key that the store"):
-        rotate(settings, stranger)
+        changed(settings, stranger)
     with pytest.raises(StoreError, match="mistyped"):
-        rotate(settings, "ABCDE")
+        changed(settings, "ABCDE")
     assert sealed(settings) == before
     assert master_key(settings) == key
     assert values(settings) == EXPECTED
 
 
 def test_a_store_that_is_open_goes_on(filled: Store, settings: Settings, recovery_key: str) -> None:
-    rotate(settings, recovery_key)
+    changed(settings, recovery_key)
     with filled.read() as unit:
         assert unit.secrets.get("secret 7") == b"value 7"
     with filled.write() as unit:
         unit.secrets.put("later", b"by the one that was open")
-    rotate(settings, recovery_key)
+    changed(settings, recovery_key)
     with open_store(settings) as again, again.read() as unit:
         assert unit.secrets.get("later") == b"by the one that was open"
 
@@ -132,7 +141,7 @@ def test_those_who_write_meanwhile_lose_nothing(filled: Store, settings: Setting
         thread.start()
     try:
         for _ in range(5):
-            rotate(settings, recovery_key)
+            changed(settings, recovery_key)
     finally:
         done.set()
         for thread in threads:
@@ -169,7 +178,7 @@ def test_nobody_reads_a_new_key_that_is_half_written(settings: Settings, store: 
 def test_what_the_environment_gives_stays(settings: Settings, store: Store, issuer: Issuer, recovery_key: str) -> None:
     given = replace(settings, master_key=master_key(settings).decode())
     before = sealed(settings)
-    done = rotate(given, recovery_key)
+    done = changed(given, recovery_key)
     assert not done.master_key
     assert sealed(settings)["issuer:le"] != before["issuer:le"]
     with open_store(given) as again, again.read() as unit:
@@ -183,10 +192,33 @@ def test_a_secret_that_cannot_be_read_stops_it_before_anything_is_changed(
         connection.exec_driver_sql("UPDATE secrets SET value = x'01' WHERE name = 'secret 1100'")
     before = sealed(settings)
     with pytest.raises(StoreError, match="'secret 1100' cannot be decrypted"):
-        rotate(settings, recovery_key)
+        changed(settings, recovery_key)
     assert sealed(settings) == before
     with open_store(settings) as again, again.read() as unit:
         assert unit.secrets.get("secret 7") == b"value 7"
+
+
+def is_of(store: Store, recovery_key: str) -> bool:
+    try:
+        return bool(store.confirm_recovery_key(recovery_key))
+    except StoreError:
+        return False
+
+
+def test_what_cannot_be_told_is_not_changed(filled: Store, settings: Settings, recovery_key: str) -> None:
+    def refuse(_: Rotated) -> None:
+        raise StoreError("The paper is empty.")
+
+    before, key = sealed(settings), master_key(settings)
+    with pytest.raises(StoreError, match="paper"):
+        rotate(settings, None, refuse)
+    assert sealed(settings) == before
+    assert is_of(filled, recovery_key)
+    (left_over,) = (path for path in settings.key_folder.iterdir() if path.suffix == ".next")
+    assert filled.left_over_key == left_over
+    changed(settings, recovery_key)
+    assert filled.left_over_key is None
+    assert master_key(settings) != key
 
 
 KILLS = {
@@ -212,14 +244,16 @@ def die(*given):
     os.kill(os.getpid(), signal.SIGKILL)
 {kill}
 settings = Settings(Path({str(settings.data_folder)!r}), Path({str(settings.key_folder)!r}))
-rotate(settings, {None if new_recovery_key else recovery_key!r})
+rotate(settings, {None if new_recovery_key else recovery_key!r}, lambda done: print(done.recovery_key, flush=True))
 """
-    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60, stdout=subprocess.PIPE, text=True)
     assert done.returncode == -signal.SIGKILL
     with filled.read() as unit:
         assert unit.secrets.get("secret 7") == b"value 7"
     assert values(settings) == EXPECTED
-    again = rotate(settings, None).recovery_key
+    seen = {recovery_key, *done.stdout.split()} - {"None"}
+    assert len([key for key in seen if is_of(filled, key)]) == 1, "whoever was killed has seen the key of the store"
+    again = changed(settings, None).recovery_key
     assert again
     assert len(list(settings.key_folder.iterdir())) == 1
     assert values(settings) == EXPECTED
@@ -231,7 +265,7 @@ def test_an_old_backup_opens_with_the_recovery_key_of_its_time(
 ) -> None:
     now = datetime.now(UTC)
     filled.back_up(tmp_path / "old.backup", now)
-    new = rotate(settings, None).recovery_key
+    new = changed(settings, None).recovery_key
     assert new
     filled.back_up(tmp_path / "new.backup", now)
     for name, right, wrong in (("old", recovery_key, new), ("new", new, recovery_key)):

@@ -5,25 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from certwright import store as stores
-from certwright import web
-from certwright.domain.managed import Issuer
-from certwright.engine.context import Engine
-from certwright.probe import Endpoint
-from certwright.server.http import listening
-from certwright.settings import Settings
-from peers.ports import free_port
-from world.api import Clock
-from world.web import House
+from world.web import House, opened
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    settings = Settings(tmp_path / "data", key_folder=tmp_path / "keys")
-    stores.create(settings)
-    with stores.open_store(settings) as store:
-        with store.write() as unit:
-            unit.issuers.add(Issuer(name="le", kind="acme", params={}), b"account key")
-        made = House(Engine(store, clock := Clock(), lambda _: None), clock, Endpoint("127.0.0.1", free_port()))
-        with listening(made.at, web.application(made.engine, made.setup, lambda: None)):
-            yield made
+    with opened(tmp_path) as made:
+        yield made

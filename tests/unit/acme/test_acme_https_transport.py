@@ -21,7 +21,8 @@ from certwright.acme.errors import (
     TransportError,
     URLRefused,
 )
-from certwright.acme.https_transport import MOST_BYTES, HttpsTransport, shared
+from certwright.acme.http1 import MOST_BYTES
+from certwright.acme.https_transport import HttpsTransport, shared
 from certwright.acme.transport import Response
 from unit.acme.tcp_server import Handler, read_request, serve
 
@@ -219,9 +220,11 @@ def test_a_certificate_of_another_authority(tmp_path: Path, server_context: ssl.
     with (
         HttpsTransport("certwright/test", other) as transport,
         serve(answering(OK), server_context) as server,
-        pytest.raises(NotTrusted, match=r"not trusted: .*issuer"),
+        pytest.raises(NotTrusted, match=r"not trusted: .*issuer") as caught,
     ):
         ask(transport, server.port)
+    assert "O=trustme" in caught.value.signer
+    assert caught.value.signer in caught.value.reason
 
 
 def test_only_the_given_authority_is_trusted_or_else_the_systems(server_context: ssl.SSLContext) -> None:
@@ -236,8 +239,9 @@ def test_only_the_given_authority_is_trusted_or_else_the_systems(server_context:
 def test_a_certificate_for_another_name(transport: HttpsTransport, server_context: ssl.SSLContext) -> None:
     with serve(answering(OK), server_context) as server:
         url = f"https://127.0.0.1:{server.port}/"
-        with pytest.raises(NotTrusted, match="not valid for"):
+        with pytest.raises(NotTrusted, match=r"not valid for '127\.0\.0\.1'") as caught:
             transport.request("GET", url, headers={}, body=None, timeout=20)
+    assert not caught.value.signer
 
 
 def test_a_server_that_does_not_speak_tls(transport: HttpsTransport) -> None:
@@ -294,7 +298,7 @@ def test_a_connection_that_breaks_or_talks_nonsense(
     "handler",
     [
         silent,
-        dripping(b"", b"H"),
+        dripping(b"HTTP/1.1 200 O", b"K"),
         dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
         dripping(b"HTTP/1.1 200 OK\r\nX: ", b"y"),
         dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"),

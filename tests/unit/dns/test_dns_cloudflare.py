@@ -20,7 +20,7 @@ CANARY = "canary-4711"
         ({}, "either an API token"),
         ({"api_token": CANARY, "global_key": CANARY, "email": "a@b.test"}, "either an API token"),
         ({"global_key": CANARY}, "belong together"),
-        ({"api_token": CANARY, "email": "a@b.test"}, "belong together"),
+        ({"api_token": CANARY, "email": "a@b.test"}, "counts only with global_key"),
         ({"global_key": CANARY, "email": "a@b.test\r\nX: y"}, "email"),
     ],
 )

@@ -15,6 +15,7 @@ from certwright.dns.script import Params, Script
 from certwright.domain.errors import CertwrightError, ConfigurationError, SolverError
 from certwright.sdk.dns import DnsContext, TxtRecord
 from certwright.sdk.journal import Step
+from certwright.sdk.places import Places
 from peers.answers import KeptInMemory
 
 ZONE = "contoso.com"
@@ -65,7 +66,7 @@ def make(folder: Path, journal: Told) -> Make:
     def made(text: str, *, folders: tuple[Path, ...] = (folder,), **params: Any) -> Script:
         program = write(folder / "records.sh", text)
         read = Params.model_validate({"create": str(program), "delete": str(program), **params})
-        return Script(read, DnsContext("own", journal, KeptInMemory(), lambda: datetime.now(UTC), folders))
+        return Script(read, DnsContext("own", journal, KeptInMemory(), lambda: datetime.now(UTC), Places(folders)))
 
     return made
 

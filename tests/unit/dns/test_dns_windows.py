@@ -89,7 +89,7 @@ def test_a_server_without_the_module_is_told(make: Make) -> None:
         ({"url": "dc01.contoso.com", "auth": "current"}, "is no address"),
         ({"url": "https:// /wsman", "auth": "current"}, "is no address"),
         ({"url": URL, "auth": "ntlm"}, "needs a user name and a password"),
-        ({"url": URL, "auth": "current", "username": "x", "password": "geheim"}, "takes no user name"),
+        ({"url": URL, "auth": "current", "username": "x", "password": "geheim"}, "counts only with auth"),
         ({"url": URL, "auth": "kerberos", "username": "svc", "password": "geheim"}, "no user name that Kerberos knows"),
         ({"url": "http://dc01/wsman", "auth": "basic", "username": "x", "password": "geheim"}, "is not https"),
         ({"url": "https://x:geheim@dc01/wsman", "auth": "current"}, "must hold no user name and no password"),

@@ -60,6 +60,7 @@ def test_lets_encrypts_limits_are_those_that_it_publishes() -> None:
         Scope.DOMAIN: (50, timedelta(minutes=201, seconds=36)),
         Scope.NAMES: (5, timedelta(hours=33, minutes=36)),
         Scope.FAILURES: (5, timedelta(minutes=12)),
+        Scope.CONSECUTIVE: (1152, timedelta(days=1)),
         Scope.ACCOUNTS: (10, timedelta(minutes=18)),
     }
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +11,7 @@ from certwright.domain.deployment import (
     Severity,
     Verdict,
     basis_changes,
+    between,
     failures,
     is_seen,
     outcome,
@@ -83,3 +86,15 @@ def test_the_outcome_claims_no_more_than_was_seen() -> None:
     assert not is_seen([unseen, sent])
     assert outcome([seen, seen]) == "every checked port serves it"
     assert outcome([seen, unseen, unseen]) == "1 of 3 ports serve it; not verified: POP of s"
+
+
+def test_which_servers_have_what_is_told_of_what_was_broken_off() -> None:
+    def row(server: str, before: str | None, now: str | None, **changed: Any) -> ServedRow:
+        place = {"server": server, "service": "IIS", "address": "192.0.2.1", "port": 443, "protocol": "TLS"}
+        return ServedRow(**{**place, "before": before, "now": now, "verdict": Verdict.OK, **changed})
+
+    rows = [row("ex01", "old", "new"), row("ex02", "old", "old")]
+    assert between(rows) == "ex01 has the new certificate; ex02 has the old one"
+    rows += [row("ex03", "old", "new"), row("ex04", "old", "old"), row("ex04", "old", "new"), row("", None, "new")]
+    assert between(rows) == ("ex01, ex03, 192.0.2.1 have the new certificate; ex04 has both; ex02 has the old one")
+    assert between([row("ex01", "old", None), row("ex02", "old", "new", sends=True)]) == ""

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from certwright.domain import errors
-from certwright.domain.errors import CertwrightError, DeploymentError, InvalidIdentifier, LeaseHeld, Unreachable
+from certwright.domain.errors import CertwrightError, DeploymentError, InvalidIdentifier, LeaseLost, Unreachable
 
 _BRANCH = re.compile(r"^(?P<indent>(?:│   |    )*)(?:├── |└── )(?P<name>\w+) {2,}\S", re.MULTILINE)
 
@@ -47,7 +47,7 @@ def test_an_error_explains_itself_line_by_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "default"), [(CertwrightError, False), (InvalidIdentifier, False), (Unreachable, True), (LeaseHeld, True)]
+    ("kind", "default"), [(CertwrightError, False), (InvalidIdentifier, False), (Unreachable, True), (LeaseLost, True)]
 )
 def test_retryable_is_the_class_s_answer_unless_said(kind: type[CertwrightError], default: bool) -> None:
     assert kind("x").retryable is default

@@ -1,6 +1,8 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from certwright.domain.errors import (
     AuthorityAway,
@@ -13,11 +15,13 @@ from certwright.domain.errors import (
     OrderDead,
     Rejection,
     SolverError,
+    Unfinished,
     Unreachable,
 )
-from certwright.domain.failover import gathered, is_its_own_fault
+from certwright.domain.failover import gathered, is_its_own_fault, judged
 
 HOUR = timedelta(hours=1)
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 
 def not_proved(*problems: str) -> NotProved:
@@ -47,6 +51,13 @@ def test_another_authority_helps_against_faults_of_the_authoritys_own_alone(
     error: CertwrightError, expected: bool
 ) -> None:
     assert is_its_own_fault(error) is expected
+
+
+@given(st.timedeltas(timedelta(0), timedelta(days=60)))
+def test_an_order_that_an_authority_keeps_for_hours_is_a_fault_of_its_own(kept: timedelta) -> None:
+    error = judged(Unfinished("It did not issue in time.", hint="Wait."), NOW - kept, NOW)
+    assert is_its_own_fault(error) is (kept >= 2 * HOUR)
+    assert (error.retryable, error.hint) == (True, "Wait.")
 
 
 def test_a_single_failure_stays_as_it_is() -> None:

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from certwright.domain.deployment import Finding, ServedRow, Severity, Verdict
 from certwright.domain.health import NEEDS_PERSON, judge, of_watched, worst
-from certwright.domain.health_rules import NEGLECTED, RULES, UNKNOWN_FOR, Health, HealthInput, TaskFacts
+from certwright.domain.health_input import HealthInput, TaskFacts
+from certwright.domain.health_rules import NEGLECTED, RULES, UNKNOWN_FOR, Health
 from certwright.domain.looks import ProofLook, TaskLook
 from certwright.domain.managed import TaskSettings
-from certwright.domain.renewal import Failure, Hold, RenewalState
+from certwright.domain.renewal_state import Failure, Hold, RenewalState
 from certwright.domain.retry import Cause
 from certwright.domain.runs import DeploymentState, Stage
+from certwright.domain.tasks import Trigger
 from certwright.domain.watching import Look, Place, Seen, Watched, looked
 from unit.domain.test_renewal import MANAGED, VERSION, facts
 from unit.domain.test_renewal import given_at as renewal_at
@@ -116,6 +118,30 @@ def behind(**changed: Any) -> Change:
     return state(version_id="older", **changed)
 
 
+def spent(given: HealthInput) -> HealthInput:
+    """A task that may be tried again once has failed twice."""
+    settings = TASK.model_copy(update={"retries": 1})
+    changed = state(stage=Stage.FAILED, failures=2, attempts=2, message="The port is closed.")(given)
+    return replace(changed, tasks=tuple(replace(task, settings=settings) for task in changed.tasks))
+
+
+def manual(given: HealthInput) -> HealthInput:
+    """Its task runs when a person runs it, and not by itself."""
+    settings = TASK.model_copy(update={"trigger": Trigger.MANUAL})
+    return replace(given, tasks=tuple(replace(task, settings=settings) for task in given.tasks))
+
+
+def in_use_until(days: float) -> Change:
+    """A task without ports has had no turn with the current version; the one in use ends in so many days."""
+
+    def change(given: HealthInput) -> HealthInput:
+        ends = given.now + days * DAY
+        late = behind()(given) if all(t.settings.retries is None for t in given.tasks) else given
+        return replace(late, tasks=tuple(replace(task, look=None, in_use_until=ends) for task in late.tasks))
+
+    return change
+
+
 revoked = renewal(current=VERSION.model_copy(update={"revoked_at": START}))
 CASES: list[tuple[str, Change]] = [
     ("expired", at(90)),
@@ -126,19 +152,33 @@ CASES: list[tuple[str, Change]] = [
     ("stuck", state(stage=Stage.UNDOING)),
     ("urgent", at(87)),
     ("urgent", look(not_after=START + 12 * DAY)),
+    ("broken-off", state(stage=Stage.APPLYING, message="A person has to agree first.", failures=4)),
+    ("broken-off", lambda given: manual(state(stage=Stage.APPLYING)(given))),
     ("drift", look(differences=(REBOUND,))),
     ("drift", look(rows=(STRANGER.model_copy(update={"valid": True}),))),
     ("renewal-failing", failed(3)),
     ("renewal-failing", lambda given: failed(1)(at(80)(given))),
+    ("given-up", spent),
+    ("urgent", lambda given: in_use_until(2)(spent(given))),
+    ("near-its-end", in_use_until(14)),
+    ("served-expired", in_use_until(0)),
     ("deployment-failing", behind(stage=Stage.ROLLED_BACK, failures=1)),
     ("deployment-failing", behind(stage=Stage.FAILED, failures=3)),
     ("deployment-failing", lambda given: behind(stage=Stage.FAILED, failures=1)(at(80)(given))),
     ("proof-ended", proof(0)),
     ("needs-person", behind(stage=Stage.WAITING, message="Restart IIS.", failures=9)),
+    ("deployment-refused", behind(stage=Stage.FAILED, failures=1, retryable=False)),
     ("renewal-waits", failed(1, Cause.PERSON)),
     ("renewal-waits", failed(9, Cause.PERSON)),
     ("renewal-waits", lambda given: failed(9, Cause.PERSON)(at(80)(given))),
+    ("deployment-refused", behind(stage=Stage.FAILED, failures=1)),
     ("needs-change", failed(1, Cause.SETTINGS)),
+    ("needs-change", failed(1, Cause.PROOF)),
+    ("needs-change", failed(1, Cause.REFUSED)),
+    ("needs-change", lambda given: failed(1, Cause.PROOF)(unissued(given))),
+    ("first-failing", lambda given: failed(1)(unissued(given))),
+    ("first-failing", lambda given: failed(2, Cause.LIMIT)(unissued(given))),
+    ("renewal-failing", lambda given: failed(3)(unissued(given))),
     ("near-its-end", at(77)),
     ("changed", look(differences=(CHOSEN,))),
     ("unseen", look(failures=3)),
@@ -146,15 +186,19 @@ CASES: list[tuple[str, Change]] = [
     ("unseen", lambda given: replace(given, tasks=tuple(replace(task, look=None) for task in given.tasks))),
     ("proof-missing", proof(failures=3)),
     ("proof-ends", proof(30)),
+    ("undone", state(stage=Stage.ROLLED_BACK, undone=VERSION.id)),
     ("neglected", lambda given: replace(given, planned_at=given.now - NEGLECTED)),
     ("held", held),
     ("held", lambda given: held(unissued(given))),
     ("retrying", failed()),
-    ("retrying", behind(stage=Stage.FAILED, failures=1)),
+    ("retrying", failed(2, Cause.UNEXPECTED)),
+    ("retrying", behind(stage=Stage.FAILED, failures=1, in_use="older")),
     ("due", at(60)),
     ("due", unissued),
     ("deploying", behind()),
-    ("deploying", state(stage=Stage.APPLYING)),
+    ("applying", state(stage=Stage.APPLYING)),
+    ("applying", state(stage=Stage.APPLYING, failures=4)),
+    ("applying", lambda given: replace(manual(state(stage=Stage.APPLYING)(given)), deploying=True)),
     ("well", proof(31)),
     ("well", look(failures=2)),
     ("well", lambda given: replace(given, tasks=())),
@@ -216,7 +260,7 @@ def test_what_has_ended_or_is_not_known_for_long_is_never_well(changes: list[Cha
     if given.renewal.facts and given.renewal.facts.not_after <= given.now:
         assert judge(given).health is Health.CRITICAL
     for task in given.tasks:
-        if task.look and task.look.not_after <= given.now:
+        if task.ends and task.ends <= given.now:
             assert judge(given).health is Health.CRITICAL
         is_deployed = task.state and task.state.stage is Stage.DEPLOYED
         if task.look and is_deployed and given.now - max(task.look.seen_at, START) >= UNKNOWN_FOR:
@@ -234,9 +278,43 @@ def test_urgent_is_the_last_part_of_a_short_life(lifetime: timedelta, urgent: fl
     assert rule(lifetime / DAY) == "expired"
 
 
+def test_a_task_that_gave_up_is_never_said_to_be_tried_again_by_itself() -> None:
+    condition = judge(spent(well()))
+    assert condition.message == "Exchange failed as often as it may, and is not tried again. The port is closed."
+    assert condition.hint == f"certwright task run {MANAGED.id} {TASK.id}"
+    urgent = judge(in_use_until(1)(spent(well())))
+    assert (urgent.hint, urgent.ends) == (f"certwright deploy {MANAGED.id}", well().now + DAY)
+
+
+def test_a_refused_deployment_says_since_when_until_when_and_what_to_do() -> None:
+    message = "The sign-in was refused.\nStore the right one: certwright credential add exchange mail"
+    refused = behind(
+        stage=Stage.FAILED, failures=1, retryable=False, failing_since=START + DAY, message=message, in_use="older"
+    )
+    condition = judge(in_use_until(40)(refused(well())))
+    assert condition.message == (
+        f"The new certificate is not put to use since {START + DAY:%Y-%m-%d} 00:00 UTC. The sign-in was refused. "
+        f"What is in use ends on {well().now + 40 * DAY:%Y-%m-%d} 00:00 UTC."
+    )
+    assert condition.hint.splitlines() == [
+        "Store the right one: certwright credential add exchange mail",
+        f"Then: certwright deploy {MANAGED.id}",
+    ]
+
+
+def test_what_is_tried_again_says_when() -> None:
+    condition = judge(
+        behind(stage=Stage.FAILED, failures=1, in_use="older", retry_at=START + 90 * DAY, message="No answer.")(well())
+    )
+    assert f"tried again by itself on {START + 90 * DAY:%Y-%m-%d} 00:00 UTC. No answer." in condition.message
+
+
 def test_the_answer_names_the_cause_and_the_command() -> None:
     condition = judge(failed(4)(well()))
-    assert condition.message == "The renewal failed 4 times since 2026-11-10 00:00 UTC: The authority does not answer."
+    assert condition.message == (
+        "The renewal failed 4 times since 2026-11-10 00:00 UTC: The authority does not answer. "
+        "What is in use ends on 2027-01-30 00:00 UTC."
+    )
     assert condition.hint == f"certwright certificate test {MANAGED.id}"
     drift = judge(look(differences=(REBOUND, CHOSEN))(well()))
     assert (drift.hint, "Somebody bound it." in drift.message) == ("Plan it.", True)
@@ -253,7 +331,7 @@ def test_the_answer_names_the_cause_and_the_command() -> None:
 def test_a_renewal_that_waits_for_a_person_names_where_the_records_are_shown(day: float, said: str) -> None:
     condition = judge(failed(5, Cause.PERSON)(at(day)(well())))
     assert condition.message.startswith(said)
-    assert condition.hint == f"certwright certificate log {MANAGED.id}"
+    assert condition.hint == f"Read what is to be done with: certwright certificate log {MANAGED.id}"
 
 
 @pytest.mark.parametrize(
@@ -284,3 +362,10 @@ def test_the_guide_has_every_rule_in_its_order() -> None:
     page = (Path(__file__).parents[3] / "docs/guide/health.md").read_text()
     table = [line for line in page.splitlines() if line.startswith("| `")]
     assert table == [f"| `{rule.name}` | {rule.health} | {rule.meaning} |" for rule in RULES]
+
+
+def test_what_waits_for_a_window_tells_until_when() -> None:
+    given = behind()(well())
+    waits = "Its deployment waits until Sat 2026-01-10 22:00 UTC, when the window 'nights' opens."
+    told = judge(replace(given, tasks=tuple(replace(task, waits=waits) for task in given.tasks)))
+    assert (told.rule, told.message) == ("deploying", f"The current version is issued. {waits}")

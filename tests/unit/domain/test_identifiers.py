@@ -300,6 +300,16 @@ def test_all_bad_names_are_reported_together() -> None:
     assert any("'c_d'" in line for line in lines)
 
 
+def test_names_that_no_public_authority_certifies_are_reported_with_those_that_are_none() -> None:
+    typed = ["mail.contoso.com", "a b", "intranet"]
+    with pytest.raises(InvalidIdentifier) as caught:
+        parse_all(typed, public=True)
+    assert any("intranet is a single label" in line for line in caught.value.explain())
+    with pytest.raises(InvalidIdentifier, match="a b"):
+        parse_all(typed)
+    assert len(parse_all(["mail.contoso.com", "intranet"], public=True)) == 2, "an issuer's refusal says more"
+
+
 def test_one_bad_name_is_the_error_itself() -> None:
     with pytest.raises(InvalidIdentifier, match="underscore"):
         parse_all(["mail.contoso.com", "c_d"])

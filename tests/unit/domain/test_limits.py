@@ -87,7 +87,7 @@ def test_what_is_given_back_can_be_taken_again(limit: Limit) -> None:
 def test_a_shut_bucket_opens_when_the_authority_said() -> None:
     limit = Limit(Scope.ORDERS, 5, timedelta(minutes=5))
     until = NOW + timedelta(hours=2)
-    bucket = Bucket(NOW).shut(until).shut(NOW)
+    bucket = Bucket(NOW).shut(until, NOW).shut(NOW, NOW)
     assert bucket.ready(limit, NOW) == bucket.ready(None, NOW) == until
     assert bucket.ready(limit, NOW, 7) == until + timedelta(minutes=2)
     assert not bucket.is_idle(NOW)
@@ -119,12 +119,25 @@ def test_a_renewal_for_the_same_names_counts_for_them_alone_and_a_replacement_fo
     assert {scope for scope, _, _ in met(asked("a.contoso.com", kind=Kind.SAME_NAMES))} == {
         "exact-names",
         "failed-validations",
+        "consecutive-failures",
     }
     replacement = asked("a.contoso.com", kind=Kind.REPLACEMENT)
-    assert met(replacement) == set()
-    (minded,) = replacement
-    shut = {minded.key: Bucket(NOW).shut(NOW + SECOND)}
-    assert hold(replacement, shut, NOW)
+    assert {scope for scope, _, takes in met(replacement) if takes} == set()
+    assert {minded.key.scope for minded in replacement} == {Scope.NAMES, Scope.ORDERS, Scope.CONSECUTIVE}
+    for minded in replacement:
+        assert hold(replacement, {minded.key: Bucket(NOW).shut(NOW + SECOND, NOW)}, NOW)
+
+
+def test_a_name_that_is_proved_begins_its_failures_anew() -> None:
+    found = asked("mail.contoso.com", kind=Kind.REPLACEMENT)
+    buckets: dict[Key, Bucket] = {}
+    for _ in range(1152):
+        assert hold(found, buckets, NOW) is None
+        buckets |= limits.taken(limits.failures(LETS_ENCRYPT, "letsencrypt", "le", ["mail.contoso.com"]), buckets, NOW)
+    held = hold(found, buckets, NOW)
+    assert held
+    assert held.until == NOW + timedelta(days=1)
+    assert hold(found, buckets | limits.proved(found, buckets, NOW), NOW) is None
 
 
 def test_the_order_of_names_makes_no_other_set() -> None:
@@ -165,20 +178,41 @@ def test_what_came_to_no_certificate_counts_as_an_order_alone() -> None:
             {("failed-validations", "b.fabrikam.com (le)")},
         ),
         ("too many certificates (5) already issued for this exact set of identifiers", {("exact-names", None)}),
+        (
+            "It is temporarily prevented from requesting certificates for www.contoso.com, b.fabrikam.com and others.",
+            {("consecutive-failures", "b.fabrikam.com (le)")},
+        ),
         ("Your requests come too fast.", {("exact-names", None)}),
     ],
 )
 def test_a_refusal_shuts_the_bucket_that_it_speaks_of(words: str, expected: set[tuple[str, str | None]]) -> None:
-    found = limits.blamed(asked("a.contoso.com", "b.fabrikam.com"), words)
+    found = limits.refused(asked("a.contoso.com", "b.fabrikam.com"), words, None, {}, NOW)
+    assert {bucket.shut_until for bucket in found.values()} == {NOW + limits.UNSAID}
     assert {(k.scope.value, None if k.scope is Scope.NAMES else k.subject) for k in found} == expected
 
 
 def test_at_an_authority_without_known_limits_only_its_own_refusals_hold() -> None:
     found = list(charges((), "https://ca.test/", "ca", parse_all(["mail.contoso.com"]), Kind.NEW))
     assert limits.taken(found, {}, NOW) == {}
-    (key,) = limits.blamed(found, "later, please")
-    held = hold(found, {key: Bucket(NOW).shut(NOW + 5 * SECOND)}, NOW)
-    assert held == limits.Hold(NOW + 5 * SECOND, "refused with a rate limit and said when to ask again")
+    shut = limits.refused(found, "later, please", 5 * SECOND, {}, NOW)
+    assert hold(found, shut, NOW) == limits.Hold(
+        NOW + 5 * SECOND, "refused with a rate limit, and is left alone until then"
+    )
+
+
+@given(st.lists(st.integers(0, 30), max_size=60), st.none() | st.timedeltas(SECOND, timedelta(days=60)))
+def test_an_account_whose_refusals_name_nothing_is_asked_in_vain_at_most_twice(
+    hosts: list[int], wait: timedelta | None
+) -> None:
+    buckets: dict[Key, Bucket] = {}
+    in_vain = 0
+    for host in hosts:
+        order = list(charges((), "https://ca.test/", "ca", parse_all([f"h{host}.contoso.com"]), Kind.NEW))
+        if hold(order, buckets, NOW) is None:
+            in_vain += 1
+            buckets |= limits.refused(order, "Slow down.", wait, buckets, NOW)
+    assert in_vain == min(2, len(set(hosts)))
+    assert all(bucket.shut_until <= NOW + timedelta(days=1) for bucket in buckets.values() if bucket.shut_until)
 
 
 @pytest.mark.parametrize(

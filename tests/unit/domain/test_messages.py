@@ -86,7 +86,7 @@ def test_many_causes_are_one_message_of_bounded_size() -> None:
 
 def test_two_problems_of_one_certificate_are_told_under_its_name() -> None:
     message = problem_message([section(Matter.EXPIRING, urgent=True), section()], NOW)
-    assert message.subject.startswith("Urgent: mail.contoso.com expires soon and was not renewed; expires 2026-12-01")
+    assert message.subject.startswith("Urgent: mail.contoso.com expires soon and was not replaced; expires 2026-12-01")
 
 
 @pytest.mark.parametrize("matter", PROBLEMS)

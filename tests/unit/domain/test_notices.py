@@ -23,6 +23,7 @@ from certwright.domain.notices import (
     cause_of,
     fold,
     gather,
+    head_due,
     next_attempt,
     summary_due,
     touched,
@@ -95,6 +96,20 @@ def test_ten_thousand_failures_of_one_cause_are_one_section_of_one_message_and_c
     assert (section.certificates, section.occurrences, len(section.names)) == (10_000, 10_000, 5)
     assert section.since == NOON
     assert desk.tell(NOON + DAY + MINUTE) == ()
+
+
+@pytest.mark.parametrize("over", [EventKind.DEPLOYED, EventKind.TASKS_DONE])
+@pytest.mark.parametrize("kind", [EventKind.GIVEN_UP, EventKind.IN_USE_ENDING])
+def test_what_keeps_an_earlier_version_in_use_is_told_until_that_is_over(kind: EventKind, over: EventKind) -> None:
+    fresh = Subject("mail", NOON - DAY, NOON + 89 * DAY, in_use_until=NOON + 10 * DAY)
+    desk = Desk(Rule(name="usual"), fresh)
+    desk.hear(happened(kind))
+    (section,) = desk.tell(NOON)
+    assert section.until == NOON + 10 * DAY
+    desk.hear(happened(EventKind.CERTIFICATE_ISSUED, at=NOON + HOUR))
+    assert desk.tell(NOON + HOUR) == ()
+    desk.hear(happened(over, at=NOON + 2 * HOUR))
+    assert [section.is_over for section in desk.tell(NOON + 2 * HOUR)] == [True]
 
 
 def test_failures_that_trickle_in_are_few_messages() -> None:
@@ -254,6 +269,18 @@ def test_what_went_well_is_counted_and_due_once_a_week() -> None:
     assert desk.pace.tally is not None
     assert desk.pace.tally.counts == {"certificate-issued": 1, "deployed": 1}
     assert [summary_due(desk.rule, desk.pace, NOON + days * DAY) for days in (0, 4, 5)] == [False, False, True]
+
+
+def test_where_the_audit_trail_stands_is_sent_at_once_and_then_with_each_digest() -> None:
+    daily = Rule(name="r", matters=(Matter.AUDIT,), digest=Digest.DAILY)
+    sent = Pace(head_at=NOON)
+    assert head_due(daily, Pace(), NOON)
+    assert not head_due(Rule(name="r"), Pace(), NOON)
+    assert [head_due(daily, sent, NOON + hours * HOUR) for hours in (0, 19, 20)] == [False, False, True]
+    at_eight = Pace(head_at=NOON + 20 * HOUR)
+    assert [head_due(daily, at_eight, NOON + hours * HOUR) for hours in (20, 43, 44)] == [False, False, True]
+    weekly = Rule(name="r", matters=(Matter.AUDIT,))
+    assert [head_due(weekly, sent, NOON + days * DAY) for days in (0, 4, 5)] == [False, False, True]
 
 
 def test_what_happened_to_something_that_was_removed_is_passed_over() -> None:

@@ -4,27 +4,16 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from certwright.domain.advice import draw
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.identifiers import parse_all
 from certwright.domain.managed import CertificateVersion, ManagedCertificate, RenewalPolicy
-from certwright.domain.renewal import (
-    BEATS_ADVICE,
-    CHECKS,
-    LAST_RESORT,
-    Advice,
-    Decision,
-    Failure,
-    Hold,
-    Reason,
-    RenewalInput,
-    RenewalState,
-    Wish,
-    decide,
-    draw,
-    due_at,
-)
-from certwright.domain.retry import Cause
+from certwright.domain.renewal import CHECKS, Decision, Reason, RenewalInput, decide
+from certwright.domain.renewal_moments import BEATS_ADVICE, LAST_RESORT, due_at
+from certwright.domain.renewal_state import Advice, Failure, Hold, RenewalState, Wish
+from certwright.domain.retry import Cause, next_attempt
 from unit.domain.workshop import START, leaf
 
 FACTS = CertificateFacts.of(leaf("mail.contoso.com"))
@@ -255,16 +244,17 @@ def test_what_waits_for_a_person_is_not_said_to_need_nobody() -> None:
     assert "nothing to change" not in told
 
 
-WISH = Wish(by="anna", at=LATER)
+WISH = Wish(by="anna", at=LATER, version_id=VERSION.id)
+FIRST_WISH = Wish(by="anna", at=LATER)
 
 
 @pytest.mark.parametrize(
     ("given_input", "reason"),
     [
         (with_state(given_at(LATER), wish=WISH), Reason.ASKED_FOR),
-        (with_state(given_at(START, version=None), wish=WISH), Reason.ASKED_FOR),
+        (with_state(given_at(START, version=None), wish=FIRST_WISH), Reason.ASKED_FOR),
         (with_state(given_at(LATER), wish=WISH, failure=failure(LATER - DAY, LATER + DAY)), Reason.ASKED_FOR),
-        (with_state(given_at(LATER), wish=WISH, failure=failure(LATER, LATER + DAY)), Reason.BACKING_OFF),
+        (with_state(given_at(LATER), wish=FIRST_WISH), Reason.LIFETIME_SHARE),
         (with_state(given_at(LATER), wish=WISH, hold=Hold(reason="a move", since=START)), Reason.HELD),
         (
             with_state(given_at(LATER), wish=WISH, failure=failure(LATER - DAY, LATER + DAY, by_peer=True)),
@@ -276,11 +266,17 @@ def test_a_wish_counts_until_it_was_tried(given_input: RenewalInput, reason: Rea
     assert decide(given_input).reason is reason
 
 
-def test_a_wish_is_fulfilled_by_what_is_issued_after_it() -> None:
-    wished = with_state(given_at(LATER), wish=WISH)
-    issued = VERSION.model_copy(update={"issued_at": LATER})
+@given(MOMENTS, MOMENTS)
+def test_a_wish_is_fulfilled_by_another_version_whatever_clocks_say(wished_at: datetime, issued_at: datetime) -> None:
+    wished = with_state(given_at(LATER), wish=WISH.model_copy(update={"at": wished_at}))
+    issued = CertificateVersion.model_validate({**VERSION.model_dump(exclude={"id"}), "issued_at": issued_at})
     assert decide(replace(wished, current=issued)).reason is not Reason.ASKED_FOR
     assert "anna asked for it" in decide(wished).message
+
+
+def test_more_days_than_a_moment_can_be_reckoned_with_are_refused() -> None:
+    with pytest.raises(ValidationError, match="days_before"):
+        RenewalPolicy(days_before=1_000_000_000)
 
 
 def test_days_before_the_end_are_a_policy_of_ones_own() -> None:
@@ -326,6 +322,35 @@ def test_no_advice_and_no_failure_holds_it_back_for_ever(
         assert decision.due
     if not decision.due:
         assert decision.next_check > now or decision.reason is Reason.FRESH
+
+
+@given(LIFETIMES, st.sampled_from(Cause), st.integers(1, 9), st.floats(0, 1, exclude_max=True), st.floats(0.7, 0.999))
+def test_no_pause_puts_the_next_look_off_beyond_the_last_resort(
+    lifetime: timedelta, cause: Cause, count: int, fraction: float, lived: float
+) -> None:
+    now = START + lifetime * lived
+    ends = START + lifetime
+    again = next_attempt(cause, count, now, expires=ends, wait=None, draw=fraction)
+    wanted = with_state(given_at(now, lifetime=lifetime), failure=failure(now, again, cause=cause, count=count))
+    decision = decide(wanted)
+    moment = max(ends - lifetime * LAST_RESORT, now + timedelta(minutes=15))
+    assert decision.next_check <= moment
+    assert not decision.due
+    assert decide(replace(wanted, now=decision.next_check)).due
+
+
+POLICIES = st.builds(RenewalPolicy, lifetime_share=SHARES) | st.builds(RenewalPolicy, days_before=st.integers(1, 400))
+
+
+@given(LIFETIMES, POLICIES, MOMENTS, st.floats(0, 1, exclude_max=True), STATES)
+def test_nothing_that_is_young_by_our_own_clock_is_renewed_by_the_time(
+    lifetime: timedelta, policy: RenewalPolicy, issued_at: datetime, part: float, state: dict[str, object]
+) -> None:
+    version = VERSION.model_copy(update={"issued_at": issued_at})
+    now = issued_at + min(DAY, lifetime / 20) * part
+    managed = MANAGED.model_copy(update={"renewal": policy})
+    wanted = replace(with_state(given_at(now, lifetime=lifetime, version=version), **state), managed=managed)
+    assert not decide(wanted).due or part > 1 - 1e-6
 
 
 @given(LIFETIMES, SHARES, st.lists(MOMENTS, min_size=3, max_size=3))

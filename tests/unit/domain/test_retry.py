@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certwright.domain.errors import (
+    AuthorityFailed,
     CertwrightError,
     ConfigurationError,
     DeploymentError,
@@ -18,7 +19,7 @@ from certwright.domain.errors import (
     StoreError,
     Unreachable,
 )
-from certwright.domain.retry import JITTER, Cause, cause_of, next_attempt
+from certwright.domain.retry import JITTER, Cause, cause_of, heeded, next_attempt
 
 NOW = datetime(2026, 11, 29, 3, 0, tzinfo=UTC)
 CAUSES = st.sampled_from(Cause)
@@ -35,7 +36,10 @@ ENDS = st.none() | st.datetimes(datetime(2026, 1, 1), datetime(2028, 1, 1), time
         (LeaseHeld("x"), Cause.UNREACHABLE),
         (NotProved("x", ()), Cause.PROOF),
         (SolverError("x"), Cause.PROOF),
+        (SolverError("x", retryable=True), Cause.UNREACHABLE),
+        (Unreachable("x", retryable=False), Cause.REFUSED),
         (IssuanceError("x", retry_after=timedelta(hours=1)), Cause.LIMIT),
+        (AuthorityFailed("x", retry_after=timedelta(hours=1)), Cause.UNREACHABLE),
         (IssuanceError("x"), Cause.REFUSED),
         (IssuanceError("x", retryable=True), Cause.UNREACHABLE),
         (ConfigurationError("x"), Cause.SETTINGS),
@@ -64,8 +68,24 @@ def test_a_pause_is_never_shorter_than_asked_nor_longer_than_a_day_and_its_jitte
     cause: Cause, count: int, expires: datetime | None, wait: timedelta | None, draw: float
 ) -> None:
     pause = next_attempt(cause, count, NOW, expires=expires, wait=wait, draw=draw) - NOW
-    assert pause >= max(wait or timedelta(0), timedelta(minutes=1))
+    rest = expires - NOW if expires else None
+    assert pause >= max(heeded(cause, wait or timedelta(0), rest), timedelta(minutes=1))
     assert pause <= max(wait or timedelta(0), timedelta(days=1) * (1 + JITTER))
+
+
+@given(CAUSES, DRAWS, st.lists(st.timedeltas(timedelta(0), timedelta(days=30)), min_size=200, max_size=200))
+def test_whatever_a_peer_asks_for_it_is_asked_again_near_the_end_and_a_limits_word_is_kept_till_then(
+    cause: Cause, draw: float, waits: list[timedelta]
+) -> None:
+    ends, now, tries = NOW + timedelta(days=15), NOW, []
+    for count, wait in enumerate(waits, 1):
+        if now >= ends - timedelta(hours=12):
+            break
+        tries.append(now)
+        now = next_attempt(cause, count, now, expires=ends, wait=wait, draw=draw)
+    assert now < ends
+    if len(tries) > 1 and cause is Cause.LIMIT:
+        assert tries[1] - NOW >= min(waits[0], timedelta(days=7))
 
 
 @given(CAUSES, COUNTS, DRAWS, st.timedeltas(timedelta(minutes=1), timedelta(days=30)))

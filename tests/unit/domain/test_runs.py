@@ -30,9 +30,14 @@ def test_what_is_stored_of_a_run_is_read_back_as_it_was(value: BaseModel) -> Non
 
 def test_the_message_of_an_attempt_goes_with_the_next_one_which_says_how_to_go_on_where_it_was_broken_off() -> None:
     failed = DeploymentState(task_id="t1", managed_id="m1", version_id="v1", stage=Stage.FAILED, message="Refused.")
-    assert failed.told == "Refused."
+    assert failed.told(deploying=False) == failed.told(deploying=True) == "Refused."
     begun = failed.begun("v1", ())
-    assert begun.told == ""
+    assert begun.told(deploying=False) == ""
     applying = begun.model_copy(update={"stage": Stage.APPLYING})
-    assert applying.told.endswith("certwright task run m1 t1")
-    assert applying.model_copy(update={"message": "It waits."}).told == "It waits."
+    assert applying.told(deploying=True) == "The deployment is under way."
+    first, again = applying.told(deploying=False).splitlines()
+    assert first == "The deployment was broken off half-way."
+    assert again.endswith("certwright task run m1 t1")
+    stopped = applying.model_copy(update={"message": "It waits."})
+    assert stopped.told(deploying=False).splitlines() == [first, "It waits.", again]
+    assert stopped.told(deploying=True) == stopped.told(deploying=False)

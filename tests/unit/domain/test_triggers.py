@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.managed import TaskSettings
-from certwright.domain.renewal import Failure
+from certwright.domain.renewal_state import Failure
 from certwright.domain.retry import Cause
 from certwright.domain.runs import DeploymentState, Stage
 from certwright.domain.tasks import Role, Trigger
@@ -237,6 +237,16 @@ def test_what_ran_by_hand_is_done_for_the_version_and_a_pre_request_task_none_th
         line.run(by_hand(each, line.tasks, line.states, ISSUED), succeeds=True)
     assert line.turns(ISSUED) == []
     assert line.turns(ISSUED, Role.PRE_REQUEST) == ["first"]
+
+
+def test_what_a_person_had_taken_back_is_left_alone_until_a_newer_version_is_issued() -> None:
+    known = task("a")
+    undone = DeploymentState(task_id="a", managed_id="m", version_id="v1", stage=Stage.ROLLED_BACK, undone="v1")
+    assert turns([known], Role.DEPLOYMENT, {"a": undone}, ISSUED, again=True) == ()
+    assert [t.task.id for t in turns([known], Role.DEPLOYMENT, {"a": undone}, Situation("v2"))] == ["a"]
+    unfinished = undone.model_copy(update={"stage": Stage.UNDOING})
+    assert [t.task.id for t in turns([known], Role.DEPLOYMENT, {"a": unfinished}, ISSUED)] == ["a"]
+    assert undone.begun("v1", ()).undone is None
 
 
 def test_what_can_be_looked_at_again_is_and_what_only_ran_is_not() -> None:

@@ -77,17 +77,23 @@ def test_each_warning_comes_once_and_none_after_the_end_is_missing(steps: list[f
 
 
 @given(st.floats(0.1, 800), st.floats(0, 900))
-def test_a_file_is_looked_at_when_there_is_something_to_tell_and_never_else(lifetime: float, passed: float) -> None:
+def test_a_file_is_looked_at_daily_and_whenever_there_is_something_to_tell(lifetime: float, passed: float) -> None:
     item, now = watched(seen(lifetime, lifetime), place=None), NOW + timedelta(days=passed)
     item, _ = looked(item, Look(seen=item.seen), now)
     following = next_look(item, now)
-    if following is None:
-        assert now >= item.seen.not_after
-        return
-    assert following > now
-    _, early = looked(item, Look(seen=item.seen), following - timedelta(microseconds=1))
-    _, events = looked(item, Look(seen=item.seen), following)
-    assert not early
+    assert now < following <= now + DAY
+    assert not looked(item, Look(seen=item.seen), following - timedelta(microseconds=1))[1]
+    if following < now + DAY:
+        assert kinds(looked(item, Look(seen=item.seen), following)[1]) == [EventKind.WATCHED_ENDING]
+
+
+@given(st.floats(30.5, 800), st.timedeltas(timedelta(minutes=11), timedelta(days=1100)))
+def test_what_a_wrong_clock_took_for_the_end_is_told_when_that_comes(lifetime: float, ahead: timedelta) -> None:
+    item = watched(seen(lifetime, lifetime), place=None)
+    item, _ = looked(item, Look(seen=item.seen), NOW + ahead)
+    item, events = looked(item, Look(seen=item.seen), NOW)
+    assert (item.told_days, events, item.looked_at) == (None, (), NOW)
+    _, events = looked(item, Look(seen=item.seen), item.seen.not_after)
     assert kinds(events) == [EventKind.WATCHED_ENDING]
 
 
@@ -123,6 +129,15 @@ def test_it_ends_even_where_nothing_can_be_seen() -> None:
     item = watched(seen(0.5), told_days=1, failures=5)
     _, events = looked(item, Look(seen=None, problem="nobody answers"), NOW + DAY)
     assert kinds(events) == [EventKind.WATCHED_ENDING]
+
+
+@pytest.mark.parametrize(
+    ("place", "so_far"), [(PLACE, "nothing newer is served there"), (None, "Certwright does not renew it")]
+)
+def test_what_ends_is_told_with_what_was_not_done_about_it(place: Place | None, so_far: str) -> None:
+    item = watched(seen(3), place)
+    _, ((_kind, message),) = looked(item, Look(seen=item.seen), NOW)
+    assert message.endswith(f"UTC, and {so_far}.")
 
 
 def test_services_are_looked_at_more_often_when_they_fail() -> None:

@@ -102,14 +102,20 @@ def test_a_rate_limit_tells_when(seconds: float, when: str) -> None:
         (errors.ConnectionFailed(URL, "cannot connect: refused"), "could not be reached"),
         (errors.TimedOut(URL, "no complete answer in time"), "could not be reached"),
         (errors.AnswerTooLarge(URL, "larger than 1 byte"), "could not be reached"),
-        (errors.NotTrusted(URL, "its certificate is not trusted: self-signed"), "is not trusted"),
+        (errors.NotTrusted(URL, "its certificate is not trusted: it has expired"), "is not trusted"),
+        (
+            errors.NotTrusted(URL, "it is not trusted: self-signed", signer="CN=Inspection"),
+            "is signed by CN=Inspection,",
+        ),
         (errors.TLSFailed(URL, "TLS failed: wrong version number"), "no TLS connection"),
     ],
 )
-def test_what_did_not_answer_is_unreachable_and_can_be_tried_again(error: errors.AcmeError, sentence: str) -> None:
+def test_what_did_not_answer_is_unreachable_and_can_be_tried_again_unless_a_root_is_missing(
+    error: errors.AcmeError, sentence: str
+) -> None:
     told = _in_words(error)
     assert isinstance(told, Unreachable)
-    assert told.retryable
+    assert told.retryable is not bool(isinstance(error, errors.NotTrusted) and error.signer)
     assert sentence in told.message
     assert told.hint
 

@@ -251,6 +251,26 @@ def test_where_the_server_is_broken_mail_goes_straight(straight: tuple[Mailbox, 
     assert len(box.envelopes) == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "answer"), [("RCPT", "451 4.7.1 Come back later"), ("DATA", "554 5.7.1 No relaying")]
+)
+def test_where_the_server_refuses_the_message_it_goes_straight(
+    straight: tuple[Mailbox, NotifierContext], command: str, answer: str
+) -> None:
+    box, context = straight
+    with mailbox() as relay:
+        relay.reply(command, answer)
+        relayed = {**PLAIN, "host": "127.0.0.1", "port": relay.port}
+        told = channel("smtp", context, **{**relayed, "direct": True}).send(problem())
+        assert answer in told
+        assert "So: The mail server mx2.contoso.test" in told
+        assert (len(relay.envelopes), len(box.envelopes)) == (0, 1)
+        relay.reply(command, answer)
+        with pytest.raises(NotificationError, match=answer):
+            channel("smtp", context, **relayed).send(problem())
+        assert len(box.envelopes) == 1
+
+
 def test_where_neither_way_is_open_both_reasons_are_told(straight: tuple[Mailbox, NotifierContext]) -> None:
     _, context = straight
     broken = {**PLAIN, "direct": True, "host": "127.0.0.1", "port": free_port(), "to": ["x@quiet.test"]}
@@ -284,8 +304,8 @@ def test_without_recipients_the_channel_says_what_is_missing() -> None:
         ({"to": ["a@b.test\r\nBcc: c@d.test"]}, "no e-mail address"),
         ({"to": ["a b@c.test"]}, "no e-mail address"),
         ({"to": ["a@bad_domain!"]}, "its domain is none"),
-        ({"username": "u"}, "username and password belong together"),
-        ({"username": "u", "password": "geheim"}, "belong to a host"),
+        ({"host": "mx.test", "username": "u"}, "username and password belong together"),
+        ({"username": "u", "password": "geheim"}, "counts only with host"),
         ({"host": "mx.test", "username": "u", "password": "geheim", "security": "none"}, "not sent without TLS"),
         ({"security": "opportunistic"}, "must be starttls, tls or none"),
         ({"security": "ssl"}, "security: "),

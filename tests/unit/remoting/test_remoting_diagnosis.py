@@ -69,7 +69,7 @@ def test_basic_alone_over_http_wants_https_too() -> None:
     [
         ("basic", "the user name or the password is wrong, or the account is locked."),
         ("ntlm", "or it does not take NTLM"),
-        ("negotiate", "Choose kerberos instead of negotiate"),
+        ("negotiate", "choose kerberos instead of negotiate"),
         ("kerberos", "although the domain gave a ticket for HTTP/ex01.contoso.test"),
         ("current", "refused the sign-in of the current user although"),
     ],

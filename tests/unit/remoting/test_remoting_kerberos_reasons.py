@@ -24,12 +24,12 @@ class Krb5Error(Exception):
         self.err_code = code
 
 
-def gss(message: str, code: int) -> SpnegoError:
+def gss(message: str, code: int, major: int = 13 << 16, above: str = "Unspecified GSS failure.") -> SpnegoError:
     """As pyspnego wraps an error of gssapi, whose minor code is that of Kerberos without its sign."""
     unsigned = code % 2**32
-    base = NativeError("", maj_code=851968)
+    base = NativeError("", maj_code=major)
     base.min_code = unsigned  # type: ignore[attr-defined]
-    base.args = (f"Major (851968): Unspecified GSS failure., Minor ({unsigned}): {message}",)
+    base.args = (f"Major ({major}): {above}, Minor ({unsigned}): {message}",)
     wrapped: SpnegoError = SpnegoError(base_error=base, context_msg="Processing security token")
     return wrapped
 
@@ -113,6 +113,13 @@ def test_the_reasons_are_told_apart() -> None:
     sentences = [told(Krb5Error("x", code), KNOWN) for code, *_ in (*wrong_password[:1], *others)]
     same = {-1765328189, -1765328236, -1765328366}  # two codes for one reason
     assert len(set(sentences)) == len(sentences) - len(same)
+
+
+@pytest.mark.parametrize("number", [11, 12])
+def test_a_ticket_that_expires_while_it_is_looked_at(number: int) -> None:
+    text = told(gss("Success", 100_001, number << 16, "It has expired"), KNOWN)
+    assert "ticket of svc@CONTOSO.TEST has expired" in text
+    assert "Kerberos: It has expired\n" in text
 
 
 def test_a_password_that_a_keytab_no_longer_fits_is_not_to_be_stored() -> None:

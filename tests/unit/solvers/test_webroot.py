@@ -16,6 +16,7 @@ from certwright.domain.identifiers import Identifier
 from certwright.probe import iis
 from certwright.sdk.solver import Challenge
 from certwright.solvers.webroot import Params, Webroot
+from certwright.targets.folder import Folder
 from peers.answers import OutstandingInMemory, http01, solver_context
 from peers.nonsense import Behaviour, nonsense
 
@@ -88,25 +89,19 @@ def test_a_crashed_run_is_cleaned_up_by_the_next(tmp_path: Path) -> None:
     assert not answer(tmp_path).exists()
 
 
-def test_what_stands_is_remembered_until_it_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_stands_is_remembered_until_it_is_gone(tmp_path: Path) -> None:
     outstanding = OutstandingInMemory()
     webroot = Webroot(Params(path=tmp_path), solver_context(outstanding=outstanding))
     other = http01("www.contoso.test", "other")
     webroot.present([CHALLENGE, other])
     assert outstanding.held == [CHALLENGE, other]
-    unlink = Path.unlink
-
-    def refuse(path: Path, missing_ok: bool = False) -> None:
-        if path == answer(tmp_path):
-            raise PermissionError(13, "Permission denied", str(path))
-        unlink(path, missing_ok)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", refuse)
-        with pytest.raises(SolverError, match="1 of 2 answers") as caught:
-            webroot.clean_up([CHALLENGE, other])
+    answer(tmp_path).unlink()
+    answer(tmp_path).mkdir()
+    with pytest.raises(SolverError, match="1 of 2 answers") as caught:
+        webroot.clean_up([CHALLENGE, other])
     assert str(answer(tmp_path)) in str(caught.value.causes[0])
     assert outstanding.held == [CHALLENGE]
+    answer(tmp_path).rmdir()
     webroot.clean_up([CHALLENGE])
     assert outstanding.held == []
 
@@ -299,6 +294,25 @@ def test_runs_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None
         thread.join()
     assert errors == []
     assert not web_config(tmp_path).exists()
+
+
+def test_what_another_run_has_begun_to_write_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "iisstart.htm").touch()
+    tidy, begun = Folder.tidy, list[Path]()
+
+    def meanwhile(folder: Folder, name: str) -> None:
+        tidy(folder, name)
+        if name == "web.config" and not begun:
+            begun.append(folder.path / ".web.config.certwright")
+            begun[0].touch()
+
+    monkeypatch.setattr(Folder, "tidy", meanwhile)
+    challenge = http01("mail.contoso.test", "token")
+    solver(tmp_path).present([challenge])
+    assert answer(tmp_path, challenge.token).read_text() == challenge.key_authorization
+    assert web_config(tmp_path).exists()
+    assert begun
+    assert not begun[0].exists()
 
 
 @pytest.mark.parametrize(

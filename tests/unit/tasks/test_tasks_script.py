@@ -11,6 +11,7 @@ from certwright.domain.triggers import Occasion, OccasionKind
 from certwright.sdk.context import Credential, TaskContext
 from certwright.sdk.journal import SilentJournal
 from certwright.sdk.params import read_params
+from certwright.sdk.places import Places
 from certwright.tasks.script import Params, Script
 from peers.answers import KeptInMemory
 
@@ -33,7 +34,7 @@ def script(program: Path, *folders: Path, arguments: str = "", **context: Any) -
         journal=SilentJournal(),
         now=lambda: datetime.now(UTC),
         guard=lambda: None,
-        script_folders=folders,
+        places=Places(folders),
         **context,
     )
     return Script(read_params(Params, {"program": str(program), "arguments": arguments}, "the task"), given)

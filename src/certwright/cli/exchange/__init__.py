@@ -22,6 +22,7 @@ for _work, _signature in (  # in the order in which a person needs them
     (organisation.acknowledge, _reach),
     (deployment.apply, ()),
     (deployment.verify, ()),
+    (deployment.undo, ()),
     (organisation.status, _reach),
     (deployment.cleanup, ()),
     (organisation.capture, _reach),

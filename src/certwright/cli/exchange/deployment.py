@@ -1,7 +1,7 @@
-"""`certwright exchange setup|plan|apply|verify|cleanup`: one certificate, put to use and kept so."""
+"""`certwright exchange setup|plan|apply|verify|undo|cleanup`: one certificate, put to use and kept so."""
 
 import shlex
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +9,7 @@ import typer
 
 from certwright.cli.consent import Yes, agree, show_plans
 from certwright.cli.deploy import Now, finish
-from certwright.cli.exchange.show import name_data, name_lines
+from certwright.cli.exchange.show import name_lines
 from certwright.cli.files import check_new, write_new
 from certwright.cli.params import given
 from certwright.cli.proof import look, validation_of
@@ -72,9 +72,10 @@ def setup(
     **values: Any,
 ) -> None:
     """Describe the certificate and its deployment. Names and servers are found out; Exchange is not changed."""
-    from certwright.engine.exchange import setup as setting  # noqa: PLC0415 - loads the store
+    from certwright.engine import accounts  # noqa: PLC0415 - loads the store
+    from certwright.engine.exchange import setup as setting  # noqa: PLC0415 - as above
 
-    account = setting.Account(issuer, email, directory or setting.LETS_ENCRYPT, directory_ca_file)
+    account = accounts.Account(issuer, email, directory or accounts.LETS_ENCRYPT, directory_ca_file)
     ways = {"--dns": dns, "--http-address": http_address, "--webroot": webroot}
     validation = validation_of(ways, look(http_check_via, off=False))
     wanted = given(Settings, values)
@@ -83,14 +84,14 @@ def setup(
     if ask:
         session.progress.close()
         _show_proposal(session.console, proposal)
-    if setting.needs_email(session.engine, account):
+    if accounts.needs_email(session.engine, account):
         if not ask:
             raise ConfigurationError("The authority wants an e-mail address.", hint="Give it with --email.")
         told = f"E-mail address for {account.directory} (with it you agree to its terms of service)"
         account = replace(account, email=typer.prompt(told))
     if ask and not typer.confirm("Set this up?"):
         raise ConfigurationError("Nothing was set up, as you wished.")
-    made = setting.set_up(session.engine, proposal, account, validation, title)
+    made = setting.set_up(session.engine, proposal, account, (validation,), title)
 
     def show(console: "Console") -> None:
         if not ask:
@@ -99,7 +100,7 @@ def setup(
         console.print(f"Next: certwright certificate request {made.id}")
         console.print(f"then: certwright exchange plan {made.id}")
 
-    session.emit({**made.model_dump(mode="json"), "proposal": _proposal_data(proposal)}, show)
+    session.emit({**made.model_dump(mode="json"), "proposal": proposal.data()}, show)
 
 
 def _show_proposal(console: "Console", proposal: "Proposal") -> None:
@@ -109,15 +110,6 @@ def _show_proposal(console: "Console", proposal: "Proposal") -> None:
         console.print(f"Window:  {proposal.window}")
     for line in name_lines(proposal.verdicts, proposal.names):
         console.print(line)
-
-
-def _proposal_data(proposal: "Proposal") -> dict[str, Any]:
-    return {
-        "servers": list(proposal.settings.servers),
-        "names": list(proposal.names),
-        "window": proposal.window,
-        "verdicts": list(map(name_data, proposal.verdicts)),
-    }
 
 
 def plan(
@@ -144,7 +136,7 @@ def plan(
         if any(one.plan.changes for one in planned):
             console.print(f"Next: {_apply_command(certificate, planned, server)}")
 
-    session.emit([_plan_data(one) for one in planned], show)
+    session.emit([one.data() for one in planned], show)
     session.code = _refused(planned)
 
 
@@ -191,7 +183,7 @@ def _rehearse(session: Session, certificate: str, servers: list[str], *, on_serv
 
     if not on_server:
         planned = deployment.plan(session.engine, certificate, servers)
-        session.emit([_plan_data(one) for one in planned], lambda console: show_plans(console, _titled(planned)))
+        session.emit([one.data() for one in planned], lambda console: show_plans(console, _titled(planned)))
         session.code = _refused(planned)
         return
     rehearsed = deployment.rehearse(session.engine, certificate, servers)
@@ -205,7 +197,7 @@ def _rehearse(session: Session, certificate: str, servers: list[str], *, on_serv
                 console.print(line)
 
     session.emit(
-        [{**_plan_data(one), "answers": [a.model_dump(mode="json") for a in answers]} for one, answers in rehearsed],
+        [{**one.data(), "answers": [a.model_dump(mode="json") for a in answers]} for one, answers in rehearsed],
         show,
     )
     stopped = any(answer.severity is Severity.STOP for _, answers in rehearsed for answer in answers)
@@ -264,7 +256,7 @@ def verify(
         if wrong or Severity.STOP in severities:
             console.print(f"Next, to see what would repair it: certwright exchange plan {shlex.quote(certificate)}")
 
-    session.emit([{"task": one.task.id, **one.inspection.model_dump(mode="json")} for one in inspected], show)
+    session.emit([one.data() for one in inspected], show)
     session.code = Exit.FAILED if wrong or severities & {Severity.STOP, Severity.ASK} else Exit.DONE
 
 
@@ -273,12 +265,38 @@ def _show_rows(console: "Console", rows: "Sequence[ServedRow]", title: str) -> N
         console.print(shown)
 
 
+def undo(
+    session: Session,
+    certificate: Reference,
+    hashes: Annotated[
+        list[str] | None, typer.Option("--plan", metavar="HASH", help="The plan you agreed to, as --dry-run named it.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+    now: Now = False,
+    yes: Yes = False,
+) -> None:
+    """Put back what was in use before the last deployment. It stays so until you deploy again, or it is renewed."""
+    from certwright.engine.exchange import deployment  # noqa: PLC0415 - loads the store
+    from certwright.engine.exchange import undo as undoing  # noqa: PLC0415 - as above
+
+    if dry_run:
+        planned = undoing.plan(session.engine, certificate)
+        session.emit([one.data() for one in planned], lambda console: show_plans(console, _titled(planned)))
+        session.code = _refused(planned)
+        return
+    if not now:
+        deployment.check_window(session.engine, certificate)
+    if not hashes:
+        planned = undoing.plan(session.engine, certificate)
+        words = ["certwright", "exchange", "undo", certificate]
+        words += [word for one in planned for word in ("--plan", one.plan.digest)]
+        agree(session, _titled(planned), shlex.join([*words, *(["--now"] if now else [])]), yes=yes)
+        hashes = [one.plan.digest for one in planned]
+    finish(session, undoing.apply(session.engine, certificate, hashes, anytime=now))
+
+
 def _titled(planned: "Sequence[Planned]") -> list[tuple[str, Plan]]:
     return [(one.task.title, one.plan) for one in planned]
-
-
-def _plan_data(one: "Planned") -> dict[str, Any]:
-    return {"task": one.task.id, "hash": one.plan.digest, **one.plan.model_dump(mode="json")}
 
 
 def _apply_command(certificate: str, planned: "Sequence[Planned]", servers: list[str] | None) -> str:
@@ -316,7 +334,7 @@ def cleanup(
         if not typer.confirm("Remove them now?"):
             raise ConfigurationError("Nothing was removed, as you wished.")
     done = found if dry_run else cleaning.carry_out(session.engine, certificate, removals, anytime=now)
-    session.emit([_cleanup_data(one) for one in done], lambda console: _show_cleanup(console, done))
+    session.emit([one.data() for one in done], lambda console: _show_cleanup(console, done))
     if any(one.deferred for one in done):
         session.code = Exit.FAILED
     else:
@@ -330,19 +348,9 @@ def _show_cleanup(console: "Console", found: "Sequence[Cleaned]") -> None:
             console.print(f"{removed}: {change.target}: {change.typed}   ({change.why})")
         for kept in one.plan.kept:
             console.print(f"kept: {kept.server}: {kept.thumbprint}")
-            for reason in kept.reason.split("; "):
+            for reason in kept.reasons:
                 console.print(f"   {reason}")
         for deferred in one.deferred:
             console.print(f"stays: {deferred.change.target}: {deferred.change.typed}: {deferred.reason}")
         if not one.plan.removals and not one.plan.kept:
             console.print("There is nothing of an earlier version on any server.")
-
-
-def _cleanup_data(one: "Cleaned") -> dict[str, Any]:
-    return {
-        "task": one.task.id,
-        "removals": [change.model_dump(mode="json") for change in one.plan.removals],
-        "removed": [change.model_dump(mode="json") for change in one.removed],
-        "kept": [asdict(kept) for kept in one.plan.kept],
-        "deferred": [{**d.change.model_dump(mode="json"), "reason": d.reason} for d in one.deferred],
-    }

@@ -10,7 +10,6 @@ import typer
 from certwright.cli.exchange.show import (
     counted,
     judged_against,
-    name_data,
     name_lines,
     snapshot_lines,
     status_shown,
@@ -52,9 +51,8 @@ def discover(
     check_new(export)
     older = load(read_file(str(compare), "an exported snapshot", _MAX_SNAPSHOT)) if compare else None
     found = read(session.engine, _reach(session, values), older)
-    data = dump(found.snapshot)
     if export:
-        write_new(export, json.dumps(data, indent=2))
+        write_new(export, json.dumps(dump(found.snapshot), indent=2))
 
     def show(console: "Console") -> None:
         for line in snapshot_lines(found.snapshot):
@@ -69,7 +67,7 @@ def discover(
         console.print("Next: certwright exchange names")
         console.print("then: certwright exchange doctor")
 
-    session.emit({"snapshot": data, "differences": [d.text for d in found.differences]}, show)
+    session.emit(found.data(), show)
 
 
 def names(
@@ -89,12 +87,7 @@ def names(
         console.print(f"For a new certificate: {', '.join(found.proposed) or 'no public name was found'}")
         console.print("Next: certwright exchange doctor")
 
-    data = {
-        "judged": found.judged.thumbprint if found.judged else None,
-        "names": list(map(name_data, found.verdicts)),
-        "proposed": list(found.proposed),
-    }
-    session.emit(data, show)
+    session.emit(found.data(), show)
 
 
 def status(session: Session, **values: Any) -> None:
@@ -147,38 +140,31 @@ def account(
     **values: Any,
 ) -> None:
     """Check the account's rights. Or print the exact cmdlets that give it the least it needs."""
-    from certwright.exchange.account import JOBS, check_account, grant_script  # noqa: PLC0415 - only where it is used
+    from certwright.exchange.account import check_account, grant_script  # noqa: PLC0415 - only where it is used
 
     if script is not None:
         if check:
             raise ConfigurationError("--check and --script exclude each other.")
         check_account(script)
-        text = grant_script(script, JOBS)
+        text = grant_script(script)
         session.emit({"script": text}, lambda console: console.print(text))
         return
     from certwright.engine.exchange.judgement import rights  # noqa: PLC0415 - loads the store
 
-    seen, missing = rights(session.engine, _reach(session, values), JOBS)
+    found = rights(session.engine, _reach(session, values))
 
     def show(console: "Console") -> None:
-        if seen.snapshot.rights is None:
+        if not found.known:
             console.print("What the account may do could not be read.")
-        for one in missing:
+        for one in found.missing:
             console.print(str(one))
-        if not missing and seen.snapshot.rights is not None:
+        if found.are_enough:
             console.print("The account has all the rights that Certwright needs.")
-        elif missing:
+        elif found.missing:
             console.print("Next, to see the cmdlets that give them: certwright exchange account --script ACCOUNT")
 
-    unknown = seen.snapshot.rights is None
-    session.emit(
-        {
-            "known": not unknown,
-            "missing": [{"cmdlet": m.cmdlet, "parameters": m.parameters, "job": m.job.name} for m in missing],
-        },
-        show,
-    )
-    session.code = Exit.FAILED if missing or unknown else Exit.DONE
+    session.emit(found.data(), show)
+    session.code = Exit.DONE if found.are_enough else Exit.FAILED
 
 
 def acknowledge(

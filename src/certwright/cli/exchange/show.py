@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from certwright.cli.show import WIDE, table
@@ -67,18 +67,6 @@ def _wrapped(sentence: str) -> list[str]:
     return wrap(sentence, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False)
 
 
-def name_data(verdict: "NameVerdict") -> dict[str, Any]:
-    """A name as JSON: every source and every command."""
-    return {
-        "name": verdict.name,
-        "coverage": verdict.coverage.value,
-        "resolves": verdict.resolves,
-        "sources": [f"{source.setting} {', '.join(source.subjects)}" for source in verdict.sources],
-        "remedy": verdict.advice,
-        "commands": [move.typed for move in verdict.moves],
-    }
-
-
 def status_shown(console: "Console", found: "Overview") -> Iterator["Table | str"]:
     """The certificates of each server, as a table where `console` is wide enough, and what is not as deployed."""
     headers = ["Thumbprint", "Name", "Whose", "Until", "Condition", "Services", "Used by"]
@@ -97,6 +85,7 @@ def status_shown(console: "Console", found: "Overview") -> Iterator["Table | str
         if server.away:
             yield f"to be left alone now: {server.away}"
         yield from (f"differs: {told}" for told in server.drift)
+        yield from (f"overrides: {told}" for told in server.overrides)
     yield from (f"differs: {told}" for told in found.drift)
 
 

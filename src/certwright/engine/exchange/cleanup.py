@@ -1,7 +1,8 @@
 """Remove what Certwright imported and nothing uses any more."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from certwright.domain.deployment import Change
 from certwright.domain.managed import CertificateVersion, ManagedCertificate, TaskSettings
@@ -29,6 +30,16 @@ class Cleaned:
     plan: CleanupPlan
     removed: tuple[Change, ...] = ()
     deferred: tuple[Deferred, ...] = ()
+
+    def data(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "task": self.task.id,
+            "removals": [change.model_dump(mode="json") for change in self.plan.removals],
+            "removed": [change.model_dump(mode="json") for change in self.removed],
+            "kept": [asdict(kept) for kept in self.plan.kept],
+            "deferred": [{**d.change.model_dump(mode="json"), "reason": d.reason} for d in self.deferred],
+        }
 
 
 def plan(engine: Engine, reference: str) -> list[Cleaned]:
@@ -89,7 +100,7 @@ def carry_out(
                     if shown is not None:
                         made = made.agreed(shown)
                     for kept in made.kept:
-                        run.journal.note(f"{kept.server} keeps {kept.thumbprint}: {kept.reason}")
+                        run.journal.note(f"{kept.server} keeps {kept.thumbprint}: {'; '.join(kept.reasons)}")
                     with open_organisation(engine, settings) as organisation:
                         removed, deferred = remove(made, organisation, run.journal, run.guard)
                     for change in removed:

@@ -1,24 +1,24 @@
 """Plan, apply and inspect what is deployed to Exchange: what a person does with a hash in hand."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from certwright.domain.certificates import CertificateFacts
-from certwright.domain.deployment import Finding, Inspection, Plan, ServedRow, basis_changes
-from certwright.domain.errors import ConfigurationError, DeploymentError, NeedsPerson
+from certwright.domain.deployment import Finding, Inspection, Plan, ServedRow
+from certwright.domain.errors import ConfigurationError, NeedsPerson
 from certwright.domain.managed import ManagedCertificate, TaskSettings
 from certwright.domain.runs import Stage
 from certwright.engine.context import Engine
 from certwright.engine.deploy import deploy
 from certwright.engine.deployment import TaskResult
+from certwright.engine.exchange.agreement import Agreement
 from certwright.engine.exchange.reach import exchange_tasks, progress
 from certwright.engine.material import current_version, version_facts
 from certwright.engine.schedule import turn_by_hand
 from certwright.engine.task import make_task
 from certwright.engine.windows import entered
-from certwright.exchange.deployment.changes import beyond
 from certwright.exchange.deployment.scripts import do_script, file_content, undo_script
 from certwright.exchange.settings import Settings
 from certwright.exchange.verification import outside
@@ -26,8 +26,7 @@ from certwright.probe.outside import read_outside_report
 from certwright.sdk.params import read_params
 from certwright.sdk.task import Task
 
-_PLAN = "plan"
-_SHORTEST = 8  # digits of a hash that a person has to give
+_PLANS = Agreement("plan", "exchange plan {}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,10 @@ class Planned:
     task: TaskSettings
     plan: Plan
 
+    def data(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"task": self.task.id, "hash": self.plan.digest, **self.plan.model_dump(mode="json")}
+
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
@@ -45,6 +48,10 @@ class Inspected:
 
     task: TaskSettings
     inspection: Inspection
+
+    def data(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"task": self.task.id, **self.inspection.model_dump(mode="json")}
 
 
 def plan(engine: Engine, reference: str, servers: Sequence[str] = ()) -> list[Planned]:
@@ -60,21 +67,21 @@ def plan(engine: Engine, reference: str, servers: Sequence[str] = ()) -> list[Pl
         NeedsPerson: if an earlier deployment is still to be taken back.
         Unreachable, DeploymentError: if a server cannot be read.
     """
-    _refuse_unfinished(engine, reference)
+    refuse_unfinished(engine, reference)
     return [
-        Planned(managed, task, _keep(engine, task, made.plan()))
+        Planned(managed, task, _PLANS.keep(engine, task, made.plan()))
         for managed, task, made in _tasks(engine, reference, servers)
     ]
 
 
 def rehearse(engine: Engine, reference: str, servers: Sequence[str] = ()) -> list[tuple[Planned, tuple[Finding, ...]]]:
     """The plan, and what Exchange says to each of its changes when it is asked with -WhatIf; nothing is changed."""
-    _refuse_unfinished(engine, reference)
+    refuse_unfinished(engine, reference)
     rehearsed = []
     for managed, task, made in _tasks(engine, reference, servers):
         found = made.plan()
         answers = () if found.refusals else made.rehearse(found)
-        rehearsed.append((Planned(managed, task, _keep(engine, task, found)), answers))
+        rehearsed.append((Planned(managed, task, _PLANS.keep(engine, task, found)), answers))
     return rehearsed
 
 
@@ -108,21 +115,18 @@ def apply(
     """
     with engine.store.read() as unit:
         managed = unit.managed.get(reference)
-        tasks = exchange_tasks(managed)
-        stored = {t.id: unit.records.list(f"task:{t.id}", _PLAN) for t in tasks}
     _check_servers(managed, servers)
-    made = {task: [Plan.model_validate(record.value) for record in records] for task, records in stored.items()}
-    agreed = [_agreed(reference, made, digest) for digest in hashes]
+    agreed = _PLANS.agreed(engine, managed, hashes)
     results = []
-    for task in tasks:
-        for approved in [plan for of, plan in agreed if of == task.id][:1]:
+    for task in exchange_tasks(managed):
+        if task.id in agreed:
             results += deploy(
                 engine,
                 reference,
                 task.id,
                 attended=True,
                 anytime=anytime,
-                approved=_still(approved, reference),
+                approved=_PLANS.still(agreed[task.id], reference),
                 changed={"only": list(servers)} if servers else {},
             )
     return results
@@ -200,7 +204,7 @@ def _check_servers(managed: ManagedCertificate, servers: Sequence[str]) -> None:
             )
 
 
-def _refuse_unfinished(engine: Engine, reference: str) -> None:
+def refuse_unfinished(engine: Engine, reference: str) -> None:
     """What has to be taken back comes first, and is not a matter of plans."""
     with engine.store.read() as unit:
         managed = unit.managed.get(reference)
@@ -212,45 +216,3 @@ def _refuse_unfinished(engine: Engine, reference: str) -> None:
                 causes=state.message.splitlines(),
                 hint=f"Go on with it, once its servers answer: certwright deploy {managed.id}",
             )
-
-
-def _keep(engine: Engine, task: TaskSettings, made: Plan) -> Plan:
-    with engine.store.write() as unit:
-        unit.records.put(f"task:{task.id}", _PLAN, made.model_dump(mode="json"), engine.now())
-    return made
-
-
-def _agreed(reference: str, made: Mapping[str, Sequence[Plan]], digest: str) -> tuple[str, Plan]:
-    """The plan that a hash means, newest first, and the task that it is of."""
-    hint = f"Make one: certwright exchange plan {shlex.quote(reference)}"
-    if len(digest) < _SHORTEST:
-        raise ConfigurationError(f"{digest!r} is too short for a plan's hash: give at least {_SHORTEST} digits.")
-    for task, plans in made.items():
-        for one in plans:
-            if one.digest.startswith(digest.lower()):
-                return task, one
-    raise ConfigurationError(f"No plan {digest} is known for {reference!r}.", hint=hint)
-
-
-def _still(agreed: Plan, reference: str) -> Callable[[Plan, Stage], None]:
-    """Refuses a plan that is not the one agreed to, nor what a killed run has left of that; says what is different."""
-
-    def check(now: Plan, stage: Stage) -> None:
-        if now.digest == agreed.digest:
-            return
-        if stage is Stage.APPLYING:
-            planned = beyond(now.changes, agreed.changes)
-            if not planned:
-                return
-            different: tuple[str, ...] = ()
-        else:
-            planned = now.changes
-            different = basis_changes(agreed, now) or ("the changes are other ones",)
-        told = [f"now planned: {change.target}: {change.typed or change.action}" for change in planned]
-        raise DeploymentError(
-            f"Nothing was changed: the plan {agreed.digest} is no longer what has to be done.",
-            causes=[*different, *(told or ["now planned: nothing"])],
-            hint=f"Look at the new plan, {now.digest}, and apply it: certwright exchange plan {shlex.quote(reference)}",
-        )
-
-    return check

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from certwright.domain.errors import ConfigurationError
 from certwright.engine.context import Engine
+from certwright.engine.exchange.account import store_account
 from certwright.engine.exchange.reach import last_record, open_organisation, progress, put_record, remember
 from certwright.exchange.connection import Connection
 from certwright.exchange.discovery.differences import Difference, differences
 from certwright.exchange.discovery.discover import discover as read
 from certwright.exchange.snapshot import Snapshot, dump, load
+from certwright.sdk.context import Credential
 
 SNAPSHOT = "snapshot"
 
@@ -23,9 +26,18 @@ class Discovered:
     previous: datetime | None
     differences: tuple[Difference, ...]
 
+    def data(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"snapshot": dump(self.snapshot), "differences": [difference.text for difference in self.differences]}
+
 
 def discover(
-    engine: Engine, connection: Connection, older: Snapshot | None = None, *, complete: bool = False
+    engine: Engine,
+    connection: Connection,
+    older: Snapshot | None = None,
+    *,
+    complete: bool = False,
+    typed: Credential | None = None,
 ) -> Discovered:
     """Read the whole organisation; nothing there is changed. What was seen is kept.
 
@@ -36,12 +48,16 @@ def discover(
         connection: how it is reached.
         older: what to compare with; None is what was seen last.
         complete: whether each server that was named must be read.
+        typed: the credential that the connection names, if it is not stored yet: it is once it has signed in.
 
     Raises:
         Unreachable, DeploymentError: if no server can be read, or one that must be.
+        ConfigurationError: if there is another credential of that name meanwhile.
     """
-    with open_organisation(engine, connection) as organisation:
+    with open_organisation(engine, connection, typed) as organisation:
         snapshot = read(organisation, connection.servers, progress(engine), complete=complete)
+    if typed is not None:
+        store_account(engine, typed)
     remember(engine, connection)
     earlier = older or last_seen(engine, connection)
     put_record(engine, connection, SNAPSHOT, dump(snapshot), snapshot)
@@ -55,6 +71,6 @@ def last_seen(engine: Engine, connection: Connection) -> Snapshot | None:
     if last is None:
         return None
     try:
-        return load(last)
+        return load(last.value)
     except ConfigurationError:
         return None

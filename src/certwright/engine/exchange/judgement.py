@@ -1,23 +1,26 @@
 """The state of a whole organisation: overview, diagnosis, rights, and what a person acknowledged."""
 
 import shlex
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
+from typing import Any
 
+from certwright.domain.audit import Action, SubjectKind, named
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.deployment import Finding, Inspection, ServedRow, Severity, Verdict
 from certwright.domain.errors import ConfigurationError, DeploymentError, Unreachable
 from certwright.domain.managed import ManagedCertificate, TaskSettings
-from certwright.domain.runs import Stage
+from certwright.domain.runs import RunKind, Stage
 from certwright.engine.context import Engine
-from certwright.engine.exchange.discovery import Discovered, discover, last_seen
+from certwright.engine.exchange.discovery import SNAPSHOT, discover, last_seen
 from certwright.engine.exchange.names import resolves
 from certwright.engine.exchange.reach import KIND, last_record, progress, put_record
 from certwright.engine.material import version_facts
 from certwright.engine.task import TaskMemory, make_task
 from certwright.engine.windows import held
-from certwright.exchange.account import Job, MissingRight, missing_rights
+from certwright.exchange.account import MissingRight, missing_rights
 from certwright.exchange.connection import Connection
 from certwright.exchange.deployment import memory
 from certwright.exchange.deployment.situation import Situation, replaced
@@ -33,6 +36,7 @@ from certwright.sdk.params import read_params
 from certwright.store import UnitOfWork
 
 DOCTOR, ACKNOWLEDGED = "doctor", "acknowledged"
+_CHANGES = (RunKind.DEPLOY, RunKind.CLEANUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,37 @@ class Ours:
     public: bool
     inspection: Inspection | None
     undeployed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An organisation as it was read last, and what stood where then.
+
+    `outdated_by` are the titles of certificates that were deployed or cleaned up there since, whoever began it and
+    however it ended: what they changed is not in it.
+    """
+
+    snapshot: Snapshot
+    overview: Overview
+    outdated_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What the account with which Exchange is asked lacks; nothing is missing where its rights are not `known`."""
+
+    known: bool
+    missing: tuple[MissingRight, ...]
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether it may do all that Certwright does."""
+        return self.known and not self.missing
+
+    def data(self) -> dict[str, Any]:
+        """As JSON."""
+        lacking = [{"cmdlet": m.cmdlet, "parameters": list(m.parameters), "job": m.job.name} for m in self.missing]
+        return {"known": self.known, "missing": lacking}
 
 
 def status(engine: Engine, connection: Connection) -> Overview:
@@ -81,10 +116,10 @@ def doctor(engine: Engine, connection: Connection) -> Diagnosis:
     return found
 
 
-def rights(engine: Engine, connection: Connection, jobs: Sequence[Job]) -> tuple[Discovered, tuple[MissingRight, ...]]:
-    """What the account lacks for these jobs, by what its session offers."""
-    seen = discover(engine, connection)
-    return seen, missing_rights(seen.snapshot.rights, jobs)
+def rights(engine: Engine, connection: Connection) -> Rights:
+    """What the account lacks for all that Certwright does, by what its session offers."""
+    offered = discover(engine, connection).snapshot.rights
+    return Rights(offered is not None, missing_rights(offered))
 
 
 def acknowledge(engine: Engine, connection: Connection, connectors: Collection[str]) -> frozenset[str]:
@@ -98,6 +133,8 @@ def acknowledge(engine: Engine, connection: Connection, connectors: Collection[s
     """
     seen = last_seen(engine, connection) or discover(engine, connection).snapshot
     known = acknowledged(engine, connection) | {_send_connector(seen, named) for named in connectors}
+    about = named(SubjectKind.ORGANISATION, ", ".join(sorted(connection.organisations)))
+    engine.note(Action.ACKNOWLEDGED, about, {"connectors": sorted(known)})
     put_record(engine, connection, ACKNOWLEDGED, sorted(known), seen)
     return known
 
@@ -116,10 +153,35 @@ def _send_connector(seen: Snapshot, named: str) -> str:
 
 def acknowledged(engine: Engine, connection: Connection) -> frozenset[str]:
     """The connectors that a person has acknowledged."""
-    return frozenset(last_record(engine, connection, ACKNOWLEDGED) or ())
+    last = last_record(engine, connection, ACKNOWLEDGED)
+    return frozenset(last.value if last else ())
+
+
+def seen_last(engine: Engine, connection: Connection) -> Seen | None:
+    """The organisation as it was read last: nobody is asked. None if it was never read."""
+    snapshot, record = last_seen(engine, connection), last_record(engine, connection, SNAPSHOT)
+    if snapshot is None or record is None:
+        return None
+    ours = meant_for(engine, connection)
+    overview = whole(snapshot, engine.now(), _titles(ours), _differed(engine, ours))
+    return Seen(snapshot, overview, tuple(_changed_since(engine, ours, record.at)))
+
+
+def _changed_since(engine: Engine, ours: Iterable[Ours], moment: datetime) -> Iterator[str]:
+    """Titles of what was deployed or cleaned up after that moment, or is now."""
+    for one in {one.managed.id: one.managed for one in ours}.values():
+        with engine.store.read() as unit:
+            last = unit.runs.last(one.id, _CHANGES)
+        if last and (last.ended_at is None or last.ended_at > moment):
+            yield one.title
 
 
 def deployed_to(engine: Engine, connection: Connection) -> list[Ours]:
+    """What has a task for this organisation, looked at now."""
+    return [replace(one, inspection=_inspect(engine, one)) for one in meant_for(engine, connection)]
+
+
+def meant_for(engine: Engine, connection: Connection) -> list[Ours]:
     """What has a task for this organisation."""
     found = []
     with engine.store.read() as unit:
@@ -130,7 +192,7 @@ def deployed_to(engine: Engine, connection: Connection) -> list[Ours]:
                 public = not unit.issuers.get(managed.issuer).capabilities.internal_names
                 undeployed = _undeployed(engine, unit, managed, task)
                 found.append(Ours(managed, task, versions, public, None, undeployed))
-    return [replace(one, inspection=_inspect(engine, one)) for one in found]
+    return found
 
 
 def _undeployed(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, task: TaskSettings) -> str:
@@ -140,7 +202,11 @@ def _undeployed(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, t
         return f"the newest certificate is not deployed yet, so ports serve what they did. {waits}".rstrip()
     if state.stage is Stage.DEPLOYED:
         return ""
-    return f"its deployment is not finished ({state.stage}). {state.told.partition(chr(10))[0]}".rstrip()
+    if state.is_undone:
+        return "a person had its deployment taken back, so ports serve what they did."
+    said, *more = state.told(deploying=unit.runs.is_deploying(managed.id, engine.now())).splitlines() or [""]
+    how = more[-1] if more and state.stage is Stage.APPLYING else ""
+    return f"its deployment is not finished ({state.stage}). {said} {how}".rstrip()
 
 
 def _is_there(task: TaskSettings, connection: Connection) -> bool:
@@ -166,6 +232,13 @@ def _titles(ours: Iterable[Ours]) -> dict[str, str]:
 
 def _drift(ours: Iterable[Ours]) -> tuple[Finding, ...]:
     return tuple(finding for one in ours if one.inspection for finding in one.inspection.findings)
+
+
+def _differed(engine: Engine, ours: Iterable[Ours]) -> tuple[Finding, ...]:
+    """What differed from what was deployed when it was looked at last."""
+    with engine.store.read() as unit:
+        looks = [unit.looks.get(one.managed.id).tasks.get(one.task.id) for one in ours]
+    return tuple(finding for look in looks if look for finding in look.differences)
 
 
 def _waiting(ours: Iterable[Ours]) -> tuple[Finding, ...]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import dns.exception
 import dns.resolver
@@ -29,6 +30,14 @@ class Names:
     judged: CertificateFacts | None
     verdicts: tuple[NameVerdict, ...]
     proposed: tuple[str, ...]
+
+    def data(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "judged": self.judged.thumbprint if self.judged else None,
+            "names": [verdict.data() for verdict in self.verdicts],
+            "proposed": list(self.proposed),
+        }
 
 
 def names(engine: Engine, connection: Connection, reference: str | None = None) -> Names:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from certwright.domain.access import UseCase
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.managed import ManagedCertificate, TaskSettings
 from certwright.engine.context import Engine
@@ -14,6 +15,7 @@ from certwright.exchange.snapshot import Snapshot
 from certwright.sdk.context import Credential
 from certwright.sdk.journal import Journal
 from certwright.sdk.params import read_params
+from certwright.store.records import Record
 
 KIND = "exchange"
 _SUBJECT, _RECORD = "exchange", "connection"
@@ -23,8 +25,10 @@ def reach(engine: Engine, given: Mapping[str, Any]) -> Connection:
     """The connection that was described; what is left out is as it was when the organisation was reached last.
 
     Raises:
+        Forbidden: if who asks may not look at whole organisations.
         ConfigurationError: if a parameter is wrong, or no or several organisations are known.
     """
+    engine.caller.require(UseCase.EXAMINE_EXCHANGE.permission)
     return read_params(Connection, described(engine, given), "the connection to Exchange")
 
 
@@ -60,8 +64,11 @@ def organisations(engine: Engine) -> list[dict[str, Connection]]:
     """The organisations that are known: of each the last connection by the domains that its servers are in.
 
     What shares a domain with a later connection is the same organisation. The last that was used comes first.
+    They are of all: who is limited to some certificates is told of none.
     """
     found: list[dict[str, Connection]] = []
+    if engine.caller.tags:
+        return found
     with engine.store.read() as unit:
         stored = [record.value for record in unit.records.list(_SUBJECT, _RECORD)]
     for value in stored:
@@ -92,10 +99,12 @@ def _kept(connection: Connection) -> dict[str, Any]:
     return connection.model_dump(mode="json", include=set(Connection.model_fields), exclude_defaults=True)
 
 
-def open_organisation(engine: Engine, connection: Connection) -> Organisation:
-    """Sessions with its servers; nothing is sent yet."""
+def open_organisation(engine: Engine, connection: Connection, typed: Credential | None = None) -> Organisation:
+    """Sessions with its servers; nothing is sent yet. `typed` stands for a credential that is not stored yet."""
 
     def credential(name: str) -> Credential:
+        if typed is not None and typed.name == name:
+            return typed
         with engine.store.read() as unit:
             return unit.credentials.get(name)
 
@@ -118,11 +127,11 @@ def put_record(engine: Engine, connection: Connection, kind: str, value: Any, se
             unit.records.put(_subject(name), kind, value, engine.now())
 
 
-def last_record(engine: Engine, connection: Connection, kind: str) -> Any:
+def last_record(engine: Engine, connection: Connection, kind: str) -> Record | None:
     """The newest record under any of its names; None if there is none."""
     with engine.store.read() as unit:
         found = [unit.records.last(_subject(name), kind) for name in connection.organisations]
-    return max(filter(None, found), key=lambda record: record.sequence).value if any(found) else None
+    return max(filter(None, found), key=lambda record: record.sequence, default=None)
 
 
 def _subject(name: str) -> str:

@@ -1,19 +1,19 @@
 """From an organisation to a managed certificate with the task that deploys it: what can be found out is not asked."""
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from certwright.domain.errors import ConfigurationError
-from certwright.domain.managed import Issuer, IssuerCapabilities, ManagedCertificate, TaskSettings
+from certwright.domain.managed import ManagedCertificate, TaskSettings
 from certwright.domain.validation import Validation
+from certwright.engine.accounts import Account, coming_issuer, ready_issuer
 from certwright.engine.context import Engine
 from certwright.engine.exchange.discovery import discover
 from certwright.engine.exchange.names import resolves
-from certwright.engine.exchange.reach import KIND, described, progress
-from certwright.engine.issuers import add_issuer
+from certwright.engine.exchange.reach import KIND, described, progress, remember
 from certwright.engine.managed import Wish, check_wish, create
 from certwright.engine.task_list import add_task
 from certwright.exchange.judgement.doctor import in_use
@@ -21,28 +21,12 @@ from certwright.exchange.judgement.names import NameVerdict, judge, proposed_nam
 from certwright.exchange.model import ServerState
 from certwright.exchange.settings import Settings
 from certwright.exchange.snapshot import Snapshot
+from certwright.sdk.context import Credential
 from certwright.sdk.params import read_params
 
-LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 _PROFILE = "classic"
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The authority's account: `name` of a stored issuer, or what is needed to register one.
-
-    `email` None means that there is nothing to register, or that a person has to be asked.
-    """
-
-    name: str | None = None
-    email: str | None = None
-    directory: str = LETS_ENCRYPT
-    ca_file: str | None = None
-
-    @property
-    def coming(self) -> str:
-        """What an issuer is called that is registered for it."""
-        return "letsencrypt" if self.directory == LETS_ENCRYPT else "exchange-authority"
+_HOST_SHELL = "http://{server}:5985/wsman"
+"""Where Windows offers its own PowerShell as it is set up; all is encrypted by NTLM or Kerberos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +42,55 @@ class Proposal:
     names: tuple[str, ...]
     window: str | None
 
+    def data(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "servers": list(self.settings.servers),
+            "names": list(self.names),
+            "window": self.window,
+            "verdicts": [verdict.data() for verdict in self.verdicts],
+        }
+
+
+def survey(engine: Engine, given: Mapping[str, Any], account: Account, typed: Credential | None = None) -> Proposal:
+    """Read the organisation, judge the names that it needs, and choose those for its certificate, which may be none.
+
+    Nothing is stored but what was seen, and what was `typed`. If all servers let us in to their own PowerShell too,
+    services are restarted by way of it, without anybody having to say so.
+
+    Args:
+        engine: what to work with.
+        given: parameters of the task, as far as they are to be other than what is found out or remembered.
+        account: who is to sign it; a public authority must be able to look the names up.
+        typed: as of `discover`.
+
+    Raises:
+        ConfigurationError: if a parameter is wrong, or as of `discover`.
+        Unreachable, DeploymentError: if a server cannot be read.
+    """
+    settings = read_params(Settings, described(engine, given), "the deployment to Exchange")
+    settings, snapshot = _read(engine, settings, typed)
+    public = not coming_issuer(engine, account).capabilities.internal_names
+    resolve = cache(resolves)
+    with progress(engine).step("Look the names up"):
+        verdicts = judge(required_names(snapshot), in_use(snapshot), resolve, public=public)
+        names = proposed_names(snapshot, resolve) if public else proposed_names(snapshot, public=False)
+    if not isinstance(settings.endpoint, dict):
+        settings = settings.model_copy(update={"servers": tuple(map(_asked_as, snapshot.servers))})
+    return Proposal(settings, snapshot, verdicts, names, None)
+
+
+def _read(engine: Engine, settings: Settings, typed: Credential | None) -> tuple[Settings, Snapshot]:
+    """What is seen, and the settings by which all of that can be reached."""
+    if settings.winrm is not None or settings.auth == "basic":
+        return settings, discover(engine, settings, complete=True, typed=typed).snapshot
+    with_hosts = settings.model_copy(update={"winrm": _HOST_SHELL})
+    snapshot = discover(engine, with_hosts, complete=True, typed=typed).snapshot
+    if all(state.host for state in snapshot.servers):
+        return with_hosts, snapshot
+    remember(engine, settings)
+    return settings, snapshot
+
 
 def propose(
     engine: Engine,
@@ -69,12 +102,12 @@ def propose(
     *,
     window: str | None = None,
 ) -> Proposal:
-    """Read the organisation and work out the certificate and the task; nothing is stored but what was seen.
+    """Work out the certificate and the task, and refuse early what could not be set up; nothing is stored, as above.
 
     Args:
         engine: what to work with.
-        given: parameters of the task, as far as they are to be other than what is found out or remembered.
-        account: who is to sign it; a public authority must be able to look the names up.
+        given: as of `survey`.
+        account: as of `survey`.
         validation: how the names are to be proved.
         chosen: the names to put on the certificate; none stands for those that are found.
         title: what the certificate is to be called; None stands for its first name.
@@ -89,41 +122,37 @@ def propose(
         with engine.store.read() as unit:
             unit.windows.get(window)
     if chosen:
-        _check_names(engine, chosen, account, validation)
-    public = account.ca_file is None
-    settings = read_params(Settings, described(engine, given), "the deployment to Exchange")
-    snapshot = discover(engine, settings, complete=True).snapshot
-    resolve = cache(resolves)
-    with progress(engine).step("Look the names up"):
-        verdicts = judge(required_names(snapshot), in_use(snapshot), resolve, public=public)
-        names = chosen or (proposed_names(snapshot, resolve) if public else proposed_names(snapshot, public=False))
-    if not names:
+        _check_names(engine, chosen, account, (validation,))
+    found = survey(engine, given, account)
+    proposal = replace(found, names=chosen or found.names, window=window)
+    check(engine, proposal, account, (validation,), title)
+    return proposal
+
+
+def check(
+    engine: Engine, proposal: Proposal, account: Account, validations: Sequence[Validation], title: str | None
+) -> None:
+    """Refuse what could not be set up, before anybody is asked, or an account is registered.
+
+    Raises:
+        ConfigurationError, NotFound: as `propose`.
+    """
+    if not proposal.names:
         raise ConfigurationError(
             "No name was found in this organisation that a public authority could certify and look up.",
             hint="See where each name comes from: certwright exchange names; or give them with --name.",
         )
-    _check_names(engine, names, account, validation)
-    _check_title(engine, title or names[0])
-    if not isinstance(settings.endpoint, dict):
-        settings = settings.model_copy(update={"servers": tuple(map(_asked_as, snapshot.servers))})
-    return Proposal(settings, snapshot, verdicts, names, window)
+    _check_names(engine, proposal.names, account, validations)
+    _check_title(engine, title or proposal.names[0])
 
 
-def _check_names(engine: Engine, names: tuple[str, ...], account: Account, validation: Validation) -> None:
-    """As `_check_title`."""
-    known = _known_issuer(engine, account)
-    if known is None:
-        able = IssuerCapabilities(internal_names=account.ca_file is not None)
-        params = {"directory": account.directory}
-        issuer = Issuer(name=account.coming, kind="acme", params=params, capabilities=able)
-    else:
-        with engine.store.read() as unit:
-            issuer = unit.issuers.get(known)
-    check_wish(engine, Wish(names=names, issuer=issuer.name, validation=validation), issuer)
+def _check_names(engine: Engine, names: tuple[str, ...], account: Account, validations: Sequence[Validation]) -> None:
+    issuer = coming_issuer(engine, account)
+    first, *others = validations
+    check_wish(engine, Wish(names=names, issuer=issuer.name, validation=first, others=tuple(others)), issuer)
 
 
 def _check_title(engine: Engine, title: str) -> None:
-    """Before anybody is asked, or an account is registered."""
     with engine.store.read() as unit:
         if all(managed.title != title for managed in unit.managed.list()):
             return
@@ -139,24 +168,46 @@ def _asked_as(state: ServerState) -> str:
 
 
 def set_up(
-    engine: Engine, proposal: Proposal, account: Account, validation: Validation, title: str | None = None
+    engine: Engine,
+    proposal: Proposal,
+    account: Account,
+    validations: Sequence[Validation],
+    title: str | None = None,
+    held: str | None = None,
+    *,
+    waits: bool = False,
 ) -> ManagedCertificate:
-    """Register the account if there is none, and store the managed certificate with its task. It is due at once.
+    """Register the account if there is none, and store the managed certificate with its task.
+
+    It is due at once, unless it is held or waits.
+
+    Args:
+        engine: what to work with.
+        proposal: what was agreed to.
+        account: who is to sign it.
+        validations: how the names are to be proved: the first is for all that no rule of the others fits.
+        title: what it is called; None stands for its first name.
+        held: why a person wants it not to be requested yet.
+        waits: whether it is not requested before somebody asks for it.
 
     Raises:
         ConfigurationError: if the account cannot be told, or a name cannot be issued.
         IssuanceError, Unreachable: if the authority refuses or does not answer.
     """
-    issuer = _issuer(engine, account)
+    issuer = ready_issuer(engine, account)
     with engine.store.read() as unit:
         profiles = unit.issuers.get(issuer).capabilities.profiles
+    first, *others = validations
     wish = Wish(
         names=proposal.names,
         issuer=issuer,
-        validation=validation,
+        validation=first,
+        others=tuple(others),
         title=title,
         window=proposal.window,
         profile=_PROFILE if _PROFILE in profiles else None,
+        held=held,
+        waits=waits,
     )
     made = create(engine, wish)
     params = proposal.settings.model_dump(mode="json", exclude_unset=True)
@@ -164,30 +215,3 @@ def set_up(
     add_task(engine, made.id, TaskSettings(kind=KIND, title=KIND, params=params))
     with engine.store.read() as unit:
         return unit.managed.get(made.id)
-
-
-def needs_email(engine: Engine, account: Account) -> bool:
-    """Whether an account has to be registered, for which the authority wants an e-mail address."""
-    return account.email is None and _known_issuer(engine, account) is None
-
-
-def _known_issuer(engine: Engine, account: Account) -> str | None:
-    with engine.store.read() as unit:
-        issuers = unit.issuers.list()
-        if account.name is not None:
-            return unit.issuers.get(account.name).name
-    same = [issuer.name for issuer in issuers if issuer.params.get("directory") == account.directory and issuer.account]
-    return same[0] if same else None
-
-
-def _issuer(engine: Engine, account: Account) -> str:
-    known = _known_issuer(engine, account)
-    if known is not None:
-        return known
-    if account.email is None:
-        raise ConfigurationError("The authority wants an e-mail address.", hint="Give it with --email.")
-    params: dict[str, Any] = {"directory": account.directory, "email": account.email, "agree_tos": True}
-    if account.ca_file:
-        params["ca_file"] = account.ca_file
-    internal = account.ca_file is not None
-    return add_issuer(engine, "acme", account.coming, params, internal_names=internal, eab=None).name

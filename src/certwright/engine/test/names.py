@@ -19,6 +19,7 @@ from certwright.engine.caa import applicant
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.validations import ruled
 from certwright.probe.dns import caa
+from certwright.probe.dns.aliases import astray, chain_of
 from certwright.probe.dns.caa import CaaSet
 from certwright.probe.dns.cause import CauseId
 from certwright.probe.dns.causes import SEE_OUTSIDE, find_zone_faults
@@ -174,7 +175,7 @@ def _places(
         yield _Place(zone.name, zone.name)
         if not is_shared:
             yield from _inside(zone)
-        if target and (seen := survey.astray(challenge, place)):
+        if target and (seen := astray(survey, challenge, place)):
             yield _astray(challenge, place, seen, is_outside=is_shared or not _hidden(survey.zone(challenge)))
     except CertwrightError as error:
         yield failed("delegation", str(name), error)
@@ -191,7 +192,7 @@ def _dead_end(survey: Survey, name: str) -> Iterator[_Place]:
 def _end(survey: Survey, start: str) -> str:
     """Where a record for `start` is to be written, or the first name on the way there of which nobody answers."""
     try:
-        return survey.chain(start, by_wildcards=False)[-1]
+        return chain_of(survey, start, by_wildcards=False)[-1]
     except LookupFailure as failure:
         return failure.answer.name
 

@@ -3,12 +3,13 @@
 import secrets
 from collections.abc import Iterator, Sequence
 
-from certwright.domain.errors import CertwrightError
+from certwright.domain.errors import CertwrightError, Forbidden
 from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import ManagedCertificate
 from certwright.domain.readiness import Check, Readiness, failed
 from certwright.domain.validation import Validation, choose
 from certwright.engine import persist
+from certwright.engine.commands import require_to_run
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.solving import answered, solver
 from certwright.engine.test.names import inside_alone
@@ -46,6 +47,12 @@ def _validation(
             verdict=Readiness.NOT_LOOKED_AT,
             evidence="A person makes these records anew for each request, so there is nothing to try out.",
         )
+        return
+    try:
+        require_to_run(engine, ready)
+    except Forbidden as error:
+        verdict = Readiness.NOT_LOOKED_AT
+        yield Check(check="proof", subject=subject, verdict=verdict, evidence=error.message, fix=error.hint)
         return
     shown = ", ".join(map(str, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - enough to recognise them
     try:

@@ -6,6 +6,7 @@ from certwright.domain.deployment import Severity
 from certwright.domain.errors import CertwrightError
 from certwright.domain.managed import CertificateVersion, ManagedCertificate, TaskSettings
 from certwright.domain.readiness import Check, Readiness, failed
+from certwright.engine.commands import require_commands
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.task import is_action, make_task
 
@@ -22,6 +23,29 @@ def checks(engine: Engine, managed: ManagedCertificate, run: ActiveRun) -> Itera
                 yield from _target(engine, managed, version, settings, run)
             except CertwrightError as error:
                 yield failed("target", settings.title, error)
+
+
+def try_task(engine: Engine, reference: str, settings: TaskSettings) -> tuple[Check, ...]:
+    """What a task says of itself that need not be stored; before there is a certificate, whether its target is reached.
+
+    Raises:
+        ConfigurationError: if a parameter is wrong, or a credential is missing.
+        Forbidden: if it runs programs, and who asks may not have that.
+    """
+    require_commands(engine, "tasks", settings.kind, settings.params)
+    with engine.store.read() as unit:
+        managed = unit.managed.get(reference)
+        version = unit.managed.current(managed.id)
+    run = ActiveRun.unrecorded(engine)
+    if version is not None or is_action(settings):
+        return tuple(_target(engine, managed, version, settings, run))
+    names = make_task(engine, managed, None, settings, run.journal, (), attended=True).identify()
+    reached = f"It was reached, and is {', '.join(names)}." if names else "Its parameters fit."
+    return (_readable(settings, f"{reached} What would be changed is known when the first certificate is there."),)
+
+
+def _readable(settings: TaskSettings, evidence: str) -> Check:
+    return Check(check="target", subject=settings.title, verdict=Readiness.OK, evidence=evidence)
 
 
 def _target(
@@ -49,13 +73,6 @@ def _target(
                 check=finding.check, subject=subject, verdict=verdict, evidence=finding.message, fix=finding.remedy
             )
     if not (plan.refusals or plan.questions):
-        if is_action(settings):
-            yield Check(check="target", subject=settings.title, verdict=Readiness.OK, evidence="It may be run.")
-            return
         changes = f"{len(plan.changes)} changes would be made" if plan.changes else "everything is in place"
-        yield Check(
-            check="target",
-            subject=settings.title,
-            verdict=Readiness.OK,
-            evidence=f"It was read, and nothing is against a deployment: {changes}.",
-        )
+        read = f"It was read, and nothing is against a deployment: {changes}."
+        yield _readable(settings, "It may be run." if is_action(settings) else read)

@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from secrets import token_urlsafe
 
@@ -48,7 +48,8 @@ class Work:
     what failed there afterwards. `servers` are those through any of which the organisation is changed, `states` how
     servers were read back after their changes; `stop` ends all threads before their next change. `overtaken` are
     changes, by how they are typed, that are not made: somebody else changed the same thing since the plan was made, or
-    it cannot be read what would have to be put back. `do_not_require_ssl` holds for what is taken back, too.
+    it cannot be read what would have to be put back. `do_not_require_ssl` holds for what is taken back, too; `revoked`
+    are the thumbprints of what is not put back.
     """
 
     organisation: Organisation
@@ -66,6 +67,7 @@ class Work:
     stop: threading.Event = field(default_factory=threading.Event)
     overtaken: dict[str, DeploymentError] = field(default_factory=dict)
     do_not_require_ssl: bool = False
+    revoked: Collection[str] = ()
 
     @property
     def written(self) -> str | None:

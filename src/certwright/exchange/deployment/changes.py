@@ -8,6 +8,7 @@ the import: how Exchange writes the names of the new certificate.
 from collections.abc import Iterable, Mapping, Sequence
 
 from certwright.domain.deployment import Change
+from certwright.domain.fingerprints import short
 from certwright.exchange.model import DEFAULT_WEB_SITE, Connector, ServerState, Service, quoted
 from certwright.remoting.psrp import Command, Parameter
 
@@ -194,9 +195,9 @@ def title(change: Change) -> str:
             return f"{change.target}: import the {what}"
         case "Enable-ExchangeCertificate":
             what = change.parameters["Thumbprint"]
-            return f"{change.target}: assign {what[:16]}... to {change.parameters['Services']}"
+            return f"{change.target}: assign {short(what)} to {change.parameters['Services']}"
         case "Remove-ExchangeCertificate":
-            return f"{change.target}: remove {change.parameters['Thumbprint'][:16]}..."
+            return f"{change.target}: remove {short(change.parameters['Thumbprint'])}"
         case "Restart-Service":
             return f"{change.target}: restart {change.parameters['Name']}"
         case "Set-PopSettings" | "Set-ImapSettings":

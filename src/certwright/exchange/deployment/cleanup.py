@@ -52,11 +52,11 @@ class Ours:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An earlier certificate of ours that stays in the store of `server`, and why."""
+    """An earlier certificate of ours that stays in the store of `server`, and why: what uses it, mostly."""
 
     server: str
     thumbprint: str
-    reason: str
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class CleanupPlan:
             if (change.target, thumbprint) in known:
                 removals.append(change)
             else:
-                kept.append(Kept(change.target, thumbprint, "it can be removed only since you were asked"))
+                kept.append(Kept(change.target, thumbprint, ("it can be removed only since you were asked",)))
         return CleanupPlan(tuple(removals), tuple(kept))
 
 
@@ -98,7 +98,7 @@ def plan_cleanup(snapshot: Snapshot, ours: Ours, now: datetime, grace: timedelta
             found = dict.fromkeys(_history(certificate, state, ours, imported, now, grace))
             found |= dict.fromkeys(_uses(certificate, state, ours, snapshot, now))
             if found:
-                kept.append(Kept(state.server, certificate.thumbprint, "; ".join(found)))
+                kept.append(Kept(state.server, certificate.thumbprint, tuple(found)))
             else:
                 why = f"Certwright imported it, {ours.current} took its place, and nothing refers to it"
                 removals.append(changes.remove(state.server, certificate.thumbprint, why))

@@ -6,10 +6,12 @@ what Exchange tells of the certificate, never built.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.deployment import Change, Finding, Severity
 from certwright.exchange.deployment import changes
+from certwright.exchange.fitness import unusable
 from certwright.exchange.model import Certificate, Connector, Service, quoted
 from certwright.exchange.references import certificates_of, referred_to
 from certwright.exchange.snapshot import Hybrid, Snapshot
@@ -51,6 +53,7 @@ def all_of(snapshot: Snapshot) -> tuple[Connector, ...]:
 def follow(
     snapshot: Snapshot,
     facts: CertificateFacts,
+    now: datetime,
     predecessors: Sequence[Certificate],
     chosen: Sequence[str],
     servers: Sequence[str],
@@ -62,13 +65,14 @@ def follow(
     Args:
         snapshot: the organisation.
         facts: the certificate that is put to use.
+        now: when.
         predecessors: what it replaces, as the servers store them.
         chosen: identities of connectors that are to name it whatever they name now.
         servers: those that have the certificate when connectors change.
         silent: those of them on which it is not assigned to SMTP, so that no connector there could use it.
         followed: what connectors named after the last deployment, by their identity: a version of the certificate.
     """
-    follower = _Follower(snapshot, facts, predecessors, servers, silent, followed or {})
+    follower = _Follower(snapshot, facts, now, predecessors, servers, silent, followed or {})
     connectors = all_of(snapshot)
     strangers = [name for name in chosen if not any(changes.is_called(c, name) for c in connectors)]
     findings = [_stranger(name) for name in strangers]
@@ -90,6 +94,7 @@ class _Follower:
         self,
         snapshot: Snapshot,
         facts: CertificateFacts,
+        now: datetime,
         predecessors: Sequence[Certificate],
         servers: Sequence[str],
         silent: Collection[str],
@@ -98,6 +103,7 @@ class _Follower:
         self._snapshot = snapshot
         self._facts = facts
         self._thumbprint = thumbprint = facts.thumbprint
+        self._now = now
         self._predecessors = predecessors
         self._servers = servers
         self._silent = silent
@@ -123,9 +129,19 @@ class _Follower:
         if obstacle := self._obstacle(connector):
             return None, [obstacle]
         why = _why(old, is_chosen=is_chosen)
+        return self._with_way_back(self._change(connector, why), connector), list(self._by_hand(connector))
+
+    def _with_way_back(self, made: Change, connector: Connector) -> Change:
+        """A change, with what has the connector name again what it names now, or why nothing may."""
+        value = connector.tls_certificate_name
+        states = [s for s in self._snapshot.servers if connector.kind != "receive" or s.server == connector.server]
+        held = [(state.server, found) for state in states for found in referred_to(value, state.certificates)]
+        usable = tuple((server, c.thumbprint) for server, c in held if not unusable(c, self._now))
+        if held and not usable:
+            obstacle = f"the certificate that it named before {unusable(held[0][1], self._now)}"
+            return made.model_copy(update={"stays": obstacle})
         before = changes.name_certificate(connector, value, "", target=ORGANISATION).typed
-        change = self._change(connector, why).model_copy(update={"inverse": before})
-        return change, list(self._by_hand(connector))
+        return made.model_copy(update={"inverse": before, "restored": usable})
 
     def _change(self, connector: Connector, why: str) -> Change:
         if self._written is not None:

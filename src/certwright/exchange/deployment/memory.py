@@ -3,19 +3,22 @@
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from typing import Any, Self
 
 from pydantic import Field
 
 from certwright.domain.certificates import CertificateFacts
+from certwright.domain.deployment import PortKey
 from certwright.domain.managed import Value
-from certwright.exchange.model import SUPPORTED, Certificate, Connector, ServerState
+from certwright.exchange.model import REVOKED, SUPPORTED, Certificate, Connector, ServerState
+from certwright.exchange.references import referred_to
 from certwright.sdk.context import Memory
 
 _KEY = "exchange"
 IMPORTED = "imported"
 _WEB_SITES = "web-sites"
 _BASELINE = "baseline"
-Key = tuple[str, str, str, int]
+_DONE = "exchange-done"
 _writing = threading.Lock()  # several servers are begun at the same time
 
 
@@ -71,22 +74,40 @@ class Before(Value):
             certificates={c.thumbprint: Remembered.of(c, protected) for c in used},
         )
 
+    def knowing(self, revoked: Collection[str]) -> Self:
+        """The same, where these are known to be revoked."""
+        told = {used: Remembered(status=REVOKED) for used in (self.web_site, self.internal) if used in revoked}
+        return self.model_copy(update={"certificates": {**self.certificates, **told}})
+
 
 class Named(Value):
-    """Which certificate a connector named before; `kind` is send, receive or hybrid, `server` a receive connector's."""
+    """Which certificate a connector named before; `kind` is send, receive or hybrid, `server` a receive connector's.
+
+    `certificates` maps the thumbprints of those that it meant by `before` to what was known of them.
+    """
 
     kind: str
     identity: str
     server: str = ""
     before: str | None = None
+    certificates: dict[str, Remembered] = Field(default_factory=dict)
 
     @classmethod
-    def of(cls, connector: Connector) -> "Named":
-        """What `connector` names now."""
-        identity = connector.identity or connector.name
+    def of(cls, connector: Connector, stored: Iterable[Certificate]) -> "Named":
+        """What `connector` names now, among what is `stored`."""
+        meant = referred_to(connector.tls_certificate_name, stored)
         return cls(
-            kind=connector.kind, identity=identity, server=connector.server, before=connector.tls_certificate_name
+            kind=connector.kind,
+            identity=connector.identity or connector.name,
+            server=connector.server,
+            before=connector.tls_certificate_name,
+            certificates={found.thumbprint: Remembered.of(found, ()) for found in meant},
         )
+
+    def knowing(self, revoked: Collection[str]) -> Self:
+        """The same, where these are known to be revoked."""
+        told = {used: Remembered(status=REVOKED) for used in self.certificates if used in revoked}
+        return self.model_copy(update={"certificates": {**self.certificates, **told}})
 
     @property
     def connector(self) -> Connector:
@@ -121,6 +142,12 @@ class Deployment(Value):
     def versions(self) -> frozenset[str]:
         """Thumbprints that only we can have put where they are."""
         return frozenset({self.thumbprint, *self.abandoned})
+
+    def knowing(self, revoked: Collection[str]) -> Self:
+        """The same, where these are known to be revoked, whatever Exchange told of them."""
+        servers = {server: before.knowing(revoked) for server, before in self.servers.items()}
+        connectors = tuple(named.knowing(revoked) for named in self.connectors)
+        return self.model_copy(update={"servers": servers, "connectors": connectors})
 
 
 def load(memory: Memory) -> Deployment | None:
@@ -201,17 +228,61 @@ def finish(memory: Memory, aside: Collection[str] = ()) -> None:
     _keep(memory, deployment.model_copy(update=kept))
 
 
-def keep_baseline(memory: Memory, before: Mapping[Key, str | None]) -> None:
+def keep_done(memory: Memory, aside: Collection[str] = ()) -> None:
+    """Keep what was used before the deployment that is verified now, but for servers that stood `aside`.
+
+    So a person can have it put back later. What an earlier part of the same deployment kept of a server stands.
+    """
+    deployment = load(memory)
+    if deployment is None:
+        return
+    servers = {server: before for server, before in deployment.servers.items() if server not in aside}
+    done, shown = deployment.model_copy(update={"servers": servers, "settled": ()}), baseline(memory)
+    if (earlier := last(memory)) and earlier[0].thumbprint == deployment.thumbprint:
+        done = _joined(earlier[0], done)
+        shown |= {key: was for key, was in earlier[1].items() if key[0] in earlier[0].servers}
+    rows = [[list(key), was] for key, was in shown.items()]
+    memory.put(_DONE, {"deployment": done.model_dump(mode="json"), "baseline": rows})
+
+
+def last(memory: Memory) -> tuple[Deployment, dict[PortKey, str | None]] | None:
+    """The deployment that was verified last, with what ports served before it; None if it was taken back."""
+    stored = memory.get(_DONE)
+    if not stored:
+        return None
+    return Deployment.model_validate(stored["deployment"]), _by_key(stored["baseline"])
+
+
+def reopen(memory: Memory) -> None:
+    """Have the deployment that was verified last count as one that is neither verified nor taken back."""
+    found = last(memory)
+    if found is None:
+        return
+    begun = load(memory)
+    is_same = begun is not None and begun.thumbprint == found[0].thumbprint
+    _keep(memory, _joined(found[0], begun) if begun and is_same else found[0])
+    keep_baseline(memory, found[1])
+    memory.put(_DONE, None)
+
+
+def _joined(earlier: Deployment, later: Deployment) -> Deployment:
+    """Two parts of one deployment; what the earlier one knew of a server or connector stands."""
+    both = _with(earlier, later.connectors)
+    return both.model_copy(update={"servers": {**later.servers, **earlier.servers}})
+
+
+def keep_baseline(memory: Memory, before: Mapping[PortKey, str | None]) -> None:
     """Keep what each port served before anything was done, for a run that goes on with this one."""
     memory.put(_BASELINE, [[list(key), shown] for key, shown in before.items()])
 
 
-def baseline(memory: Memory) -> dict[Key, str | None]:
+def baseline(memory: Memory) -> dict[PortKey, str | None]:
     """What was kept; empty if nothing was."""
-    return {
-        (server, service, host, int(port)): shown
-        for (server, service, host, port), shown in memory.get(_BASELINE) or []
-    }
+    return _by_key(memory.get(_BASELINE) or [])
+
+
+def _by_key(rows: Iterable[Any]) -> dict[PortKey, str | None]:
+    return {(server, service, host, int(port)): shown for (server, service, host, port), shown in rows}
 
 
 def web_sites(memory: Memory) -> dict[str, tuple[str, ...]]:

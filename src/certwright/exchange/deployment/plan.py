@@ -29,7 +29,7 @@ def make_plan(situation: Situation, wish: Wish, now: datetime, context: Context 
     A plan with refusals has no changes.
     """
     states = workable(situation.snapshot, wish)
-    followers = _followers(situation, wish, states)
+    followers = _followers(situation, wish, now, states)
     drafts = _drafts(situation, wish, now, states, followers)
     todo = tuple(_ordered(drafts, order_servers(states, wish.order), followers))
     findings = [finding for made in drafts.values() for finding in made.findings]
@@ -48,7 +48,7 @@ def left_out(situation: Situation, wish: Wish, now: datetime, others: Collection
     """Those of the `others`, which were not chosen, that do not use the version as they should."""
     everywhere = replace(wish, servers=(*wish.servers, *others))
     states = [state for state in situation.snapshot.servers if state.server in others]
-    followers = _followers(situation, everywhere, chosen(situation.snapshot, everywhere))
+    followers = _followers(situation, everywhere, now, chosen(situation.snapshot, everywhere))
     drafts = _drafts(situation, everywhere, now, states, followers)
     return tuple(server for server, made in drafts.items() if made.imports or made.served or made.is_refused)
 
@@ -69,12 +69,12 @@ def chosen(snapshot: Snapshot, wish: Wish) -> tuple[ServerState, ...]:
     return tuple(state for state in snapshot.servers if not wish.servers or state.server in wish.servers)
 
 
-def _followers(situation: Situation, wish: Wish, states: Sequence[ServerState]) -> Followers:
+def _followers(situation: Situation, wish: Wish, now: datetime, states: Sequence[ServerState]) -> Followers:
     earlier = stored(situation, replaced(situation, wish))
     servers = [state.server for state in states]
     silent = [state.server for state in states if not _is_for_smtp(state, situation, wish)]
     followed = wish.last.connectors if wish.last else {}
-    return follow(situation.snapshot, wish.facts, earlier, wish.connectors, servers, silent, followed)
+    return follow(situation.snapshot, wish.facts, now, earlier, wish.connectors, servers, silent, followed)
 
 
 def _is_for_smtp(state: ServerState, situation: Situation, wish: Wish) -> bool:

@@ -12,6 +12,22 @@ from certwright.exchange.access.host import MAIL_SERVICES
 from certwright.exchange.deployment import changes
 from certwright.exchange.model import Service, quoted
 
+_USABLE = """\
+function Test-Usable([string] $Server, [string] $Thumbprint) {
+    $which = "${Server}: the certificate $Thumbprint"
+    try { $found = Get-ExchangeCertificate -Server $Server -Thumbprint $Thumbprint -ErrorAction Stop }
+    catch { Write-Warning "$which cannot be read: $_"; return $false }
+    if (-not $found.NotAfter) { Write-Warning "${which}: Exchange does not tell what it is."; return $false }
+    if ($found.NotAfter -le (Get-Date)) { Write-Warning "$which expired on $($found.NotAfter)."; return $false }
+    if ($found.HasPrivateKey -eq $false) { Write-Warning "$which has no private key."; return $false }
+    $status = "$($found.Status)"
+    if ($status -eq 'Revoked') { Write-Warning "$which was revoked."; return $false }
+    if ($status -eq 'Valid') { return $true }
+    Write-Warning "Exchange cannot tell whether it was revoked: its status is '$status'. Ask its authority."
+    return (Read-Host -Prompt "$which is put to use again only if you type yes") -eq 'yes'
+}"""
+"""Whether a certificate may be put to use again, by what Exchange tells when the script runs."""
+
 
 def file_content(script: str) -> bytes:
     """A script as the file that Windows PowerShell 5.1, which is the management shell, reads as it was written.
@@ -43,12 +59,28 @@ def undo_script(plan: Plan, title: str, now: datetime) -> str:
         *_head(plan, title, now, "Takes the plan back; the new certificate stays in the stores."),
         "# Assignments to SMTP, IMAP and POP cannot be taken back: these services may go on with the new certificate.",
     ]
+    if any(change.restored for change in plan.changes):
+        lines += ["# Of what is put back, no revocation was known when this was made. It is looked at again:", _USABLE]
     for number, change in reversed([*enumerate(plan.changes, 1)]):
-        lines += ["", f"# {number}. {_line(changes.title(change))}"]
-        lines.append(_stopping(change.inverse) if change.inverse else "# Nothing takes this back, and nothing has to.")
-        if change.inverse and (service := _NAMED.get(change.action)):
-            lines.append(_restart_or_tell(change.target, service))
+        lines += ["", f"# {number}. {_line(changes.title(change))}", *_taken_back(change)]
     return "\n".join([*lines, ""])
+
+
+def _taken_back(change: Change) -> Iterator[str]:
+    """A certificate is put to use again only while it may be."""
+    if change.stays:
+        yield f"# Not taken back: {_line(change.stays)}. The new one stays."
+    elif change.restored:
+        usable = " -or ".join(f"(Test-Usable {quoted(server)} {quoted(found)})" for server, found in change.restored)
+        told = f"{changes.title(change)}: not taken back, the new certificate stays."
+        otherwise = f"Write-Warning {quoted(_line(told))}"
+        yield f"if ({usable}) {{ {_stopping(change.inverse)} }} else {{ {otherwise} }}"
+    elif change.inverse:
+        yield _stopping(change.inverse)
+        if service := _NAMED.get(change.action):
+            yield _restart_or_tell(change.target, service)
+    else:
+        yield "# Nothing takes this back, and nothing has to."
 
 
 def _pfx(title: str) -> Iterator[str]:

@@ -162,11 +162,7 @@ class _Server:
 
     def _bind(self) -> Change:
         made = self._enable(self._wish.facts.thumbprint, Service.IIS, "the Default Web Site is to serve it")
-        bound = self._state.web_site_certificate()
-        if bound is None or unusable(bound, self._now):
-            return made
-        before = self._enable(bound.thumbprint, Service.IIS)
-        return made.model_copy(update={"inverse": before.typed})
+        return self._with_way_back(made, self._state.web_site_certificate(), Service.IIS)
 
     def _assign(self, services: Service) -> Change:
         """The mail services. Of that only one thing can be taken back: what SMTP does to the internal transport."""
@@ -174,10 +170,18 @@ class _Server:
         found = self._state.certificate(self._internal_now())
         if Service.SMTP not in services or found is None or found.thumbprint == self._wish.facts.thumbprint:
             return made
-        if found.is_protected or found.thumbprint in self._protected or unusable(found, self._now):
+        return self._with_way_back(made, found, Service.SMTP)
+
+    def _with_way_back(self, made: Change, before: Certificate | None, services: Service) -> Change:
+        """A change, with what has `services` use the certificate `before` again, or why nothing may."""
+        if before is None:
             return made
-        before = self._enable(found.thumbprint, Service.SMTP)
-        return made.model_copy(update={"inverse": before.typed})
+        protected = before.is_protected or before.thumbprint in self._protected
+        obstacle = "belongs to Exchange's own sign-in" if protected else unusable(before, self._now)
+        if obstacle:
+            return made.model_copy(update={"stays": f"the one before, {before.thumbprint}, {obstacle}"})
+        typed = self._enable(before.thumbprint, services).typed
+        return made.model_copy(update={"inverse": typed, "restored": ((self._state.server, before.thumbprint),)})
 
     def _enable(self, thumbprint: str, services: Service, why: str = "") -> Change:
         keeps = self._wish.do_not_require_ssl

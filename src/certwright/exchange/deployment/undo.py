@@ -10,13 +10,14 @@ from datetime import datetime
 from functools import reduce
 from operator import or_
 
-from certwright.domain.deployment import Change, ServedRow
+from certwright.domain.deployment import Change, Finding, Plan, ServedRow, Severity
 from certwright.domain.errors import CertwrightError, NeedsPerson, Unreachable
 from certwright.exchange.access.host import MAIL_SERVICES
 from certwright.exchange.deployment import changes
 from certwright.exchange.deployment.apply import Work, carry_out, organisational
 from certwright.exchange.deployment.connectors import ORGANISATION, title
 from certwright.exchange.deployment.memory import Before, Deployment, Named, Remembered
+from certwright.exchange.deployment.rollout import shown
 from certwright.exchange.fitness import unusable, unusable_by
 from certwright.exchange.model import MAIL_ACCESS, Connector, ServerState, Service
 from certwright.exchange.parallel import in_turn, side_by_side
@@ -24,6 +25,10 @@ from certwright.exchange.references import referred_to
 from certwright.sdk.journal import Step
 
 IRREVOCABLE = Service.SMTP | MAIL_ACCESS
+_MAIL_STAYS = (
+    "{}: SMTP, IMAP and POP go on serving the newer certificate where they choose by name: Exchange cannot take that "
+    "assignment away again. It is valid and stays in the store."
+)
 
 
 @dataclass(slots=True)
@@ -120,6 +125,52 @@ def _obstacle(thumbprint: str | None, state: ServerState, now: datetime, protect
     return unusable(found, now)
 
 
+def plan(deployment: Deployment, work: Work, now: datetime) -> Plan:
+    """What `undo` would do now, as a plan: what belongs to the organisation comes first, as it came last."""
+    servers = sorted(server for server in deployment.servers if server not in deployment.settled)
+    states = {server: _read(work, server) for server in servers}
+    owned = [named for named in deployment.connectors if named.kind != "receive"]
+    current = organisational(work.organisation, work.servers) if owned else ()
+    ways = [_organisation_back(owned, current or (), deployment, list(states.values()), now)]
+    for server, state in states.items():
+        protected = work.organisation.session(server).protected()
+        ways.append(way_back(deployment, state, now, protected, do_not_require_ssl=work.do_not_require_ssl))
+    told = [Finding(check="undo-stays", severity=Severity.WARN, message=s) for back in ways for s in back.stays]
+    moved = [s for s, state in states.items() if _assigned(state, deployment.thumbprint) & IRREVOCABLE]
+    if moved:
+        mail = _MAIL_STAYS.format(", ".join(moved))
+        told.append(Finding(check="undo-mail-stays", severity=Severity.NOTE, message=mail))
+    return Plan(
+        changes=tuple(change.model_copy(update={"wave": 1}) for back in ways for change in back.changes),
+        findings=tuple(told),
+        basis={server: shown(state) for server, state in states.items()},
+    )
+
+
+def _read(work: Work, server: str) -> ServerState:
+    """A server as it is now, with the revocations that we know of."""
+    return work.organisation.state(server).knowing(work.revoked)
+
+
+def _organisation_back(
+    owned: Sequence[Named],
+    current: Sequence[Connector],
+    deployment: Deployment,
+    states: Sequence[ServerState],
+    now: datetime,
+) -> Return:
+    """The way back of what belongs to no server."""
+    back = Return()
+    for named in reversed(owned):
+        _connector(back, named, current, states, deployment, now)
+    return back
+
+
+def _assigned(state: ServerState, thumbprint: str) -> Service:
+    found = state.certificate(thumbprint)
+    return found.services or Service.NONE if found else Service.NONE
+
+
 def let_go(
     deployment: Deployment, servers: Collection[str], now: datetime, *, do_not_require_ssl: bool = False
 ) -> dict[str, list[str]]:
@@ -183,7 +234,7 @@ def undo_server(deployment: Deployment, server: str, work: Work, now: datetime) 
 
 def _server_back(server: str, deployment: Deployment, work: Work, now: datetime) -> Service:
     with work.journal.step(f"{server}: take back") as step:
-        state = work.organisation.state(server)
+        state = _read(work, server)
         protected = work.organisation.session(server).protected()
         back = way_back(deployment, state, now, protected, do_not_require_ssl=work.do_not_require_ssl)
         _carry_out(back, work, step)
@@ -199,10 +250,7 @@ def _connectors_back(owned: Sequence[Named], deployment: Deployment, work: Work,
                 hint="Once one of the servers answers, run this again: it goes on with the way back.",
             )
         states = _readable(deployment, work)
-        back = Return()
-        for named in reversed(owned):
-            _connector(back, named, current, states, deployment, now)
-        _carry_out(back, work, step)
+        _carry_out(_organisation_back(owned, current, deployment, states, now), work, step)
 
 
 def _readable(deployment: Deployment, work: Work) -> list[ServerState]:
@@ -210,7 +258,7 @@ def _readable(deployment: Deployment, work: Work) -> list[ServerState]:
     states: dict[str, ServerState] = {}
 
     def read(server: str) -> None:
-        states[server] = work.organisation.state(server)
+        states[server] = _read(work, server)
 
     side_by_side(deployment.servers, read, work.stop)
     return list(states.values())
@@ -281,8 +329,15 @@ def by_hand(
             todo.append(_shell(changes.set_name(server, service, name, "")))
             restart = changes.restart(server, MAIL_SERVICES[service], "").typed
             todo.append(f"Then, if {service} runs, on {server} itself: {restart}")
-    todo += [_shell(changes.name_certificate(n.connector, n.before, "")) for n in connectors if n.server == server]
-    return todo
+    return todo + [_named_by_hand(named, now) for named in connectors if named.server == server]
+
+
+def _named_by_hand(named: Named, now: datetime) -> str:
+    """The same for a connector."""
+    obstacles = [_remembered_obstacle(found, now) for found in named.certificates.values()]
+    if obstacles and all(obstacles):
+        return f"{title(named.connector)}: the certificate it named before {obstacles[0]}: leave it the new one."
+    return _shell(changes.name_certificate(named.connector, named.before, ""))
 
 
 def _shell(change: Change) -> str:
@@ -300,7 +355,7 @@ def _remembered_obstacle(found: Remembered | None, now: datetime) -> str | None:
 def mixed_state(rows: Sequence[ServedRow]) -> list[str]:
     """What each port serves, in words."""
     return [
-        f"{r.server} {r.service} {r.address}:{r.port}: {r.now or 'nothing'}"
+        f"{r.server} {r.service} {r.address}:{r.port}: {r.shown_now}"
         f"{', valid' if r.valid else ''}{f' ({r.detail})' if r.detail else ''}"
         for r in rows
     ]
@@ -320,7 +375,7 @@ def stuck(
 ) -> NeedsPerson:
     """What a person has to do where the deployment could not be taken back."""
     owned = [named for named in reversed(deployment.connectors) if named.kind != "receive"]
-    commands = [_shell(changes.name_certificate(n.connector, n.before, "")) for n in owned if ORGANISATION in failed]
+    commands = [_named_by_hand(named, now) for named in owned if ORGANISATION in failed]
     for server in deployment.servers:
         if server in failed:
             before, connectors = deployment.servers[server], deployment.connectors

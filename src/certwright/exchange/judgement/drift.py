@@ -8,7 +8,8 @@ from typing import Self
 from pydantic import Field
 
 from certwright.domain.certificates import CertificateFacts
-from certwright.domain.deployment import Finding, ServedRow, Severity
+from certwright.domain.deployment import Finding, PortKey, ServedRow, Severity
+from certwright.domain.errors import CertwrightError
 from certwright.domain.managed import Value
 from certwright.exchange.deployment import changes
 from certwright.exchange.deployment.connectors import all_of
@@ -17,7 +18,7 @@ from certwright.exchange.model import DEFAULT_WEB_SITE, Certificate, Connector, 
 from certwright.exchange.references import certificates_of, referred_to
 from certwright.exchange.snapshot import Snapshot
 from certwright.exchange.steps import steps
-from certwright.exchange.verification.ports import Duty, Key, Sight, row_key
+from certwright.exchange.verification.ports import Duty, Sight
 from certwright.sdk.context import Memory
 
 _KEY = "exchange-deployed"
@@ -57,7 +58,7 @@ class Deployed(Value):
     sha256: str
     servers: dict[str, DeployedServer]
     connectors: dict[str, str] = Field(default_factory=dict)
-    served: tuple[tuple[Key, str | None], ...] = ()
+    served: tuple[tuple[PortKey, str | None], ...] = ()
 
 
 def deployed(
@@ -88,7 +89,7 @@ def deployed(
         sha256=facts.sha256,
         servers={server: DeployedServer.of(state, services[server]) for server, state in states.items()},
         connectors={who: value for who, value in _naming(snapshot) if value and value in names},
-        served=tuple({**served, **{row_key(row): row.now for row in rows}}.items()),
+        served=tuple({**served, **{row.key: row.now for row in rows}}.items()),
     )
     if earlier is None:
         return made
@@ -179,6 +180,17 @@ def _differences(snapshot: Snapshot, last: Deployed, sights: Iterable[Sight]) ->
     found += _connectors(snapshot, last)
     explained = {finding.subject for finding in found if finding.check in {"drift-removed", "drift-web-site"}}
     return (*found, *_ports(sights, last, explained))
+
+
+def unread(failure: CertwrightError, certificate: str) -> Finding:
+    """That only ports were looked at, and not what Exchange itself tells; `certificate` as commands take it."""
+    hint, again = f"{failure.hint} To look again:".lstrip(), f"certwright exchange verify {certificate}"
+    return Finding(
+        check="drift-unknown",
+        severity=Severity.WARN,
+        message=f"What Exchange itself tells could not be read: {failure.message}",
+        remedy=steps(hint, again),
+    )
 
 
 def keep(memory: Memory, last: Deployed) -> None:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from certwright.domain.certificates import CertificateFacts
@@ -90,6 +91,17 @@ class NameVerdict:
     def remedy(self) -> str:
         """The advice, and below it each command on a line of its own."""
         return steps(self.advice, *(move.typed for move in self.moves)) if self.moves else self.advice
+
+    def data(self) -> dict[str, Any]:
+        """As JSON: every source and every command."""
+        return {
+            "name": self.name,
+            "coverage": self.coverage.value,
+            "resolves": self.resolves,
+            "sources": [f"{source.setting} {', '.join(source.subjects)}" for source in self.sources],
+            "remedy": self.advice,
+            "commands": [move.typed for move in self.moves],
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ def _tables(diagnosis: Diagnosis) -> Iterable[_Table]:
                     row.server or "public name",
                     row.service,
                     f"{row.address}:{row.port}",
-                    row.now or "nothing",
+                    row.shown_now,
                     ", ".join(row.names),
                     f"{row.verdict}{': ' + row.detail if row.detail else ''}",
                 )

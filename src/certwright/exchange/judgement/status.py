@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from certwright.domain.deployment import Finding
+from certwright.exchange.judgement.bindings import overriding
 from certwright.exchange.model import Certificate, ServerInfo, ServerState, is_bad, site_title
 from certwright.exchange.references import refers_to
 from certwright.exchange.snapshot import Snapshot
@@ -43,9 +44,11 @@ class StoredCertificate:
 
 @dataclass(frozen=True, slots=True)
 class ServerOverview:
-    """One server; `drift` tells in words what differs from what was deployed last.
+    """One server.
 
-    `unread` is why the server could not be read: nothing else is known of it then.
+    `drift` tells in words what differs from what was deployed last, `overrides` which bindings of IIS go before the one
+    that Exchange changes, and what clients get by them. `unread` is why the server could not be read: nothing else is
+    known of it then.
     """
 
     name: str
@@ -57,6 +60,7 @@ class ServerOverview:
     pop_name: str | None = None
     imap_name: str | None = None
     drift: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
     unread: str = ""
 
 
@@ -125,6 +129,7 @@ def _server(
         pop_name=state.pop_name,
         imap_name=state.imap_name,
         drift=tuple(finding.message for finding in drift if finding.subject.lower() in names),
+        overrides=tuple(told for _, told in overriding(state)),
     )
 
 

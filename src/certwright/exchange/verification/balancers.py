@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from certwright.domain.deployment import ServedRow, Verdict
 from certwright.domain.errors import NeedsPerson
 from certwright.exchange.steps import steps
-from certwright.exchange.verification.ports import Port, row_key
+from certwright.exchange.verification.ports import Port
 
 
 def own_copies(ports: Sequence[Port], rows: Sequence[ServedRow], earlier: Collection[str | None] = ()) -> list[Port]:
@@ -21,7 +21,7 @@ def own_copies(ports: Sequence[Port], rows: Sequence[ServedRow], earlier: Collec
         earlier: the earlier versions, as rows show them.
     """
     known = {port.key: port for port in ports}
-    judged = [(known[row_key(row)], row) for row in rows]
+    judged = [(known[row.key], row) for row in rows]
     found = []
     for port, row in judged:
         is_ours = row.verdict is Verdict.NOT_VERIFIED and row.now in earlier

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.deployment import ServedRow, Verdict
-from certwright.exchange.verification.ports import SHOWN_DIGITS, WAYS, Duty, Port, public, shown
+from certwright.exchange.verification.ports import SHOWN_DIGITS, WAYS, Duty, Port, fingerprints, public, shown
 from certwright.exchange.verification.verify import asked_name, public_names
 from certwright.probe.outside import OutsideReport, OutsideRow, outside_script
 
@@ -52,6 +52,7 @@ def _row(seen: OutsideRow, facts: CertificateFacts) -> ServedRow:
         valid=bool(ours and seen.trusted),
         verdict=_MEANS.get(seen.verdict, wanted),
         detail=": ".join(filter(None, (seen.host if seen.address else "", seen.detail))),
+        certificate_now=fingerprints(facts) if ours else None,
     )
 
 

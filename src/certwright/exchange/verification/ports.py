@@ -8,12 +8,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
-from ipaddress import ip_address
 from operator import or_
 
 from certwright.domain.certificates import CertificateFacts
-from certwright.domain.deployment import ServedRow, Verdict
+from certwright.domain.deployment import PortKey, ServedRow, Verdict
 from certwright.domain.errors import ConfigurationError
+from certwright.domain.fingerprints import Fingerprints, short
+from certwright.domain.web_address import is_address
 from certwright.exchange.model import SUPPORTED, Service
 from certwright.exchange.verification import web
 from certwright.probe import Endpoint, Observation, StartTls, Target, probe
@@ -23,8 +24,6 @@ from certwright.probe.wire import Deadline, resolve
 SHOWN_DIGITS = 16
 BALANCER, EDGE = "BALANCER", "EDGE"
 _WORKERS = 24
-
-Key = tuple[str, str, str, int]
 
 
 class Duty(enum.Enum):
@@ -74,6 +73,9 @@ _INSIDE = {"SIGN-IN": (443,), "BACKEND": (444,), "TRANSPORT": (717, 2525, 465, 4
 _PUBLIC = {**_WEB, **_MAIL}
 _STANDARD = {**_PUBLIC, **_INSIDE}
 _EDGE = {"LDAPS": (50636,), "TRANSPORT": (25,)}
+SERVICES = tuple(dict.fromkeys(way.label for way in WAYS.values()))
+"""What tables call the services, in the order in which they are shown."""
+_KNOWN = {(WAYS[way].label, port) for known in (_STANDARD, _EDGE) for way, ports in known.items() for port in ports}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,8 @@ class Port:
         return self.duty is Duty.NONE or (self.shared and self.service is not Service.IIS)
 
     @property
-    def key(self) -> Key:
-        """What finds this port's row again; see `row_key`."""
+    def key(self) -> PortKey:
+        """What finds this port's row again; see `ServedRow.key`."""
         return (self.server, WAYS[self.way].label, self.endpoint.host, self.endpoint.port)
 
     def target(self, name: str) -> Target:
@@ -138,7 +140,7 @@ class Sight:
 
     @property
     def shown(self) -> str | None:
-        """What is served, as tables show it; None if nothing answers."""
+        """What is served, as rows name it; None if nothing answers."""
         return self.answered.shown if self.answered else shown(self.leaf)
 
 
@@ -150,10 +152,15 @@ def standard(servers: Iterable[str]) -> tuple[Port, ...]:
 def public(names: Iterable[str]) -> tuple[Port, ...]:
     """What clients reach by each public name, or by a load balancer's address."""
     return tuple(
-        Port(name, way, endpoint, name="" if _is_address(name) else name, shared=True)
+        Port(name, way, endpoint, name="" if is_address(name) else name, shared=True)
         for name in names
         for way, endpoint in _each(name, _PUBLIC)
     )
+
+
+def is_standard(service: str, port: int) -> bool:
+    """Whether the service, as tables call it, usually answers on this port."""
+    return (service, port) in _KNOWN
 
 
 def edge(servers: Iterable[str]) -> tuple[Port, ...]:
@@ -233,7 +240,7 @@ def _stranger(text: str, kind: str, way: str, endpoint: Endpoint) -> Port:
     """A port that is none of the servers'."""
     host = endpoint.host
     if kind == BALANCER and way in _PUBLIC:
-        return Port(host, way, endpoint, name="" if _is_address(host) else host, shared=True)
+        return Port(host, way, endpoint, name="" if is_address(host) else host, shared=True)
     if kind == EDGE and way in _EDGE:
         return Port(host, way, endpoint)
     if kind in {BALANCER, EDGE}:
@@ -258,21 +265,13 @@ def resolved(ports: Sequence[Port], timeout: float = 5) -> tuple[Port, ...]:
 
 def _addresses(host: str, timeout: float) -> Sequence[str]:
     """The addresses of `host` if it has several, else `host`."""
-    if _is_address(host):
+    if is_address(host):
         return [host]
     try:
         found = [e.host for e in resolve(Endpoint(host, 443), Deadline(timeout))]
     except ProbeError:
         return [host]
     return found if len(found) > 1 else [host]
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def of(ports: Iterable[Port], servers: Iterable[str]) -> tuple[Port, ...]:
@@ -289,10 +288,18 @@ def asked(ports: Iterable[Port], requested: Mapping[str, Service | None]) -> tup
     )
 
 
-def look(ports: Sequence[Port], name: str, timeout: float = 10) -> list[Sight]:
-    """What each port serves to a client that asks for `name`."""
+def look(
+    ports: Sequence[Port], name: str, timeout: float = 10, heard: Callable[[Sight], None] = lambda _: None
+) -> list[Sight]:
+    """What each port serves to a client that asks for `name`; `heard` is told of each as it is seen."""
+
+    def see(port: Port) -> Sight:
+        sight = _look(port, name, timeout)
+        heard(sight)
+        return sight
+
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="look") as pool:
-        return list(pool.map(lambda port: _look(port, name, timeout), ports))
+        return list(pool.map(see, ports))
 
 
 def _look(port: Port, name: str, timeout: float) -> Sight:
@@ -313,16 +320,22 @@ def _source(peer: Endpoint) -> str:
 
 
 def shown(facts: CertificateFacts | None) -> str | None:
-    """A certificate as tables show it."""
-    if facts is None:
-        return None
-    name = facts.common_name or next((n.value for n in facts.names), "no name")
-    return f"{facts.sha256[:SHOWN_DIGITS]} {name}"
+    """A certificate as rows name it."""
+    return f"{facts.sha256[:SHOWN_DIGITS]} {_name(facts)}" if facts else None
 
 
-def row_key(row: ServedRow) -> Key:
-    """What finds the port of `row` again."""
-    return (row.server, row.service, row.address, row.port)
+def told(facts: CertificateFacts) -> str:
+    """A certificate as people are told of it."""
+    return f"{short(facts.thumbprint)} {_name(facts)}"
+
+
+def _name(facts: CertificateFacts) -> str:
+    return facts.common_name or next((n.value for n in facts.names), "no name")
+
+
+def fingerprints(facts: CertificateFacts) -> Fingerprints:
+    """Those of a certificate."""
+    return Fingerprints(thumbprint=facts.thumbprint, sha256=facts.sha256)
 
 
 def row(sight: Sight, before: str | None, verdict: Verdict, now: datetime, detail: str = "") -> ServedRow:
@@ -333,6 +346,7 @@ def row(sight: Sight, before: str | None, verdict: Verdict, now: datetime, detai
     old = f"speaks nothing newer than {seen.protocol}, which clients refuse" if seen.is_deprecated else ""
     starttls = "STARTTLS " if WAYS[sight.port.way].starttls else ""
     protocol = f"{starttls}{seen.protocol}" if seen.protocol else ""
+    certificate = fingerprints(leaf) if leaf and not answered else None
     valid = leaf is not None and leaf.is_valid_at(now) and leaf.covers(seen.target.name)
     return ServedRow(
         server=server,
@@ -346,4 +360,6 @@ def row(sight: Sight, before: str | None, verdict: Verdict, now: datetime, detai
         valid=answered.shown == web.GOOD if answered else valid,
         verdict=verdict,
         detail="; ".join(filter(None, (detail or (seen.failure.message if seen.failure else ""), expired, old))),
+        certificate_before=certificate if before == sight.shown else None,
+        certificate_now=certificate,
     )

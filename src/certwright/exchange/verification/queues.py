@@ -5,13 +5,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from certwright.domain.deployment import Finding, ServedRow, Severity, Verdict
+from certwright.domain.deployment import Finding, PortKey, ServedRow, Severity, Verdict
 from certwright.domain.errors import DeploymentError, Unreachable
 from certwright.exchange.access.organisation import Organisation
 from certwright.exchange.access.records import text
 from certwright.exchange.model import Connector
 from certwright.exchange.snapshot import Snapshot
-from certwright.exchange.verification.ports import Key
 from certwright.remoting.clixml import Obj
 from certwright.remoting.psrp import Command
 
@@ -89,8 +88,8 @@ class Outbound:
         return _worst(self.queues)
 
     @property
-    def key(self) -> Key:
-        """What finds it again, as `ports.row_key`."""
+    def key(self) -> PortKey:
+        """What finds it again, as `ServedRow.key`."""
         leads_to = self.connector.smart_hosts or self.connector.address_spaces
         return (self.server, f"outbound: {self.connector.name}", ", ".join(leads_to), _SMTP)
 
@@ -135,14 +134,14 @@ def queue(record: Obj) -> Queue:
     )
 
 
-def before_of(seen: Iterable[Outbound]) -> dict[Key, Before]:
+def before_of(seen: Iterable[Outbound]) -> dict[PortKey, Before]:
     """How things are before anything is done, by `Outbound.key`."""
     return {outbound.key: None if outbound.obstacle else outbound.queues for outbound in seen}
 
 
 def judge(
     seen: Iterable[Outbound],
-    before: Mapping[Key, Before],
+    before: Mapping[PortKey, Before],
     events: Mapping[str, Sequence[Event]] | None = None,
     names: Collection[str] = (),
 ) -> list[ServedRow]:

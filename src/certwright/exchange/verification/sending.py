@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from certwright.domain.deployment import ServedRow
+from certwright.domain.deployment import PortKey, ServedRow
 from certwright.domain.errors import DeploymentError, Unreachable
 from certwright.domain.managed import Value
 from certwright.exchange.access.organisation import Organisation
@@ -11,7 +11,6 @@ from certwright.exchange.access.windows import Event
 from certwright.exchange.model import Connector
 from certwright.exchange.snapshot import Snapshot
 from certwright.exchange.verification import queues
-from certwright.exchange.verification.ports import Key
 from certwright.exchange.verification.verify import Patience, patiently
 from certwright.sdk.context import Memory
 from certwright.sdk.journal import Journal
@@ -25,7 +24,7 @@ class Kept(Value):
     thumbprint: str
     since: datetime
     connectors: tuple[str, ...] = ()
-    before: tuple[tuple[Key, queues.Before], ...] = ()
+    before: tuple[tuple[PortKey, queues.Before], ...] = ()
 
 
 def remember(

@@ -9,7 +9,7 @@ from datetime import datetime
 from cryptography import x509
 
 from certwright.domain.certificates import CertificateFacts
-from certwright.domain.deployment import ServedRow, Verdict, failures
+from certwright.domain.deployment import PortKey, ServedRow, Verdict, failures
 from certwright.domain.errors import NeedsPerson
 from certwright.domain.identifiers import IdentifierType
 from certwright.exchange.access.host import MAIL_SERVICES
@@ -19,10 +19,10 @@ from certwright.exchange.deployment.apply import Left
 from certwright.exchange.deployment.situation import Served
 from certwright.exchange.model import Connector, Service
 from certwright.exchange.verification import balancers, chains, web
-from certwright.exchange.verification.ports import SHOWN_DIGITS, WAYS, Duty, Key, Port, Sight, look, row, row_key, shown
+from certwright.exchange.verification.ports import SHOWN_DIGITS, WAYS, Duty, Port, Sight, look, row, told
 from certwright.exchange.verification.receive import unlike, who_answered
 
-Before = Mapping[Key, str | None]
+Before = Mapping[PortKey, str | None]
 
 RESTARTS = {**MAIL_SERVICES, Service.SMTP: changes.TRANSPORT_SERVICES}
 """By service, the Windows services that load its certificate when they start."""
@@ -41,13 +41,13 @@ class Patience:
 
 def before_of(baseline: Iterable[ServedRow]) -> Before:
     """What each port served, by `Port.key`."""
-    return {row_key(r): r.before for r in baseline}
+    return {r.key: r.before for r in baseline}
 
 
 def baseline(sights: Iterable[Sight], now: datetime) -> tuple[ServedRow, ...]:
     """Rows of what is served before anything is done."""
-    told = [s for s in sights if s.shown is not None or not s.port.may_be_closed]
-    return tuple(row(s, s.shown, Verdict.NOT_VERIFIED, now, s.answered.detail if s.answered else "") for s in told)
+    seen = [s for s in sights if s.shown is not None or not s.port.may_be_closed]
+    return tuple(row(s, s.shown, Verdict.NOT_VERIFIED, now, s.answered.detail if s.answered else "") for s in seen)
 
 
 def served(sights: Iterable[Sight], sha256: str, issuers: Sequence[x509.Certificate] = ()) -> dict[str, Served]:
@@ -90,16 +90,21 @@ def judge(
     them answered. A port that is only shown has no row while it is closed.
     """
     rows = []
-    for sight in sights:
-        earlier = before.get(sight.port.key)
-        if sight.shown is None and earlier is None and sight.port.may_be_closed:
-            continue
+    for sight, earlier in _to_judge(sights, before):
         judged = _judged(sight, earlier, sha256, now)
         if judged.verdict is Verdict.STALE:
             judged = _reconsidered(judged, sight, sights, before, now, unannounced.get(sight.port.server))
         details = (judged.detail, *_greeted(sight, connectors))
         rows.append(judged.model_copy(update={"detail": "; ".join(filter(None, details))}))
     return rows
+
+
+def _to_judge(sights: Iterable[Sight], before: Before) -> Iterator[tuple[Sight, str | None]]:
+    """What was seen, each with what was served there before; without ports that may be closed, and have always been."""
+    for sight in sights:
+        earlier = before.get(sight.port.key)
+        if not (sight.shown is None and earlier is None and sight.port.may_be_closed):
+            yield sight, earlier
 
 
 def _judged(sight: Sight, before: str | None, sha256: str, now: datetime) -> ServedRow:
@@ -117,7 +122,7 @@ def _judged(sight: Sight, before: str | None, sha256: str, now: datetime) -> Ser
             return row(sight, before, Verdict.REGRESSION, now)
         return row(sight, before, Verdict.OK, now)
     stale = Verdict.NOT_VERIFIED if before is None else Verdict.STALE
-    return row(sight, before, stale, now, f"serves another certificate: {shown(sight.leaf)}")
+    return row(sight, before, stale, now, f"serves another certificate: {told(sight.leaf)}")
 
 
 def _unchanged(sight: Sight, before: str | None, sha256: str, now: datetime) -> ServedRow:
@@ -163,8 +168,9 @@ def _reconsidered(
             reason = f"clients that name no host (SNI) get another certificate, as before; {_BINDINGS}"
         elif sibling.leaf and judged.now != sibling.shown:
             how = "name the host (SNI)" if WAYS[sight.port.way].sends_name else "name no host (no SNI)"
-            hidden = f"clients that {how} get {judged.now}, the others {sibling.shown}: a binding of its own hides"
-            return judged.model_copy(update={"detail": f"{hidden} the change; {_BINDINGS}"})
+            seen = f"clients that {how} get {judged.shown_now}, the others {told(sibling.leaf)}"
+            hidden = f"{seen}: a binding of its own hides the change; {_BINDINGS}"
+            return judged.model_copy(update={"detail": hidden})
     return row(sight, earlier, Verdict.NOT_VERIFIED, now, reason) if reason else judged
 
 
@@ -203,10 +209,7 @@ def judge_undone(sights: Iterable[Sight], before: Before, sha256: str, kept: Ser
     take an assignment to SMTP, POP or IMAP back, and a certificate that has expired is not put back.
     """
     rows = []
-    for sight in sights:
-        earlier = before.get(sight.port.key)
-        if sight.shown is None and earlier is None and sight.port.may_be_closed:
-            continue
+    for sight, earlier in _to_judge(sights, before):
         judged = _judged(sight, earlier, sha256, now)
         if judged.verdict is Verdict.STALE and judged.now == earlier:
             judged = row(sight, earlier, Verdict.OK, now, "serves what it served before")
@@ -227,6 +230,7 @@ def settle(
     judge_all: Callable[[list[Sight]], list[ServedRow]],
     patience: Patience,
     waits_for: Callable[[Port], bool] = lambda _: True,
+    heard: Callable[[Sight], None] = lambda _: None,
 ) -> list[ServedRow]:
     """Look until nothing is wrong or patience ends; what `waits_for` denies may go on serving another certificate.
 
@@ -234,16 +238,16 @@ def settle(
     where that has worked.
     """
     known = {port.key: port for port in ports}
-    good: dict[Key, Sight] = {}
+    good: dict[PortKey, Sight] = {}
 
     def again() -> list[ServedRow]:
-        seen = {s.port.key: s for s in look([p for p in ports if p.key not in good], name)} | good
+        seen = {s.port.key: s for s in look([p for p in ports if p.key not in good], name, heard=heard)} | good
         rows = judge_all([seen[key] for key in known])
-        fine = {row_key(r) for r in rows if r.verdict is Verdict.OK}
+        fine = {r.key for r in rows if r.verdict is Verdict.OK}
         good.update({key: seen[key] for key in fine if WAYS[known[key].way].sparing})
         return rows
 
-    return patiently(again, patience, lambda r: r.verdict is not Verdict.STALE or waits_for(known[row_key(r)]))
+    return patiently(again, patience, lambda r: r.verdict is not Verdict.STALE or waits_for(known[r.key]))
 
 
 def patiently(
@@ -283,8 +287,8 @@ def awaited_restarts(
     """
     known = {port.key: port for port in ports}
     copies = {port.key for port in balancers.own_copies(ports, rows)}
-    wrong = [r for r in rows if r.verdict.is_failure and row_key(r) not in copies]
-    stale = [known[row_key(r)] for r in wrong if r.verdict is Verdict.STALE]
+    wrong = [r for r in rows if r.verdict.is_failure and r.key not in copies]
+    stale = [known[r.key] for r in wrong if r.verdict is Verdict.STALE]
     awaited = [
         p for p in stale if not p.shared and (transport(p) if p.service not in MAIL_SERVICES else not is_current(p))
     ]

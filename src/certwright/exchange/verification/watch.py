@@ -6,9 +6,9 @@ from datetime import datetime
 
 from cryptography import x509
 
-from certwright.domain.deployment import Change, ServedRow, Verdict
+from certwright.domain.deployment import Change, PortKey, ServedRow, Verdict
 from certwright.domain.errors import CertwrightError, DeploymentError
-from certwright.exchange.deployment.announced import Unannounced
+from certwright.exchange.deployment.announced import Unannounced, unannounced
 from certwright.exchange.deployment.apply import Left
 from certwright.exchange.deployment.changes import (
     RESTART,
@@ -18,10 +18,14 @@ from certwright.exchange.deployment.changes import (
     imports_issuers,
     names_of,
 )
-from certwright.exchange.model import MAIL_ACCESS, Connector, Service
+from certwright.exchange.deployment.memory import Deployment
+from certwright.exchange.deployment.situation import Situation, replaced, stored, with_replaced
+from certwright.exchange.deployment.undo import IRREVOCABLE
+from certwright.exchange.deployment.wish import Wish, requested_services
+from certwright.exchange.model import MAIL_ACCESS, SUPPORTED, Connector, Service
 from certwright.exchange.verification import verify
 from certwright.exchange.verification.chains import Gap, gap, told
-from certwright.exchange.verification.ports import Key, Port, Sight, asked, look, of, row, row_key
+from certwright.exchange.verification.ports import Port, Sight, asked, look, of, row
 
 _SET_RECEIVE = SET_CONNECTOR["receive"]
 
@@ -34,7 +38,8 @@ class Watch:
     whose SMTP may go on serving another one, both by server. `moved` are servers on which mail services are assigned to
     the certificate, `restarted` and `left` what was restarted, and what failed and is left for a person. `aside` are
     servers that stay as they are for now, so that a balancer may show either. `issuers` were imported with the
-    certificate, `gaps` are ports that were seen to send it without them.
+    certificate, `seen` is told of each port as it is looked at, `gaps` are those that were seen to send it without
+    them.
     """
 
     ports: tuple[Port, ...]
@@ -51,7 +56,8 @@ class Watch:
     left: list[Left] = field(default_factory=list)
     aside: set[str] = field(default_factory=set)
     issuers: tuple[x509.Certificate, ...] = ()
-    gaps: dict[Key, Gap] = field(default_factory=dict)
+    seen: Callable[[ServedRow], None] = lambda _: None
+    gaps: dict[PortKey, Gap] = field(default_factory=dict)
 
     @property
     def asked(self) -> tuple[Port, ...]:
@@ -68,13 +74,47 @@ class Watch:
         self.before = {**verify.before_of(rows), **self.before}
         return rows
 
+    def learn(self, found: Situation, wish: Wish) -> None:
+        """Know what each server is to serve once `wish` is fulfilled, and on which mail services have moved already."""
+        states, earlier = found.snapshot.servers, stored(found, replaced(found, wish))
+        self.connectors = found.snapshot.connectors
+        self.requested = {s.server: requested_services(s, with_replaced(wish, s, found)) for s in states}
+        ours = {state.server: state.certificate(wish.facts.thumbprint) for state in states}
+        self.moved |= {s for s, c in ours.items() if c and c.services and c.services & IRREVOCABLE}
+        plain = {state.server: unannounced(state, wish, earlier) for state in states}
+        self.unannounced = {server: one for server, one in plain.items() if one}
+
     def look(self, chosen: Sequence[Port] | None = None) -> list[Sight]:
         """What ports serve now."""
-        return look(self.ports if chosen is None else chosen, self.name)
+        return look(self.ports if chosen is None else chosen, self.name, heard=self._heard)
 
     def settle(self, chosen: Sequence[Port]) -> list[ServedRow]:
         """The verdicts on these ports, once nothing is wrong or patience has ended."""
-        return verify.settle(chosen, self.name, self.judge, self.patience, waits_for=self._may_follow)
+        return verify.settle(chosen, self.name, self.judge, self.patience, self._may_follow, self._heard)
+
+    def settle_undone(self, deployment: Deployment | None, kept: Service | None) -> list[ServedRow]:
+        """The verdicts after an undo of `deployment`, None if nothing had been begun.
+
+        `kept` are the services that may go on serving the certificate; without them the undo is not complete, and
+        nothing is waited for.
+        """
+        sha256 = deployment.sha256 if deployment else self.sha256
+        done = deployment.settled if deployment else ()
+
+        def judge(sights: Sequence[Sight]) -> list[ServedRow]:
+            back = [sight for sight in sights if sight.port.server not in done]
+            stays = [sight for sight in sights if sight.port.server in done]
+            now = self.now()
+            rows = verify.judge_undone(back, self.before, sha256, kept or IRREVOCABLE, now)
+            return [*rows, *verify.judge_undone(stays, self.before, sha256, SUPPORTED, now)]
+
+        def heard(sight: Sight) -> None:
+            for judged in judge([sight]):
+                self.seen(judged)
+
+        patience = self.patience if kept or not deployment else verify.Patience(total=0)
+        looked_at = [port for port in self.ports if not (port.shared and done)]
+        return verify.settle(looked_at, self.name, judge, patience, heard=heard)
 
     def judge(self, sights: Sequence[Sight]) -> list[ServedRow]:
         """The verdicts on what was seen."""
@@ -83,7 +123,12 @@ class Watch:
             if found := gap(sight, self.sha256, self.issuers):
                 self.gaps[sight.port.key] = found
         rows = verify.judge(sights, self.before, self.sha256, self.now(), self.unannounced, self.connectors)
-        return [told(row, self.gaps.get(row_key(row))) for row in rows]
+        return [told(row, self.gaps.get(row.key)) for row in rows]
+
+    def _heard(self, sight: Sight) -> None:
+        """Tell of a port by itself; what others show beside it is judged when all are seen."""
+        for judged in verify.judge([sight], self.before, self.sha256, self.now(), self.unannounced):
+            self.seen(judged)
 
     def awaited(self, chosen: Sequence[Port], rows: Sequence[ServedRow]) -> list[Port] | None:
         """Ports that only a person can bring up to date; None if anything else is wrong."""
@@ -101,7 +146,7 @@ class Watch:
                 failed = [row for row in verdicts if row.verdict.is_failure]
                 found[server] = DeploymentError(
                     f"{len(failed)} of {len(verdicts)} ports of {server} do not serve the new certificate.",
-                    causes=[f"{r.service} {r.address}:{r.port}: {r.detail or r.verdict}" for r in failed],
+                    causes=[row.summary for row in failed],
                 )
         return found
 

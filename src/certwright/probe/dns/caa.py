@@ -14,9 +14,10 @@ from dns.rdtypes.ANY.CNAME import CNAME
 
 from certwright.domain.errors import SolverError
 from certwright.domain.issue_value import IssueValue
+from certwright.probe.dns.aliases import MAX_ALIASES
 from certwright.probe.dns.query import CONCLUSIVE, SILENT, Answer, Kind, canonical, shown_name
 from certwright.probe.dns.resolver import Resolver
-from certwright.probe.dns.zones import MAX_ALIASES, Survey, ancestors
+from certwright.probe.dns.zones import Survey, ancestors
 from certwright.probe.wire import harmless
 
 _CRITICAL, _MISTAKEN_FOR_CRITICAL = 128, 1

@@ -19,6 +19,7 @@ from dns.rdtypes.ANY.NS import NS
 from certwright.domain.delegation import CHALLENGE_LABEL, challenge_name
 from certwright.domain.errors import SolverError
 from certwright.domain.identifiers import MAX_NAME
+from certwright.probe.dns.aliases import AliasDead, AliasLoop, chain_of
 from certwright.probe.dns.caa import CaaSet, find_caa
 from certwright.probe.dns.dnssec import Dnssec, look_at_dnssec
 from certwright.probe.dns.query import (
@@ -34,14 +35,7 @@ from certwright.probe.dns.query import (
     shown_name,
 )
 from certwright.probe.dns.resolver import Resolver
-from certwright.probe.dns.zones import (
-    AliasDead,
-    AliasLoop,
-    Survey,
-    Zone,
-    ancestors,
-    is_within,
-)
+from certwright.probe.dns.zones import Survey, Zone, ancestors, is_within
 from certwright.probe.observation import Endpoint
 
 _SECONDS = 3.0
@@ -235,7 +229,7 @@ def trace(
     if heard.is_silent:
         return Trace(base, challenge, (challenge,), (), (heard,))
     survey, obstacles = Survey(resolver), list[Obstacle]()
-    chain = _attempt(partial(survey.chain, challenge), obstacles) or (challenge,)
+    chain = _attempt(partial(chain_of, survey, challenge), obstacles) or (challenge,)
     found = [_attempt(partial(survey.zone, at), obstacles) for at in dict.fromkeys((base, chain[-1]))]
     zones = {zone.name: zone for zone in found if zone}
     own, written = _closest(zones, challenge), _closest(zones, chain[-1])

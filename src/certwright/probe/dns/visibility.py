@@ -245,7 +245,6 @@ class _Wait:
             causes=self._blind_causes()[:_MAX_CAUSES] or ["None of its name servers has an address."],
             hint="Let this machine reach port 53 (UDP and TCP) of these servers, or name resolvers that can be asked "
             "instead.",
-            retryable=True,
         )
 
     def _blind_causes(self) -> list[str]:

@@ -1,22 +1,20 @@
-"""Which zone a name is in, which servers it has, and where a record must be written.
+"""Which zone a name is in, and which servers it has.
 
 Leading labels with an underscore are asked for at the zone's own servers, and at a resolver only where those do not
 answer: it would remember that `_acme-challenge` is not there yet, and go on saying so long after the record was written
 (RFC 2308). Resolvers are asked not to validate, so that a zone is found also if its DNSSEC is broken.
 """
 
-import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
 import dns.rdatatype
-from dns.rdtypes.ANY.CNAME import CNAME
 from dns.rdtypes.ANY.NS import NS
 
 from certwright.domain.errors import SolverError
-from certwright.domain.identifiers import MAX_NAME, is_public_suffix
+from certwright.domain.identifiers import is_public_suffix
 from certwright.probe.dns.query import (
     CONCLUSIVE,
     DNS_PORT,
@@ -32,7 +30,6 @@ from certwright.probe.dns.resolver import Resolver
 from certwright.probe.observation import Endpoint
 
 T = TypeVar("T")
-MAX_ALIASES = 10  # resolvers give up at about as many
 WORKERS = 16
 _MAX_SERVERS = 16
 _MAX_ADDRESSES = 8
@@ -75,14 +72,6 @@ class Zone:
         return tuple(Endpoint(address, DNS_PORT) for address in addresses)
 
 
-class AliasLoop(SolverError):
-    """Aliases that lead back to themselves, or on and on."""
-
-
-class AliasDead(SolverError):
-    """An alias of a name that is in no zone."""
-
-
 def find_zone(resolver: Resolver, name: str) -> Zone:
     """The zone that `name` is in, whether or not `name` exists.
 
@@ -98,43 +87,7 @@ def find_zones(survey: "Survey", names: Iterable[str]) -> dict[str, Zone]:
     Raises:
         SolverError: with one cause for each name of which no zone can be found.
     """
-    return _of_each(list(dict.fromkeys(names)), lambda name: survey.zone(canonical(name)), "The zone")
-
-
-def follow(resolver: Resolver, name: str) -> tuple[str, ...]:
-    """`name` and what it is an alias of (CNAME, DNAME), in turn: a record for it must be written at the last.
-
-    What only a wildcard makes an alias is none: a record at the name itself goes before the wildcard.
-
-    Raises:
-        AliasLoop: if they go round in circles, or there are too many.
-        AliasDead: if one leads to where no zone is.
-        SolverError: if the zone of `name` cannot be found, or nobody answers for it.
-    """
-    return Survey(resolver).chain(canonical(name), by_wildcards=False)
-
-
-def follow_all(survey: "Survey", names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """`follow` for each of `names`, at the same time; by name as it was given.
-
-    Raises:
-        SolverError: with one cause for each name that leads nowhere.
-    """
-    return _of_each(
-        list(dict.fromkeys(names)),
-        lambda name: survey.chain(canonical(name), by_wildcards=False),
-        "The end of the aliases",
-    )
-
-
-def find_astray(survey: "Survey", places: Mapping[str, str]) -> dict[str, str]:
-    """The names of `places` from which no aliases lead to where their records are written, each with what is seen.
-
-    `places` tells where the record of each name is written. Names of which nobody can say anything are left out.
-    """
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="dns") as pool:
-        seen = pool.map(lambda name: survey.astray(canonical(name), canonical(places[name])), places)
-        return {name: sentence for name, sentence in zip(places, seen, strict=True) if sentence}
+    return of_each(names, lambda name: survey.zone(canonical(name)), "The zone")
 
 
 def _leads_down(answer: Answer, zone: Zone) -> bool:
@@ -155,7 +108,7 @@ def is_within(name: str, zone: str) -> bool:
 
 
 class Survey:
-    """Finds zones and the ends of aliases; of use to several threads at once.
+    """Finds zones, and asks their own servers; of use to several threads at once.
 
     It remembers what it has found, what resolvers said of zones, and which servers did not answer, for as long as it
     lives. So many names cost little more than one, and a server that does not answer is waited for once.
@@ -194,71 +147,13 @@ class Survey:
             self._found[name] = zone if proven and start == name else self._descend(zone, name)
         return self._found[name]
 
-    def chain(self, name: str, *, by_wildcards: bool = True, until: str = "") -> tuple[str, ...]:
-        """`name` and what it is an alias of, in turn; as `follow`, but for wildcards, which an authority follows.
+    def ask_directly(self, name: str, kind: str) -> Answer:
+        """What the servers of the zone that `name` is in say; or a resolver, if none of them answers.
 
-        Where it comes to `until`, it ends.
+        Raises:
+            SolverError: if no zone of it can be found.
         """
-        links = [name]
-        while True:
-            if links[-1] == until:
-                return tuple(links)
-            target = self._target(links)
-            if target is None or not (by_wildcards or self._is_made(links[-1], target)):
-                return tuple(links)
-            if target in links:
-                raise AliasLoop(
-                    f"{name} is an alias that leads back to itself: {' -> '.join([*links, target])}.",
-                    hint=f"Correct the CNAME record at {links[-1]}.",
-                )
-            links.append(target)
-            if len(links) > MAX_ALIASES:
-                raise AliasLoop(
-                    f"{name} is an alias of an alias, {MAX_ALIASES} times over: {' -> '.join(links)}.",
-                    hint=f"Let the CNAME record at {name} name its target directly.",
-                )
-
-    def astray(self, name: str, place: str) -> str:
-        """What is seen, in a sentence, if no aliases lead from `name` to `place`; empty also if nobody can say."""
-        try:
-            chain = self.chain(name, until=place)
-        except (AliasLoop, AliasDead) as error:
-            return "" if error.retryable else error.message
-        except SolverError:
-            return ""
-        if chain[-1] == place:
-            return ""
-        return f"{name} leads to {chain[-1]}." if len(chain) > 1 else f"{name} is no alias."
-
-    def _is_made(self, name: str, target: str) -> bool:
-        """Whether an administrator made `name` an alias of `target`.
-
-        A wildcard makes aliases of all names, but not beneath a name that exists (RFC 4592 section 3.3.1).
-        """
-        beneath = f"_{secrets.token_hex(8)}.{name}"
-        if len(beneath) > MAX_NAME:
-            return True
-        try:
-            return _alias(self._ask_directly(beneath)) != target
-        except SolverError:
-            return True
-
-    def _target(self, links: Sequence[str]) -> str | None:
-        """What the last of `links` is an alias of."""
-        try:
-            return _alias(self._ask_directly(links[-1]))
-        except SolverError as error:
-            if len(links) == 1:
-                raise
-            raise AliasDead(
-                f"{links[0]} is an alias of {links[-1]}, where no record can be written.",
-                causes=[error],
-                hint=f"Correct or remove the CNAME record at {links[-2]}.",
-                retryable=error.retryable,
-            ) from error
-
-    def _ask_directly(self, name: str) -> Answer:
-        return self.ask(self.zone(name), name, "CNAME") or self._resolver.ask(name, "CNAME")
+        return self.ask(self.zone(name), name, kind) or self._resolver.ask(name, kind)
 
     def _climb(self, start: str) -> tuple[str, bool]:
         """The closest name above that a resolver knows as a zone, and whether nothing beneath it was doubtful.
@@ -385,19 +280,6 @@ def _zone_of(answer: Answer) -> str | None:
     return owner if owner and is_within(answer.name, owner) else None
 
 
-def _alias(answer: Answer) -> str | None:
-    """What the name is an alias of, directly: the answer to a question for CNAME.
-
-    Raises:
-        LookupFailure: if that was no answer.
-    """
-    if answer.kind is Kind.RECORDS and len(answer.chain) == 1:
-        return next((shown_name(record.target) for record in answer.records if isinstance(record, CNAME)), None)
-    if answer.kind in CONCLUSIVE or answer.kind is Kind.REFERRAL:
-        return answer.chain[1] if len(answer.chain) > 1 else None
-    raise LookupFailure(answer)
-
-
 def _refuse_unregistered(answer: Answer, cut: str) -> None:
     if answer.kind is Kind.NXDOMAIN and is_public_suffix(cut):
         domain = ".".join(answer.name.split(".")[-1 - len(cut.split(".")) :])
@@ -407,7 +289,14 @@ def _refuse_unregistered(answer: Answer, cut: str) -> None:
         )
 
 
-def _of_each(names: Sequence[str], find: Callable[[str], T], what: str) -> dict[str, T]:
+def of_each(names: Iterable[str], find: Callable[[str], T], what: str) -> dict[str, T]:
+    """What is found for each of `names`, at the same time; `what` calls it in words.
+
+    Raises:
+        SolverError: with one cause for each name of which it is not found.
+    """
+    wanted = list(dict.fromkeys(names))
+
     def attempt(name: str) -> T | SolverError:
         try:
             return find(name)
@@ -415,13 +304,13 @@ def _of_each(names: Sequence[str], find: Callable[[str], T], what: str) -> dict[
             return error
 
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="dns") as pool:
-        found = dict(zip(names, pool.map(attempt, names), strict=True))
+        found = dict(zip(wanted, pool.map(attempt, wanted), strict=True))
     failures = [result for result in found.values() if isinstance(result, SolverError)]
     if len(failures) == 1:
         raise failures[0]
     if failures:
         raise SolverError(
-            f"{what} of {len(failures)} of {len(names)} names was not found.",
+            f"{what} of {len(failures)} of {len(wanted)} names was not found.",
             causes=failures,
             hint=failures[0].hint,
             retryable=any(failure.retryable for failure in failures),

@@ -197,9 +197,9 @@ class TestMemory:
     def test_what_connectors_named_at_first_stands_too(self) -> None:
         store = MemoryInMemory()
         for value in ("<I>CN=Old<S>CN=mail", "<I>CN=New<S>CN=mail"):
-            named = Named.of(Connector("To partner", "send", tls_certificate_name=value, identity="To partner"))
+            named = Named.of(Connector("To partner", "send", tls_certificate_name=value, identity="To partner"), ())
             memory.begin_connectors(store, NEW, [named])
-        memory.begin(store, NEW, "ex01", Before(), [Named.of(Connector("D", "receive", server="ex01"))])
+        memory.begin(store, NEW, "ex01", Before(), [Named.of(Connector("D", "receive", server="ex01"), ())])
         loaded = memory.load(store)
         assert loaded is not None
         assert [(n.connector.identity, n.before) for n in loaded.connectors] == [

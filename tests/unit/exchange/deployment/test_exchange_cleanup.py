@@ -71,7 +71,7 @@ def healthy(*certificates: Certificate, **changed: Any) -> Snapshot:
 def reason(found: CleanupPlan) -> str:
     assert not found.removals
     (kept,) = found.kept
-    return kept.reason
+    return "; ".join(kept.reasons)
 
 
 def test_what_we_imported_and_nothing_uses_goes() -> None:

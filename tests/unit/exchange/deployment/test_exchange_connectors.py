@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.deployment import Change, Plan, Severity
+from certwright.domain.errors import Unreachable
 from certwright.exchange.deployment import changes
-from certwright.exchange.deployment.connectors import HYBRID, LED_AWAY, all_of, follow, of_hybrid
+from certwright.exchange.deployment.connectors import HYBRID, LED_AWAY, ORGANISATION, all_of, follow, of_hybrid
 from certwright.exchange.deployment.memory import Before, Deployment, Named
 from certwright.exchange.deployment.plan import make_plan
 from certwright.exchange.deployment.situation import Situation
-from certwright.exchange.deployment.undo import way_back
+from certwright.exchange.deployment.undo import stuck, way_back
 from certwright.exchange.deployment.waves import Order
 from certwright.exchange.deployment.wish import Wish
 from certwright.exchange.model import Certificate, Connector, ServerInfo, ServerState, Service, quoted
@@ -61,7 +62,7 @@ def named(value: str | None, name: str = "To partner", **changed: object) -> Con
 def followed(made: Snapshot, *chosen: str, servers: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
     """The values that are set, and the checks that found something."""
     at = servers or tuple(s.server for s in made.servers)
-    found = follow(made, wanted(), [old()], chosen, at)
+    found = follow(made, wanted(), NOW, [old()], chosen, at)
     return [c.parameters["TlsCertificateName"] for c in found.changes], [f.check for f in found.findings]
 
 
@@ -86,7 +87,7 @@ def test_what_somebody_led_away_stays_so_and_the_command_is_told() -> None:
     there = state("EX01", new(), stranger, broken)
     for value in (None, "<I>CN=X<S>CN=Y", stranger.tls_certificate_name, broken.tls_certificate_name):
         made = snapshot(named(value), states=(there,), hybrid=Hybrid(tls_certificate_name=value))
-        found = follow(made, wanted(), [old()], (), (there.server,), (), LEFT)
+        found = follow(made, wanted(), NOW, [old()], (), (there.server,), (), LEFT)
         assert not found.changes, value
         assert [(f.check, f.severity, f.subject) for f in found.findings] == [
             (LED_AWAY, Severity.WARN, "To partner"),
@@ -95,17 +96,17 @@ def test_what_somebody_led_away_stays_so_and_the_command_is_told() -> None:
         partner, hybrid = (f.remedy for f in found.findings)
         assert f"Set-SendConnector -Identity 'To partner' -TlsCertificateName {quoted(NEW_NAME)}" in partner
         assert f"Set-HybridConfiguration -TlsCertificateName {quoted(NEW_NAME)}" in hybrid
-        chosen = follow(made, wanted(), [old()], ("To partner",), (there.server,), (), LEFT)
+        chosen = follow(made, wanted(), NOW, [old()], ("To partner",), (there.server,), (), LEFT)
         assert [c.parameters["Identity"] for c in chosen.changes] == ["To partner"]
 
 
 def test_what_names_an_earlier_version_that_no_server_holds_any_more_follows() -> None:
     there = replace(server("EX01", new(), own(), auth()), server="ex01")
     made = Snapshot((there,), (named(OLD_NAME), named(OLD_NAME, "To another")))
-    found = follow(made, wanted(), [], (), (there.server,), (), LEFT)
+    found = follow(made, wanted(), NOW, [], (), (there.server,), (), LEFT)
     assert [c.parameters["Identity"] for c in found.changes] == ["To partner"]
     assert found.changes[0].why == "it names the certificate that was deployed last"
-    assert not follow(made, wanted(), [], (), (there.server,)).changes
+    assert not follow(made, wanted(), NOW, [], (), (there.server,)).changes
 
 
 def test_what_was_chosen_follows_whatever_it_names() -> None:
@@ -117,7 +118,7 @@ def test_what_was_chosen_follows_whatever_it_names() -> None:
 def test_the_same_issuer_and_subject_are_known_before_the_import() -> None:
     same = replace(old(), facts=replace(wanted(), thumbprint=OLD))
     made = Snapshot((replace(server("EX01", same, own()), server="ex01"),), (named(OLD_NAME),))
-    found = follow(made, wanted(), [same], (), ("ex01",))
+    found = follow(made, wanted(), NOW, [same], (), ("ex01",))
     assert not found.changes
     assert [f.check for f in found.findings] == ["connector-same-name"]
 
@@ -157,7 +158,7 @@ def test_where_smtp_does_not_get_the_certificate_no_connector_names_it(
     states = tuple(replace(state(name, new()), server=name.lower()) for name in ("EX01", "EX02"))
     own = [connector] if connector.kind == "receive" else []
     made = Snapshot((replace(states[0], connectors=tuple(own)), states[1]), () if own else (connector,))
-    found = follow(made, wanted(), [old()], chosen, ("ex01", "ex02"), silent)
+    found = follow(made, wanted(), NOW, [old()], chosen, ("ex01", "ex02"), silent)
     assert bool(found.changes) is (severity is None)
     assert [(f.check, f.severity) for f in found.findings] == (
         [("connector-without-smtp", severity)] if severity else []
@@ -166,15 +167,40 @@ def test_where_smtp_does_not_get_the_certificate_no_connector_names_it(
 
 def test_without_exchanges_spelling_it_is_refused_with_the_command_to_type() -> None:
     silent = replace(new(), subject=None, issuer=None)
-    found = follow(snapshot(named(OLD_NAME), states=(state("EX01", silent),)), wanted(), [old()], (), ("ex01",))
+    found = follow(snapshot(named(OLD_NAME), states=(state("EX01", silent),)), wanted(), NOW, [old()], (), ("ex01",))
     (finding,) = found.findings
     assert (finding.check, finding.severity) == ("connector-name-unknown", Severity.STOP)
     assert '"<I>$($new.Issuer)<S>$($new.Subject)"' in finding.remedy
 
 
+def test_a_connector_names_again_only_what_may_still_be_used() -> None:
+    made = snapshot(named(OLD_NAME), states=(state("EX01", new()), state("EX02", new())))
+    servers = [each.server for each in made.servers]
+    (change,) = follow(made, wanted(), NOW, [old()], (), servers).changes
+    assert change.restored == tuple((server, OLD) for server in servers)
+    (change,) = follow(made.knowing({OLD}), wanted(), NOW, [old()], (), servers).changes
+    assert (change.inverse, change.restored) == ("", ())
+    assert change.stays == "the certificate that it named before was revoked"
+
+
+def test_nobody_is_told_to_have_a_connector_name_a_revoked_certificate_again() -> None:
+    begun = Deployment(
+        thumbprint=NEW,
+        sha256="",
+        servers={"ex01": Before()},
+        connectors=(Named.of(named(OLD_NAME), [old()]), Named.of(replace(named(OLD_NAME), server="ex01"), [old()])),
+    )
+    failed = {"ex01": Unreachable("It is away."), ORGANISATION: Unreachable("It is away.")}
+    told = [str(cause) for cause in stuck(begun, failed, NOW).causes if "Set-" in str(cause)]
+    assert len(told) == 3
+    causes = [str(cause) for cause in stuck(begun.knowing({OLD}), failed, NOW).causes]
+    assert not [cause for cause in causes if "Set-" in cause]
+    assert len([cause for cause in causes if "the certificate it named before was revoked" in cause]) == 3
+
+
 def test_the_hybrid_configuration_is_last() -> None:
     made = snapshot(named(OLD_NAME), states=(state("EX01", new()),), hybrid=Hybrid(OLD_NAME))
-    found = follow(made, wanted(), [old()], (), (made.servers[0].server,))
+    found = follow(made, wanted(), NOW, [old()], (), (made.servers[0].server,))
     assert [c.action for c in found.organisation] == ["Set-SendConnector", "Set-HybridConfiguration"]
     assert OLD_NAME.replace("'", "''") in found.organisation[0].inverse
     assert "Identity" not in found.organisation[1].parameters
@@ -308,7 +334,7 @@ def test_the_way_back_of_a_receive_connector_leads_to_what_it_named(before: str 
     was = replace(connector, tls_certificate_name=before)
     now = replace(state("EX01", new()), server="ex01", connectors=(connector,))
     remembered = Deployment(
-        thumbprint=NEW, sha256="", servers={"ex01": Before.of(now, None)}, connectors=(Named.of(was),)
+        thumbprint=NEW, sha256="", servers={"ex01": Before.of(now, None)}, connectors=(Named.of(was, ()),)
     )
     back = way_back(remembered, now, NOW)
     (change,) = [c for c in back.changes if c.action == "Set-ReceiveConnector"]
@@ -323,7 +349,7 @@ def test_a_name_whose_certificates_are_all_gone_or_expired_is_not_restored() -> 
     was = replace(connector, tls_certificate_name=OTHER_NAME)
     now = replace(state("EX01", new()), server="ex01", connectors=(connector,))
     remembered = Deployment(
-        thumbprint=NEW, sha256="", servers={"ex01": Before.of(now, None)}, connectors=(Named.of(was),)
+        thumbprint=NEW, sha256="", servers={"ex01": Before.of(now, None)}, connectors=(Named.of(was, ()),)
     )
     back = way_back(remembered, now, NOW)
     assert not [c for c in back.changes if "Connector" in c.action]

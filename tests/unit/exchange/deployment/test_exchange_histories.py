@@ -134,14 +134,16 @@ class World:
         if change.action == changes.IMPORT:
             return
         if change.action in changes.ORGANISATIONAL:
-            memory.begin_connectors(self.memory, self.current, map(memory.Named.of, self._followers(planned, "")))
+            memory.begin_connectors(
+                self.memory, self.current, [memory.Named.of(c, ()) for c in self._followers(planned, "")]
+            )
             return
         state = self.state(change.target)
         own = self._followers(planned, change.target)
         before = memory.Before.of(state, None, {AUTH})
         if before.web_site and self.wish().left(state.server) is None:
             memory.record_web_site(self.memory, state.server, before.web_site)
-        memory.begin(self.memory, self.current, state.server, before, map(memory.Named.of, own))
+        memory.begin(self.memory, self.current, state.server, before, [memory.Named.of(c, ()) for c in own])
 
     def _followers(self, planned: Plan, server: str) -> Iterator[Connector]:
         """The connectors of `server`, or of none, that are to be changed."""

@@ -234,7 +234,7 @@ def test_the_way_back_leads_back_and_then_is_empty(before: ServerState, after: S
     [
         ({"has_private_key": False}, "has no private key"),
         ({"facts": issued(("ex01.contoso.test",), -0.5, 5)}, "expired on"),
-        ({"status": "Revoked"}, "has the status Revoked"),
+        ({"status": "Revoked"}, "was revoked"),
         ({"status": "not Valid (2)"}, "has the status not Valid (2)"),
     ],
 )

@@ -23,6 +23,7 @@ RESTART = (
     "-ErrorAction Stop | Where-Object Status -eq Running | Restart-Service -Force -Confirm:$false -ErrorAction Stop } "
     "-ErrorAction Stop"
 )
+FUNCTION = ("function Test-Usable([string] $Server, [string] $Thumbprint) {", "    ", "}")
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)
 
 
@@ -48,7 +49,11 @@ def plan(server: str = "EX01", connector: str = "To partner", title: str = "Cont
         change.model_copy(update={"wave": wave}) for wave, change in zip((0, 1, 1, 1, 1, 1, 2, 2), listed, strict=True)
     ]
     inverse = {1: changes.enable(server, OLD, Service.IIS, ""), 3: changes.set_name(server, Service.POP, "mail01", "")}
-    undone = {at: numbered[at].model_copy(update={"inverse": back.typed}) for at, back in inverse.items()}
+    restored = {1: ((server, OLD),)}
+    undone = {
+        at: numbered[at].model_copy(update={"inverse": back.typed, "restored": restored.get(at, ())})
+        for at, back in inverse.items()
+    }
     return Plan(changes=tuple(undone.get(at, change) for at, change in enumerate(numbered)))
 
 
@@ -193,6 +198,41 @@ def test_names_that_are_set_back_are_read_by_a_restart_of_what_runs_or_a_person_
     assert is_powershell(text)
 
 
+def test_a_certificate_is_put_back_only_while_the_server_tells_that_it_may_be_used() -> None:
+    lines = undo_script(plan(), "Contoso mail", NOW).splitlines()
+    (guarded,) = [line for line in lines if line.startswith("if (")]
+    back = changes.enable("EX01", OLD, Service.IIS, "").typed
+    told = "EX01: assign BBBBBBBB to IIS: not taken back, the new certificate stays."
+    usable = f"(Test-Usable 'EX01' '{OLD}')"
+    assert guarded == f"if ({usable}) {{ {back} -ErrorAction Stop }} else {{ Write-Warning '{told}' }}"
+    begin = lines.index(FUNCTION[0])
+    looked = "\n".join(lines[begin : lines.index("}", begin)])
+    assert is_powershell(f"{looked}\n}}")
+    for asked in ("NotAfter -le (Get-Date)", "HasPrivateKey -eq $false", "-eq 'Revoked'", "-eq 'Valid'"):
+        assert looked.count(asked) == 1, asked
+    assert not [line for line in lines[begin:] if line.startswith("Enable-")], "none is put back unseen"
+
+
+def test_several_may_stand_for_a_name_and_one_of_them_is_enough() -> None:
+    partner = Connector("To partner", "send", tls_certificate_name="<I>CN=R11<S>CN=mail", identity="To partner")
+    made = changes.name_certificate(partner, "<I>CN=R12<S>CN=mail", "it follows", target="organisation")
+    held = (("EX01", OLD), ("EX02", OLD))
+    text = undo_script(
+        Plan(changes=(made.model_copy(update={"inverse": "Set-SendConnector", "restored": held}),)), "mail", NOW
+    )
+    assert f"if ((Test-Usable 'EX01' '{OLD}') -or (Test-Usable 'EX02' '{OLD}')) {{ Set-SendConnector" in text
+    assert is_powershell(text)
+
+
+def test_what_may_not_be_used_again_is_not_put_back_and_the_script_says_why() -> None:
+    bound = changes.enable("EX01", NEW, Service.IIS, "the web site is to serve it")
+    text = undo_script(
+        Plan(changes=(bound.model_copy(update={"stays": f"the one before, {OLD}, was revoked"}),)), "mail", NOW
+    )
+    assert f"# Not taken back: the one before, {OLD}, was revoked. The new one stays." in text
+    assert not [line for line in text.splitlines() if not line.startswith("#") and line]
+
+
 @given(NAMES, NAMES, NAMES)
 def test_names_are_never_taken_for_commands(server: str, connector: str, title: str) -> None:
     made = plan(server, connector, title)
@@ -200,7 +240,7 @@ def test_names_are_never_taken_for_commands(server: str, connector: str, title: 
         text = as_the_management_shell_reads(file_content(script)).replace("\r\n", "\n")
         assert is_powershell(text)
         assert all(
-            line.startswith(("#", "Import-", "Enable-", "Set-", "Invoke-", "try {", "$", "param("))
+            line.startswith(("#", "Import-", "Enable-", "Set-", "Invoke-", "try {", "$", "param(", "if (", *FUNCTION))
             for line in text.split("\n")
             if line
         )

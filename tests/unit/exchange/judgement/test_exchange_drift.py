@@ -15,7 +15,7 @@ from certwright.exchange.judgement.drift import after as read_back
 from certwright.exchange.judgement.status import whole
 from certwright.exchange.model import Certificate, Connector, ServerInfo, ServerState, Service
 from certwright.exchange.snapshot import Hybrid, Snapshot
-from certwright.exchange.verification.ports import Port, Sight, row, row_key, shown
+from certwright.exchange.verification.ports import Port, Sight, row, shown
 from certwright.probe import Endpoint, Observation
 from peers.exchange_task import Authority
 
@@ -83,7 +83,7 @@ def test_what_ports_served_is_remembered_until_another_version_is_deployed() -> 
     first, second = (row(serves(OURS, way), None, Verdict.OK, OURS.not_before) for way in ("IIS", "SMTP"))
     one = deployed(SNAPSHOT, OURS, {SERVER: EVERYTHING}, [first])
     both = deployed(SNAPSHOT, OURS, {SERVER: EVERYTHING}, [second], one)
-    assert dict(both.served) == {row_key(first): shown(OURS), row_key(second): shown(OURS)}
+    assert dict(both.served) == {first.key: shown(OURS), second.key: shown(OURS)}
     assert not deployed(SNAPSHOT, THEIRS, {}, [], both).served
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tree_sitter import Language, Parser
 
-from certwright.cli.exchange.show import name_data, name_lines
+from certwright.cli.exchange.show import name_lines
 from certwright.exchange.judgement.moves import Move, block, merged
 from certwright.exchange.judgement.names import NameVerdict, judge, required_names
 from unit.exchange.organisations import addresses, facts, organisation, server
@@ -101,7 +101,7 @@ def test_what_a_person_reads_fits_a_terminal() -> None:
 
 def test_json_leaves_nothing_out() -> None:
     verdict = moved("EX01", "EX02", "EX03", "EX04", "EX05")
-    data = name_data(verdict)
+    data = verdict.data()
     assert data["commands"] == [move.typed for move in verdict.moves]
     assert "POP certificate name of EX01, EX02, EX03, EX04, EX05" in data["sources"]
 

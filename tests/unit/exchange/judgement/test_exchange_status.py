@@ -12,7 +12,7 @@ from certwright.exchange.deployment.wish import Wish
 from certwright.exchange.judgement.doctor import examine
 from certwright.exchange.judgement.names import Coverage
 from certwright.exchange.judgement.status import Owner, overview
-from certwright.exchange.model import Certificate, HostFacts, KeyStorage, ServerInfo, ServerState, Unknown
+from certwright.exchange.model import Binding, Certificate, HostFacts, KeyStorage, ServerInfo, ServerState, Unknown
 from certwright.exchange.snapshot import Hybrid
 from unit.exchange.organisations import (
     AUTH,
@@ -45,6 +45,15 @@ def test_whose_certificates_are() -> None:
         AUTH: Owner.EXCHANGE,
     }
     assert [c.managed for c in found.certificates] == ["Mail", "", "", ""]
+
+
+def test_what_a_binding_for_one_address_overrides_stands_beside_the_server() -> None:
+    bindings = (Binding("*:443:", 1, OLD), Binding("192.0.2.9:443:", 1, OWN))
+    (found,) = overview(organisation(server("EX01", old(), host=HostFacts(bindings=bindings))), NOW)
+    (told,) = found.overrides
+    assert "192.0.2.9:443:" in told
+    assert "before bindings by name" in told
+    assert "clients that reach 192.0.2.9 go on getting that one" in told
 
 
 def test_what_uses_a_certificate() -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from certwright.domain.deployment import Severity, Verdict
 from certwright.exchange.model import Connector
-from certwright.exchange.verification.ports import row_key
 from certwright.exchange.verification.queues import EVENTS, Before, Outbound, Queue, before_of, judge, queue, warnings
 from certwright.exchange.verification.sending import Kept, by_its_clock
 from certwright.remoting.clixml import Obj
@@ -82,7 +81,7 @@ def test_a_queue_that_was_not_stuck_before_must_not_be_stuck(
 ) -> None:
     seen = Outbound("ex01", PARTNER, now)
     (judged,) = judge([seen], {seen.key: before})
-    assert row_key(judged) == seen.key == ("ex01", "outbound: To partner", "partner.test", 25)
+    assert judged.key == seen.key == ("ex01", "outbound: To partner", "partner.test", 25)
     assert judged.verdict is verdict
     assert says in judged.detail
 

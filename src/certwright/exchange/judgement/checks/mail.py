@@ -79,8 +79,8 @@ def _same_subject(case: Case) -> Iterator[Finding]:
                 f"{connector_title(connector)} names issuer and subject of {len(certificates)} certificates: "
                 f"{listed(certificates)}. Exchange is said to use the one that is valid longest.",
                 "Nothing has to be set when one replaces another; but none of them can be removed while the "
-                "connector names them: that takes a moment without the name, which certwright exchange cleanup "
-                "proposes.",
+                "connector names them: that takes a moment without the name, which "
+                f"certwright exchange cleanup {case.context.certificate} proposes.",
                 connector.identity,
             )
 

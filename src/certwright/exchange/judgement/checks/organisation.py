@@ -150,18 +150,18 @@ def _load_balancer(case: Case) -> Iterator[Finding]:
     for front in fronts:
         if served and front.now not in served:
             yield warn(
-                f"{front.address}:{front.port} serves {front.now}, and the servers "
-                f"{', '.join(sorted(filter(None, served)))}: something in between ends TLS with a certificate of its "
-                "own. Extended Protection, which is on by default, then needs the same certificate there; TLS offload "
-                "is not supported with it.",
+                f"{front.address}:{front.port} serves {front.shown_now}, and the servers "
+                f"{', '.join(sorted({row.shown_now for row in nodes}))}: something in between ends TLS with a "
+                "certificate of its own. Extended Protection, which is on by default, then needs the same certificate "
+                "there; TLS offload is not supported with it.",
                 install(case.context.certificate),
                 front.address,
             )
 
 
 def _by_certificate(rows: list[ServedRow]) -> str:
-    served = dict.fromkeys(row.now for row in rows)
-    return "; ".join(f"{now} on {listed(row.server for row in rows if row.now == now)}" for now in served)
+    served = dict.fromkeys(row.shown_now for row in rows)
+    return "; ".join(f"{now} on {listed(row.server for row in rows if row.shown_now == now)}" for now in served)
 
 
 def _served(case: Case) -> Iterator[Finding]:
@@ -192,7 +192,7 @@ def _amiss(row: ServedRow, *, alone: bool) -> str:
     if row.verdict.is_failure:
         return f"{row.verdict}{': ' + row.detail if row.detail else ''}"
     if alone and row.now and not row.valid and row.service not in _INTERNAL and "TLS" in row.protocol:
-        return f"clients refuse this certificate, which is expired or for other names ({row.now})"
+        return f"clients refuse this certificate, which is expired or for other names ({row.shown_now})"
     return ""
 
 

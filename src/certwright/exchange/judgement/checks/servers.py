@@ -6,9 +6,11 @@ from datetime import timedelta
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.deployment import Finding
 from certwright.exchange.fitness import UNCHECKED, reach_of_revocation_lists, unusable
+from certwright.exchange.judgement.bindings import overriding
 from certwright.exchange.judgement.checks import sight
 from certwright.exchange.judgement.checks.case import LATER, SOON, Case, Check, ends, listed, note, stop, warn
 from certwright.exchange.model import (
+    BACK_END,
     DEFAULT_WEB_SITE,
     Binding,
     Certificate,
@@ -21,7 +23,6 @@ from certwright.exchange.steps import steps
 from certwright.exchange.versions import product
 
 MAX_SKEW = timedelta(minutes=5)
-_PLAIN = ("*:443:", "127.0.0.1:443:")
 _NETWORK_SERVICE = "NETWORK SERVICE"
 _RENEW_AUTH = steps(
     "In the Exchange Management Shell, answering No to replacing the default certificate, then restart IIS on every "
@@ -66,7 +67,7 @@ def _auth_problem(case: Case, facts: CertificateFacts | None) -> str:
 def _back_end(case: Case) -> Iterator[Finding]:
     for state in case.snapshot.servers:
         known = [c for c in state.certificates if c.iis_sites is not None]
-        bound = [c for c in known if sight.BACK_END in (c.iis_sites or ())]
+        bound = [c for c in known if BACK_END in (c.iis_sites or ())]
         if not known or (not bound and len(known) < len(state.certificates)):
             continue
         problem = unusable(bound[0], case.now) if bound else "is not in the store, or none is bound"
@@ -99,21 +100,16 @@ def _current(case: Case) -> Iterator[Finding]:
             said = problem or (ends(found.facts.not_after, case.now) if found.facts else "")
             yield warn(
                 f"{state.info.name}: the certificate of the web site ({found.thumbprint}) {said}.",
-                "Renew and deploy it: certwright exchange setup, or certwright exchange apply for one that is managed.",
+                "Renew and deploy it: certwright exchange setup; or, if it is managed: certwright exchange apply CERT",
                 state.info.name,
             )
 
 
 def _iis_bindings(case: Case) -> Iterator[Finding]:
     for state in case.targets:
-        for binding in (state.host.bindings if state.host else None) or ():
-            if binding.site == sight.BACK_END or not _hides(binding):
-                continue
-            kind = "by the name that clients ask for (SNI)" if binding.sni else "for one address"
+        for binding, told in overriding(state):
             yield warn(
-                f"{state.info.name}: IIS has a binding {kind}, {binding.information}, with the certificate "
-                f"{binding.thumbprint or 'of none'}. It goes before *:443, so that Enable-ExchangeCertificate does "
-                "not change what is served there.",
+                told,
                 steps(
                     "Remove it there, in Windows PowerShell as an administrator, if nothing needs it; or give it the "
                     "new certificate by hand after every renewal:",
@@ -122,10 +118,6 @@ def _iis_bindings(case: Case) -> Iterator[Finding]:
                 ),
                 state.info.name,
             )
-
-
-def _hides(binding: Binding) -> bool:
-    return ":443:" in binding.information and binding.information not in _PLAIN
 
 
 def _site(binding: Binding) -> str:

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterable
 from certwright.domain.deployment import ServedRow
 from certwright.exchange.discovery.servers import holds_mailboxes
 from certwright.exchange.judgement.checks.case import Case
-from certwright.exchange.model import ServerState, Service
+from certwright.exchange.model import BACK_END, ServerState, Service
 from certwright.exchange.snapshot import Snapshot
 
-BACK_END = 2
 EVERYTHING = "the whole server"
 _ORGANISATION = "the organisation"
 _ADDRESSES = ("the addresses of ", "the address of ", "the host names of ", "the POP settings", "the IMAP settings")

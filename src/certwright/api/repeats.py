@@ -1,0 +1,114 @@
+"""A POST that may be sent again: with the same Idempotency-Key it is done once, and answered the same.
+
+See draft-ietf-httpapi-idempotency-key-header. What ended in an error was not done, and may be tried again with the same
+key; an answer that is a file is made anew, and what is told once is empty in a repeat.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
+from http import HTTPStatus
+from typing import Any
+
+from anyio import CancelScope
+from anyio.to_thread import run_sync
+from fastapi import HTTPException, Request, Response
+from fastapi.routing import APIRoute
+
+from certwright.api.access import BEARER, Needs, caller
+from certwright.domain.errors import ConfigurationError, LeaseHeld
+from certwright.engine.context import Engine
+from certwright.store.leases import PASSING
+from certwright.store.repeats import Repeatable, name_of
+
+HEADER = "Idempotency-Key"
+PARAMETER = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Chosen by whoever asks, and another for each thing that is to be done: what is sent again with it, "
+    "within 24 hours, is not done again, and answered as before.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+}
+_KEY = re.compile(r"[!-~]{1,255}")
+_KEPT = ("content-type", "location", "etag", "cache-control")
+TOLD_ONCE = "secret"
+"""The field of an answer that is not kept."""
+Handle = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class RepeatableRoute(APIRoute):
+    """A route whose POST may be sent again."""
+
+    def get_route_handler(self) -> Handle:
+        """What answers."""
+        handle = super().get_route_handler()
+        if "POST" not in (self.methods or ()):
+            return handle
+        (guard,) = [one.call for one in self.dependant.dependencies if isinstance(one.call, Needs)]
+
+        async def answer(request: Request) -> Response:
+            key = request.headers.get(HEADER)
+            return await handle(request) if key is None else await _once(request, key, guard, handle)
+
+        return answer
+
+
+async def _once(request: Request, key: str, guard: Needs, handle: Handle) -> Response:
+    if not _KEY.fullmatch(key):
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{HEADER} has 1 to 255 printable ASCII characters without blanks.")
+    shown = await BEARER(request)
+    guard(await run_sync(caller, request, shown))
+    engine: Engine = request.app.state.engine
+    who = hashlib.sha256((shown.credentials if shown else "").encode()).hexdigest()
+    digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
+    digest.update(await request.body())
+    with ExitStack() as stack:
+        begun = await run_sync(_begin, engine, stack, who, key)
+        if begun:
+            return _again(begun, digest.hexdigest())
+        try:
+            made = await handle(request)
+            if made.headers.get("Content-Type") == "application/json":
+                headers = {name: made.headers[name] for name in _KEPT if name in made.headers}
+                kept = Repeatable(digest.hexdigest(), made.status_code, headers, _without_secret(bytes(made.body)))
+                await run_sync(_keep, engine, who, key, kept)
+        finally:
+            with CancelScope(shield=True):
+                await run_sync(stack.close)
+    return made
+
+
+def _begin(engine: Engine, stack: ExitStack, who: str, key: str) -> Repeatable | None:
+    """What was answered before; if nothing was, nobody else answers until `stack` is closed."""
+    try:
+        stack.enter_context(engine.store.lease(f"{PASSING}repeat:{name_of(who, key)}"))
+    except LeaseHeld as error:
+        raise LeaseHeld(
+            f"A request with this {HEADER} is under way.", hint="Wait for its answer, or ask again a little later."
+        ) from error
+    with engine.store.read() as unit:
+        return unit.repeats.find(who, key, engine.now())
+
+
+def _keep(engine: Engine, who: str, key: str, answer: Repeatable) -> None:
+    with engine.store.write() as unit:
+        unit.repeats.put(who, key, answer, engine.now())
+
+
+def _without_secret(body: bytes) -> bytes:
+    told = json.loads(body)
+    if not isinstance(told, dict) or TOLD_ONCE not in told:
+        return body
+    return json.dumps({**told, TOLD_ONCE: ""}).encode()
+
+
+def _again(known: Repeatable, digest: str) -> Response:
+    if known.digest != digest:
+        raise ConfigurationError(
+            f"Another request was sent with this {HEADER}.", hint="Choose another key for each thing to be done."
+        )
+    return Response(known.body, known.status, known.headers)

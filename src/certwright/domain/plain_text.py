@@ -1,0 +1,25 @@
+"""What people call things, and why they did something: one line, read as it is written."""
+
+import unicodedata
+
+from certwright.domain.errors import ConfigurationError
+
+_ODD = {"Cc": "a control character", "Cf": "an invisible formatting character", "Zl": "a line end", "Zp": "a line end"}
+
+
+def odd_in(text: str) -> str:
+    """What would have `text` shown otherwise than it is, such as in another direction; empty if nothing would."""
+    found = ((each, _ODD[kind]) for each in text if (kind := unicodedata.category(each)) in _ODD)
+    return next((f"There is {what} in it (U+{ord(each):04X})." for each, what in found), "")
+
+
+def check_line(text: str, what: str) -> None:
+    """Refuse what would be shown otherwise than it is, or as the same as something else.
+
+    Raises:
+        ConfigurationError: naming `what` it is.
+    """
+    if text != text.strip():
+        raise ConfigurationError(f"{what} cannot be taken. There are blanks around it.", hint="Leave them out.")
+    if odd := odd_in(text):
+        raise ConfigurationError(f"{what} cannot be taken. {odd}", hint="Type it anew, instead of pasting it.")

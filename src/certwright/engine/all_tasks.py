@@ -1,0 +1,81 @@
+"""The tasks of all managed certificates: what runs where, how it went last, and when it runs next."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from certwright.domain.managed import ManagedCertificate, TaskSettings
+from certwright.domain.runs import DeploymentState, Stage
+from certwright.domain.tasks import Trigger
+from certwright.engine.context import Engine
+from certwright.store.listing import Filter
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A task, and its place among those of its role; `next_at` is when it runs next, as far as that is known.
+
+    `is_issued` is whether there is something that it could put to use, `told` what there is to say of where it stands.
+    """
+
+    managed: ManagedCertificate
+    task: TaskSettings
+    place: int
+    state: DeploymentState | None
+    next_at: datetime | None
+    is_issued: bool
+    told: str
+
+    @property
+    def stage(self) -> Stage:
+        """Where it stands."""
+        return self.state.stage if self.state else Stage.NEW
+
+
+def all_tasks(
+    engine: Engine, after: str, certificates: int, *, part: str = "", stage: Stage | None = None
+) -> tuple[list[Placed], str]:
+    """The tasks of so many certificates after the one of this title, and the last title if there may be more.
+
+    Args:
+        engine: what to work with.
+        after: empty for the first page.
+        certificates: of how many at most.
+        part: only of those in whose title or names this stands, as `Filter` reads it.
+        stage: only those that stand there.
+    """
+    begun = None if stage is Stage.NEW else stage
+    with engine.store.read() as unit:
+        rows = unit.listing.page(after, certificates, Filter(part=part, has_tasks=True, stage=begun))
+        states = unit.deployments.some([task.id for row in rows for task in row.managed.tasks])
+        told = {
+            task_id: state.told(
+                deploying=state.stage is Stage.APPLYING and unit.runs.is_deploying(state.managed_id, engine.now())
+            )
+            for task_id, state in states.items()
+        }
+    found = [
+        Placed(
+            row.managed,
+            task,
+            _place(row.managed, task),
+            state := states.get(task.id),
+            _next(task, state, row.next_check),
+            row.not_after is not None,
+            told.get(task.id, ""),
+        )
+        for row in rows
+        for task in row.managed.tasks
+    ]
+    shown = [placed for placed in found if stage in (None, placed.stage)]
+    return shown, rows[-1].managed.title if len(rows) == certificates else ""
+
+
+def _place(managed: ManagedCertificate, task: TaskSettings) -> int:
+    return [each.id for each in managed.tasks if each.role is task.role].index(task.id) + 1
+
+
+def _next(task: TaskSettings, state: DeploymentState | None, next_check: datetime | None) -> datetime | None:
+    """When its certificate is looked at next, or when it is tried again; never by itself if it is not to run so."""
+    if not task.enabled or task.trigger is Trigger.MANUAL:
+        return None
+    return state.retry_at if state and state.retry_at else next_check

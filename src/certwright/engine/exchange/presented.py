@@ -1,0 +1,63 @@
+"""What each certificate of an organisation is to be served as, and what was seen of it last: nobody is asked."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from certwright.domain.certificates import CertificateFacts
+from certwright.domain.deployment import Finding, ServedRow
+from certwright.domain.managed import ManagedCertificate, TaskSettings
+from certwright.domain.runs import DeploymentState, Stage
+from certwright.engine.context import Engine
+from certwright.engine.exchange.judgement import Ours, meant_for
+from certwright.exchange.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A task that deploys a managed certificate there.
+
+    `state` is None before it has begun, `expected` before anything was issued. `rows` are the ports as they were seen
+    at `seen_at`, `differences` what was not as it was deployed then. `undeployed` tells why the newest version is not
+    in use everywhere; empty if it is.
+    """
+
+    managed: ManagedCertificate
+    task: TaskSettings
+    state: DeploymentState | None
+    expected: CertificateFacts | None
+    undeployed: str
+    rows: tuple[ServedRow, ...] = ()
+    differences: tuple[Finding, ...] = ()
+    seen_at: datetime | None = None
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether there is something to take back."""
+        return self.state is not None and self.state.in_use is not None and not self.undeployed
+
+
+def presented(engine: Engine, connection: Connection) -> tuple[Presented, ...]:
+    """What is deployed to an organisation, as far as whoever asks may see it."""
+    return tuple(_seen(engine, meant_for(engine, connection)))
+
+
+def _seen(engine: Engine, meant: list[Ours]) -> Iterator[Presented]:
+    for ours in meant:
+        with engine.store.read() as unit:
+            look = unit.looks.get(ours.managed.id).tasks.get(ours.task.id)
+            state = unit.deployments.get(ours.task.id)
+        known = Presented(
+            managed=ours.managed,
+            task=ours.task,
+            state=state,
+            expected=ours.versions[0] if ours.versions else None,
+            undeployed=ours.undeployed if ours.versions else "",
+        )
+        is_newer = state is not None and state.stage is Stage.UNDOING and bool(state.served)
+        if look and state and look.version_id == state.version_id and not is_newer:
+            yield replace(known, rows=look.rows, differences=look.differences, seen_at=look.seen_at)
+        elif state and state.served:
+            yield replace(known, rows=state.served, seen_at=state.updated_at)
+        else:
+            yield known

@@ -1,0 +1,100 @@
+"""The certificate that the service presents itself: of a managed certificate, or one that it has signed itself."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from certwright.domain.certificates import CertificateFacts, load_certificates, pem, self_signed
+from certwright.domain.errors import CertwrightError
+from certwright.domain.identifiers import Identifier
+from certwright.domain.keys import KeyType, PrivateKey, generate, load_own_key, private_key_pem
+from certwright.engine.context import Engine
+from certwright.engine.material import material
+from certwright.store import UnitOfWork
+
+_SECRET = "service:self-signed"  # noqa: S105 - the name of it
+_LIFETIME = timedelta(days=825)  # some clients take no certificate that lives longer
+_RENEWED_BEFORE = timedelta(days=30)
+_MOST_NAMES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What is presented: leaf first, with its key. `told` is why it is not what the settings name, if it is not."""
+
+    chain: tuple[x509.Certificate, ...]
+    key: PrivateKey = field(repr=False)
+    facts: CertificateFacts
+    told: str = ""
+
+    @classmethod
+    def of(cls, chain: Sequence[x509.Certificate], key: PrivateKey, told: str = "") -> "Presented":
+        """A chain with its key."""
+        return cls(tuple(chain), key, CertificateFacts.of(chain[0]), told)
+
+    @property
+    def fingerprint(self) -> str:
+        """Its SHA-256, as browsers show it."""
+        return ":".join(self.facts.sha256[at : at + 2] for at in range(0, len(self.facts.sha256), 2)).upper()
+
+
+def of_managed(engine: Engine, reference: str, names: Sequence[Identifier]) -> Presented:
+    """The current version of a managed certificate; for as long as there is none, one that we signed for `names`.
+
+    Raises:
+        StoreError: if the store cannot be used.
+    """
+    with engine.store.read() as unit:
+        found = _current(unit, reference)
+    return found if isinstance(found, Presented) else self_made(engine, names, found)
+
+
+def _current(unit: UnitOfWork, reference: str) -> Presented | str:
+    """What is to be presented, or why there is nothing."""
+    try:
+        managed = unit.managed.get(reference)
+        version = unit.managed.current(managed.id)
+        if version is None:
+            return f"{managed.title!r} was not issued yet: certwright certificate request {managed.id}"
+        held = material(unit, version)
+    except (CertwrightError, ValueError) as error:
+        return str(error)
+    if held.key is None:
+        return f"The key of {managed.title!r} is not here, as it was made from a signing request of yours."
+    return Presented.of(held.chain, held.key)
+
+
+def self_made(engine: Engine, names: Iterable[Identifier], told: str = "") -> Presented:
+    """The one that we signed ourselves, for these names at least; it is kept, so that people know it again.
+
+    Raises:
+        StoreError: if the store cannot be used.
+    """
+    now, wanted = engine.now(), tuple(dict.fromkeys(names))
+    with engine.store.read() as unit:
+        kept = _kept(unit)
+    if kept is None or not _serves(kept, wanted, now):
+        with engine.store.write() as unit:
+            kept = _kept(unit)
+            if kept is None or not _serves(kept, wanted, now):
+                earlier = kept.facts.names if kept else ()
+                kept = _make(unit, tuple(dict.fromkeys((*wanted, *earlier)))[:_MOST_NAMES], now)
+    return Presented(kept.chain, kept.key, kept.facts, told)
+
+
+def _kept(unit: UnitOfWork) -> Presented | None:
+    held = unit.secrets.find(_SECRET)
+    return Presented.of(load_certificates(held), load_own_key(held)) if held else None
+
+
+def _serves(kept: Presented, wanted: Sequence[Identifier], now: datetime) -> bool:
+    return set(wanted) <= set(kept.facts.names) and now < kept.facts.not_after - _RENEWED_BEFORE
+
+
+def _make(unit: UnitOfWork, names: Sequence[Identifier], now: datetime) -> Presented:
+    key = generate(KeyType.ECDSA_P256)
+    made = Presented.of([self_signed(names, key, now, _LIFETIME)], key)
+    unit.secrets.put(_SECRET, private_key_pem(key) + pem(made.chain))
+    return made

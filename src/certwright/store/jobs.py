@@ -1,0 +1,56 @@
+"""Jobs and their results."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from certwright.domain.errors import NotFound
+from certwright.domain.jobs import Job
+from certwright.store.schema import jobs
+
+KEPT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """The jobs; the last `KEPT` stay. Nothing secret: their results are not encrypted."""
+
+    connection: Connection
+
+    def add(self, job: Job) -> None:
+        """Keep a new one."""
+        self.connection.execute(insert(jobs).values(id=job.id, body=job))
+        kept = select(jobs.c.sequence).order_by(jobs.c.sequence.desc()).limit(KEPT)
+        self.connection.execute(delete(jobs).where(jobs.c.sequence.not_in(kept)))
+
+    def end(self, job: Job, result: Any = None) -> None:
+        """Keep how it ended, and its result: a JSON value."""
+        values = {"body": job, "result": None if result is None else json.dumps(result)}
+        self.connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
+
+    def get(self, job_id: str) -> tuple[Job, Any]:
+        """The job with this id, and its result; None as long as it has none.
+
+        Raises:
+            NotFound: if there is none.
+        """
+        row = self.connection.execute(select(jobs.c.body, jobs.c.result).where(jobs.c.id == job_id)).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no job {job_id!r}.", hint=f"The last {KEPT} are kept.")
+        return row.body, None if row.result is None else json.loads(row.result)
+
+    def list(self, before: str | None = None) -> list[Job]:
+        """The jobs, newest first; those before the one of this id if it is given.
+
+        Raises:
+            NotFound: if there is no such job.
+        """
+        newest = select(jobs.c.body).order_by(jobs.c.sequence.desc())
+        if before is not None:
+            self.get(before)
+            newest = newest.where(
+                jobs.c.sequence < select(jobs.c.sequence).where(jobs.c.id == before).scalar_subquery()
+            )
+        return list(self.connection.scalars(newest))

@@ -1,0 +1,75 @@
+"""What pages listen to, so that nobody has to load them again: which run wrote, and what was changed.
+
+`static/live.js` keeps one such stream for all tabs of a browser, and asks for a page again when something came.
+"""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import aclosing
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from certwright.domain.access import Permission
+from certwright.domain.errors import Forbidden, NotSignedIn
+from certwright.domain.runs import Entry
+from certwright.engine.context import Engine
+from certwright.engine.live import EVENT_STREAM, STREAM_HEADERS, Live, events
+from certwright.engine.sign_in import recognise_person
+from certwright.web.pages import COOKIE
+from certwright.web.received import whole
+
+
+def routes(engine: Engine, live: Live) -> Sequence[BaseRoute]:
+    """The stream; it ends with the session, and is refused with 401 from then on."""
+
+    def admit(request: Request) -> Engine:
+        person = recognise_person(engine, request.cookies.get(COOKIE, ""), alive=False)
+        person.caller.require(Permission.READ)
+        return engine.acting(person.caller)
+
+    async def listen(request: Request) -> Response:
+        try:
+            acting = await run_in_threadpool(admit, request)
+        except (NotSignedIn, Forbidden):
+            return Response(status_code=401)
+        batches = live.entries(_known(request), None)
+        await anext(batches)
+        known = live.acts
+
+        async def write(acting: Engine, batch: Sequence[Entry]) -> str:
+            nonlocal known
+            acts = await live.acts_after(known)
+            known = acts[-1].number if acts else known
+            newest = {entry.run_id: entry.sequence for entry in batch}
+            seen = await run_in_threadpool(_seen, acting, newest) if newest else []
+            told = sorted((newest[run_id], run_id) for run_id in seen)
+            runs = "".join(f"id: {sequence}\nevent: entry\ndata: {run_id}\n\n" for sequence, run_id in told)
+            kinds = sorted({act.subject.kind for act in acts})
+            return runs + "".join(f"event: act\ndata: {kind}\n\n" for kind in kinds)
+
+        async def told() -> AsyncIterator[str]:
+            try:
+                async with aclosing(events(batches, acting, lambda: admit(request), write)) as texts:
+                    async for text in texts:
+                        yield text
+            except (NotSignedIn, Forbidden):
+                return
+
+        return StreamingResponse(told(), media_type=EVENT_STREAM, headers=STREAM_HEADERS)
+
+    return [Route("/live", listen)]
+
+
+def _known(request: Request) -> int | None:
+    """The last entry that the browser knows of; a browser that lost the stream says so by itself."""
+    return whole(request.headers.get("last-event-id") or request.query_params.get("after", ""))
+
+
+def _seen(engine: Engine, run_ids: Collection[str]) -> Collection[str]:
+    """Those of these runs that there are for whoever listens."""
+    if not engine.caller.tags:
+        return run_ids
+    with engine.store.read() as unit:
+        return unit.runs.seen(run_ids)

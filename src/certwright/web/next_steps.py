@@ -1,0 +1,290 @@
+"""Where pages do what hints tell people to type: a hint's command becomes a link, and an option the name of its field.
+
+Whoever finds something wrong names the next step by its command, which says exactly what is meant, and of what. Here is
+the one table of where each of them is found on pages.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from certwright.domain.health_rules import THEN
+from certwright.web.forms import label
+from certwright.web.language import _, later
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a command is on pages.
+
+    Attributes:
+        labels: what to look for: a page, and what is there, in the words of the pages, or an argument, `{1}`.
+        paths: addresses, of which the first counts whose arguments `{0}`, `{1}` the command names.
+        count: how many arguments the command takes before its options.
+    """
+
+    labels: tuple[str, ...]
+    paths: tuple[str, ...]
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command in a text: where it is found on pages; no path stands for one that no page has."""
+
+    command: str
+    labels: tuple[str, ...] = ()
+    path: str = ""
+
+
+_CERTIFICATES = "/certificates"
+
+
+def _of_certificate(*labels: str, tab: str = "", more: int = 0) -> Place:
+    return Place(labels, (f"/certificates/{{0}}{tab}", _CERTIFICATES), 1 + more)
+
+
+def _on_exchange(label: str) -> Place:
+    return Place((later("Exchange"), label), ("/certificates/{0}/exchange", "/exchange"), 1)
+
+
+_RUN = _of_certificate(later("Deployment"), later("Run it now"), tab="/deployment")
+_TASKS = _of_certificate(later("Deployment"), tab="/deployment", more=1)
+_REQUEST = _of_certificate(later("Request a new one now"))
+_RENEWAL = _of_certificate(later("Renewal"), tab="/renewal")
+_VALIDATION = Place(
+    (later("Validation"), "{1}"),
+    ("/certificates/{0}/validation/{1}", "/certificates/{0}/validation", _CERTIFICATES),
+    2,
+)
+_EXCHANGE = Place((later("Exchange"),), ("/exchange",))
+_EXCHANGE_PLAN = _on_exchange(later("See what would be done"))
+_WIZARD = Place((later("New certificate"), later("An Exchange server")), ("/new/exchange",))
+_ISSUERS = Place((later("Issuers"),), ("/issuers",), 2)
+_NOTIFICATIONS = Place((later("Notifications"),), ("/notifications",), 1)
+_CHANNEL = Place(
+    (later("Notifications"), "{0}", "{1}"),
+    ("/notifications/channels/add/{0}?name={1}", "/notifications/channels/add/{0}", "/notifications"),
+    2,
+)
+_RULE = Place((later("Notifications"), "{0}"), ("/notifications/rule?name={0}", "/notifications/rule"), 1)
+_PEOPLE = Place((later("People & tokens"),), ("/people",), 2)
+_PERSON = Place(_PEOPLE.labels, _PEOPLE.paths, 1)
+_WATCHED = Place((later("Watched"),), ("/watched",), 1)
+_WINDOW = Place((later("Maintenance windows"), "{0}"), ("/windows/edit?name={0}", "/windows/edit"), 1)
+
+PLACES: Mapping[str, Place] = {
+    "audit verify": Place((later("Audit"), later("Verify now")), ("/audit",)),
+    "certificate export": _of_certificate(later("Export the current version"), tab="/export"),
+    "certificate issuers": _of_certificate(later("Issuer & key"), tab="/issuer"),
+    "certificate list": Place((later("Certificates"),), (_CERTIFICATES,)),
+    "certificate log": _of_certificate(later("Log"), tab="/log"),
+    "certificate look": _of_certificate(later("Deployment"), later("Look at what is served"), tab="/deployment"),
+    "certificate new": Place((later("New certificate"),), ("/new",)),
+    "certificate persist": _of_certificate(later("Validation"), tab="/validation"),
+    "certificate release": _RENEWAL,
+    "certificate renew": _REQUEST,
+    "certificate request": _of_certificate(later("Request it now")),
+    "certificate show": _of_certificate(later("Deployment"), tab="/deployment"),
+    "certificate tags": _of_certificate(later("Names")),
+    "certificate test": _of_certificate(later("Test")),
+    "certificate window": _RENEWAL,
+    "credential add": Place(
+        (later("Credentials"), "{1}"),
+        ("/credentials/add/{0}?name={1}", "/credentials/add/{0}", "/credentials"),
+        2,
+    ),
+    "credential list": Place((later("Credentials"),), ("/credentials",)),
+    "credential test": Place((later("Credentials"), later("Test")), ("/credentials",), 2),
+    "deploy": _RUN,
+    "exchange account": Place((later("Exchange"), later("The account")), ("/exchange/account",)),
+    "exchange acknowledge": Place(_EXCHANGE.labels, _EXCHANGE.paths, 1),
+    "exchange apply": _EXCHANGE_PLAN,
+    "exchange cleanup": _on_exchange(later("Clean up")),
+    "exchange discover": Place((later("Exchange"), later("Look at it now")), ("/exchange",)),
+    "exchange doctor": Place((later("Exchange"), later("Examine it")), ("/exchange",)),
+    "exchange names": _WIZARD,
+    "exchange plan": _EXCHANGE_PLAN,
+    "exchange setup": _WIZARD,
+    "exchange undo": _on_exchange(later("Put back what was there before")),
+    "exchange verify": _on_exchange(later("Look at every port")),
+    "issuer add": _ISSUERS,
+    "issuer authorities": Place(_ISSUERS.labels, _ISSUERS.paths),
+    "issuer change": _ISSUERS,
+    "issuer limits": Place((later("Overview"), later("Rate limits of the authorities")), ("/",), 1),
+    "keys confirm": Place(
+        (later("System"), later("Recovery key, to show that it is known")), ("/system#recovery-key",)
+    ),
+    "notification channel add": _CHANNEL,
+    "notification channel test": _NOTIFICATIONS,
+    "notification rule add": _RULE,
+    "person add": _PEOPLE,
+    "person admit": _PERSON,
+    "person password": _PERSON,
+    "person provider add": Place(
+        (*_PEOPLE.labels, "{0}"), ("/people/providers/add?name={0}", "/people/providers/add"), 1
+    ),
+    "person provider remove": _PERSON,
+    "status": Place((later("Overview"),), ("/",)),
+    "task add": _TASKS,
+    "task change": _TASKS,
+    "task list": _of_certificate(later("Deployment"), tab="/deployment"),
+    "task remove": _TASKS,
+    "task run": _of_certificate(later("Deployment"), later("Run it now"), tab="/deployment", more=1),
+    "token add": _PERSON,
+    "token remove": Place(_PEOPLE.labels, _PEOPLE.paths),
+    "validation set": _VALIDATION,
+    "watch add": Place((*_WATCHED.labels, later("Watch a file")), ("/watched/add/file",)),
+    "watch list": Place(_WATCHED.labels, _WATCHED.paths),
+    "watch look": _WATCHED,
+    "window add": _WINDOW,
+}
+AT_A_TERMINAL: Mapping[str, int] = {
+    "backup": 0,
+    "check": 0,
+    "init": 0,
+    "keys rotate": 0,
+    "probe": 0,
+    "restore": 1,
+    "serve": 0,
+}
+"""What no page has, with how many arguments it takes."""
+_OPTIONS_AT_A_TERMINAL = {"audit verify": "--seen", "exchange verify": "--outside"}
+
+FIELDS = frozenset({"address", "ca-file", "check-via", "host", "precheck", "security", "to", "username"})
+"""Options that hints name and forms have as fields."""
+
+_ALL = sorted((*PLACES, *AT_A_TERMINAL), key=len, reverse=True)
+_COMMAND = re.compile(rf"(?P<mark>[`']?)\bcertwright (?P<name>{'|'.join(map(re.escape, _ALL))})\b")
+_WORD = re.compile(r" (?P<word>'[^']*'|\.\.\.|[^\s`'\"();,]*[^\s`'\"();,.])")
+_OPTION = re.compile(
+    rf"--(?P<off>no-)?(?P<name>{'|'.join(sorted(FIELDS))})\b(?!-)(?: (?P<value>[A-Z]{{2,}}(?::[A-Z]+)*))?"
+)
+_SWITCHES = {"--check", "--recover", "--verify"}
+
+
+def _anywhere(_address: str) -> bool:
+    return True
+
+
+_about: ContextVar[tuple[str, Callable[[str], bool]]] = ContextVar("about", default=("", _anywhere))
+
+
+def steps(text: str, about: str = "") -> Iterator[str | Step]:
+    """A text and the commands in it, in turn.
+
+    Args:
+        text: what an error, a finding or a health tells.
+        about: the certificate that stands for the placeholder CERT.
+    """
+    at = 0
+    while found := _COMMAND.search(text, at):
+        mark = found["mark"]
+        closed = text.find(mark, found.end()) if mark else -1
+        words, end = (text[found.end() : closed].split(), closed) if closed > 0 else _words(text, found)
+        mark = mark if closed > 0 else ""
+        begin = found.end("mark")
+        yield text[at : begin - len(mark)]
+        yield _step(text[begin:end], found["name"], words, about)
+        at = end + len(mark)
+    yield text[at:]
+
+
+def _words(text: str, found: re.Match[str]) -> tuple[list[str], int]:
+    """The arguments and options of a command that nothing marks the end of, and where they end."""
+    place = PLACES.get(found["name"])
+    left = place.count if place else AT_A_TERMINAL[found["name"]]
+    words: list[str] = []
+    at = found.end()
+    while word := _WORD.match(text, at):
+        said = word["word"]
+        is_value = bool(words) and words[-1].startswith("--") and words[-1] not in _SWITCHES
+        if not (is_value or said.startswith("--") or said == "..." or said.isupper() or left > 0):
+            break
+        left -= not is_value and not said.startswith("--")
+        words.append(said)
+        at = word.end()
+    return words, at
+
+
+def _step(command: str, name: str, words: Sequence[str], about: str) -> Step:
+    place = PLACES.get(name)
+    if place is None or _OPTIONS_AT_A_TERMINAL.get(name) in words:
+        return Step(command)
+    arguments = [about if word == "CERT" else "" if word.isupper() else word.strip("'") for word in words]
+    if not arguments and place.paths[0].startswith("/certificates/{0}"):
+        arguments = [about]
+    quoted = [quote(each, safe="") for each in arguments]
+    path = next(filter(None, (_filled(path, quoted) for path in place.paths)))
+    return Step(command, tuple(filter(None, (_filled(each, arguments) for each in place.labels))), path)
+
+
+def _filled(text: str, arguments: Sequence[str]) -> str:
+    """A path or a label with its arguments; empty if one is missing."""
+    wanted = [int(number) for number in re.findall(r"{(\d)}", text)]
+    if any(number >= len(arguments) or not arguments[number] for number in wanted):
+        return ""
+    return text.format(*arguments)
+
+
+@contextmanager
+def about(certificate: str, may_see: Callable[[str], bool] = _anywhere) -> Iterator[None]:
+    """Have `linked` know which certificate a page is about, and to which addresses whoever reads it may be led."""
+    token = _about.set((certificate, may_see))
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+def linked(text: str, certificate: str = "") -> Markup:
+    """A text with its commands as links; one that is nothing but a command is a button.
+
+    It is about this certificate, or else about that of the page.
+    """
+    of_page, may_see = _about.get()
+    parts = [part for part in steps(text, certificate or of_page) if isinstance(part, Step) or part]
+    alone = len(parts) == 1
+    return Markup("").join(
+        _worded(part)
+        if isinstance(part, str)
+        else _markup(part, alone=alone, is_link=bool(part.path) and may_see(part.path))
+        for part in parts
+    )
+
+
+def mending(hint: str, certificate: str) -> Step | None:
+    """The first page where whoever reads a hint about this certificate can do what it says; None if there is none."""
+    _of_page, may_see = _about.get()
+    mends = "\n".join(line for line in hint.splitlines() if not line.startswith(THEN))
+    found = (part for part in steps(mends, certificate) if isinstance(part, Step) and part.path and may_see(part.path))
+    return next(found, None)
+
+
+def found_at(step: Step) -> str:
+    """Where a step is found, in the words of the pages."""
+    return ": ".join(_(each) for each in step.labels)
+
+
+def _worded(text: str) -> Markup:
+    """A text with options as fields: --ca-file FILE is “CA file” (FILE), and --no-precheck “Precheck” (off)."""
+    shown, at = Markup(""), 0
+    for found in _OPTION.finditer(text):
+        said = _("off") if found["off"] else found["value"]
+        field = Markup("<q>{}</q>").format(_(label(found["name"].replace("-", "_"))))
+        shown += text[at : found.start()]
+        shown += Markup("{} ({})").format(field, said) if said else field
+        at = found.end()
+    return shown + text[at:]
+
+
+def _markup(step: Step, *, alone: bool, is_link: bool) -> Markup:
+    if not is_link:
+        return Markup("<code>{}</code>").format(step.command)
+    shape = Markup(' role="button" class="quiet"') if alone else ""
+    return Markup('<a href="{}" title="{}"{}>{}</a>').format(step.path, step.command, shape, found_at(step))

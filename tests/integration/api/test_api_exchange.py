@@ -1,0 +1,63 @@
+"""Exchange over the API: a certificate is set up, planned and put back in the words of the command line."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from certwright.domain.managed import Issuer
+from certwright.exchange.account import grant_script
+from certwright.sdk.context import Credential
+from peers.exchange_task import NAMES, PASSWORD, USERNAME, World, spec, world
+from world.api import Service
+from world.hurry import hurried
+
+
+@pytest.fixture
+def mail(service: Service, tmp_path: Path) -> Iterator[World]:
+    service.clock.now = datetime.now(UTC)
+    with world(tmp_path, spec("MAIL01")) as made, hurried():
+        with service.engine.store.write() as unit:
+            unit.credentials.add("exchange", Credential("exchange", USERNAME, PASSWORD))
+            own = Issuer(name="own", kind="acme", params={"directory": "https://ca.test/"}, account={"url": "x"})
+            able = own.capabilities.model_copy(update={"internal_names": True})
+            unit.issuers.add(own.model_copy(update={"capabilities": able}), b"account key")
+        yield made
+
+
+def test_a_certificate_is_set_up_from_the_organisation(service: Service, mail: World) -> None:
+    client = service.client("manage", "read")
+    wanted: dict[str, Any] = {"connection": mail.params(winrm=None, verify=None), "issuer": "own"}
+    told = client.ended(client.ask("POST", "/exchange/setup-plan", wanted))
+    assert told["job"]["what"] == "exchange setup --dry-run"
+    assert set(told["result"]["names"]) & set(NAMES), told
+    assert told["result"]["verdicts"]
+    assert client.get("/certificates")["items"] == [], "a proposal stores nothing"
+
+    wanted |= {"names": list(NAMES), "title": "Mail", "held": "To be tested first."}
+    made = client.ended(client.ask("POST", "/exchange/setup", wanted))["result"]
+    assert made["title"] == "Mail"
+    assert made["tasks"][0]["kind"] == "exchange"
+    assert made["proposal"]["servers"] == ["mail01.contoso.test"]
+    held = client.get(f"/certificates/{made['id']}")
+    assert held["health"]["health"] == "paused"
+    again = client.ended(client.ask("POST", "/exchange/setup", wanted))
+    assert "There is a managed certificate 'Mail' already." in again["job"]["fault"]["message"]
+    undo = client.ended(
+        service.client("edit", "read", "request").ask("POST", f"/certificates/{made['id']}/exchange/undo-plan")
+    )
+    assert "has no certificate yet" in undo["job"]["fault"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/exchange/setup-plan", "/exchange/setup"])
+def test_setting_up_takes_the_right_to_manage(service: Service, path: str) -> None:
+    assert service.client("edit", "request", "read").ask("POST", path, {}).status == 403
+
+
+def test_the_commands_that_give_an_account_its_rights(service: Service) -> None:
+    client = service.client("read")
+    assert client.get("/exchange/account-script?account=CONTOSO%5Csvc")["script"] == grant_script("CONTOSO\\svc")
+    refused = client.ask("GET", "/exchange/account-script?account=a%2Fb")
+    assert (refused.status, "is no name of an account" in refused.data["detail"]) == (422, True)

@@ -1,0 +1,290 @@
+"""What certificates are made with, over the API: tasks, issuers, credentials, windows, channels, watched items."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from certwright.domain.access import Permission, Role
+from certwright.engine.people import add_person
+from world.api import Answer, Client, Service
+
+SECRET = "c4n4ry-S3cr3t"
+
+
+def put(client: Client, path: str, data: Any, status: int = 200) -> Any:
+    answer = client.ask("PUT", path, data)
+    assert answer.status == status, answer.body
+    assert SECRET.encode() not in answer.body
+    return answer.data
+
+
+def add_task(service: Service, managed_id: str, tag: str, status: int = 201, **wanted: Any) -> Answer:
+    answer = service.client("manage").ask("POST", f"/certificates/{managed_id}/tasks", wanted, If_Match=tag)
+    assert answer.status == status, answer.body
+    return answer
+
+
+def test_tasks_are_added_changed_moved_and_removed(service: Service) -> None:
+    mail = service.managed("mail.contoso.com")
+    params = {"servers": ["ex01.contoso.com"]}
+    first = add_task(service, mail.id, '"1"', kind="exchange", params=params)
+    second = add_task(service, mail.id, first.headers["ETag"], kind="exchange", params=params, title="again")
+    assert [(t["settings"]["title"], t["place"], t["stage"]) for t in second.data] == [
+        ("exchange", 1, "new"),
+        ("again", 2, "new"),
+    ]
+    path = f"/certificates/{mail.id}/tasks/{second.data[1]['settings']['id']}"
+    wanted = {"place": 1, "enabled": False, "trigger": "manual", "params": {"services": ["IIS"]}, "retries": 3}
+    client = service.client("manage")
+    changed = client.ask("PATCH", path, wanted, If_Match=second.headers["ETag"])
+    assert changed.status == 200, changed.body
+    settings = changed.data[0]["settings"]
+    assert (settings["title"], settings["enabled"], settings["trigger"], settings["retries"]) == (
+        "again", False, "manual", 3
+    )  # fmt: skip
+    assert settings["params"] == {"servers": ["ex01.contoso.com"], "services": ["IIS"]}
+    assert client.ask("PATCH", path, {"place": 1}, If_Match=second.headers["ETag"]).status == 412
+    assert client.ask("PATCH", path, {"unset": ["nothing"]}, If_Match=changed.headers["ETag"]).status == 422
+    gone = client.ask("DELETE", path, If_Match=changed.headers["ETag"])
+    assert (gone.status, gone.data["task"]["title"]) == (200, "again")
+    assert len(service.client("read").get(f"/certificates/{mail.id}/tasks")) == 1
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"kind": "none"},
+        {"kind": "exchange", "params": {}},
+        {"kind": "exchange", "params": {"servers": ["a"], "stranger": 1}},
+        {"kind": "exchange", "params": {"servers": ["a"], "auth": "basic", "credential": "none"}},
+        {"kind": "exchange", "params": {"servers": ["a"]}, "role": "pre-request"},
+        {"kind": "exchange", "params": {"servers": ["a"]}, "window": "none"},
+        {"kind": "exchange", "params": {"servers": ["a"]}, "retry_delay": "PT1S"},
+    ],
+)
+def test_a_task_that_could_never_run_is_not_added(service: Service, wanted: dict[str, Any]) -> None:
+    mail = service.managed("mail.contoso.com")
+    answer = service.client("manage").ask("POST", f"/certificates/{mail.id}/tasks", wanted, If_Match='"1"')
+    assert answer.status in (404, 422), answer.body
+    assert service.client("read").get(f"/certificates/{mail.id}/tasks") == []
+
+
+def test_the_tasks_of_all_certificates_come_page_by_page(service: Service) -> None:
+    script = service.folder / "hello"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    wanted = {"kind": "script", "title": "hello", "params": {"program": str(script)}}
+    client = service.client("read", "manage", "commands")
+    tried = service.managed("none.contoso.com")
+    for name in ("mail.contoso.com", "web.contoso.com"):
+        made = client.ask("POST", f"/certificates/{service.managed(name).id}/tasks", wanted, If_Match='"1"')
+        assert made.status == 201, made.body
+    first = client.get("/tasks?limit=1")
+    second = client.get(f"/tasks?limit=1&after={first['next']}")
+    assert [each["title"] for page in (first, second) for each in page["items"]] == [
+        "mail.contoso.com",
+        "web.contoso.com",
+    ]
+    assert [each["title"] for each in client.get("/tasks?part=WEB&stage=new")["items"]] == ["web.contoso.com"]
+    assert client.get("/tasks?stage=failed") == {"items": [], "next": None}
+    done = client.ended(client.ask("POST", f"/certificates/{tried.id}/tasks/test", wanted))
+    assert [(check["subject"], check["verdict"]) for check in done["result"]] == [("hello", "ok")]
+    assert client.get(f"/certificates/{tried.id}/tasks") == []
+    assert service.client("manage").ask("POST", f"/certificates/{tried.id}/tasks", wanted, If_Match='"1"').status == 403
+
+
+def test_a_credential_is_stored_used_and_never_shown(service: Service) -> None:
+    client = service.client("manage", "read")
+    stored = put(client, "/credentials/ex", {"kind": "exchange", "username": "svc", "password": SECRET})
+    assert stored["credential"] == {"name": "ex", "kind": "exchange", "shown": {"username": "svc"}, "used_by": []}
+    dns = {"kind": "dns:cloudflare", "params": {"api_token": SECRET}, "check": False}
+    put(client, "/credentials/cf", dns)
+    mail = service.managed("mail.contoso.com", title="mail")
+    params = {"servers": ["ex01.contoso.com"], "auth": "ntlm", "credential": "ex"}
+    add_task(service, mail.id, '"1"', kind="exchange", params=params)
+    told = json.dumps(client.get("/credentials"))
+    assert SECRET not in told
+    assert "'mail' (task 'exchange')" in told
+    refused = client.ask("DELETE", "/credentials/ex")
+    assert (refused.status, refused.data["type"]) == (409, "urn:certwright:problem:in-use")
+    assert client.ask("DELETE", "/credentials/cf").status == 204
+    assert client.ask("DELETE", "/credentials/cf").status == 404
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"kind": "none", "password": SECRET},
+        {"kind": "exchange", "password": SECRET},
+        {"kind": "exchange", "username": "svc"},
+        {"kind": "pfx", "password": f"{SECRET}\n{SECRET}"},
+        {"kind": "pfx", "password": SECRET, "params": {"token": SECRET}},
+        {"kind": "pfx", "password": [SECRET]},
+        {"kind": "dns:none", "params": {"token": SECRET}},
+        {"kind": "dns:cloudflare", "params": {"stranger": SECRET}},
+        {"kind": "dns:cloudflare", "params": {"api_token": [SECRET]}},
+        {"kind": "dns:cloudflare", "password": SECRET},
+    ],
+)
+def test_what_is_no_credential_is_not_repeated(service: Service, wanted: dict[str, Any]) -> None:
+    put(service.client("manage"), "/credentials/x", wanted, 422)
+    assert service.client("read").get("/credentials")["items"] == []
+
+
+def test_issuers_are_shown_and_removed_unless_they_are_used(service: Service) -> None:
+    client = service.client("manage", "read")
+    assert client.get("/issuers/le")["kind"] == "acme"
+    client.get("/issuers/none", 404)
+    assert "letsencrypt" in [authority["name"] for authority in client.get("/authorities")]
+    assert client.get("/issuers/le/limits") == []
+    mail = service.managed("mail.contoso.com")
+    refused = client.ask("DELETE", "/issuers/le")
+    assert (refused.status, "'mail.contoso.com'" in refused.data["detail"]) == (409, True)
+    assert service.client("edit").ask("DELETE", f"/certificates/{mail.id}", If_Match='"1"').status == 204
+    assert client.ask("DELETE", "/issuers/le").status == 204
+
+
+def test_an_authority_that_does_not_answer_leaves_no_issuer_behind(service: Service) -> None:
+    params = {"directory": "https://127.0.0.1:1/directory", "email": "a@contoso.com", "agree_tos": True}
+    answer = service.client("manage").ask("POST", "/issuers", {"name": "house", "params": params})
+    assert (answer.status, answer.data["retryable"]) == (502, True)
+    assert [issuer["name"] for issuer in service.client("read").get("/issuers")["items"]] == ["le"]
+
+
+def test_windows_are_kept_and_told_with_their_openings(service: Service) -> None:
+    client = service.client("manage", "read")
+    wanted = {"spans": ["Sat 22:00-04:00"], "zone": "Europe/Berlin", "closed": ["2026-12-24..2026-12-26"]}
+    kept = put(client, "/windows/nights", wanted)
+    assert {name: kept[name] for name in wanted} == wanted
+    assert kept["openings"][0]["start"] == "2026-12-05T21:00:00Z"
+    assert client.get("/windows")["items"] == [kept]
+    put(client, "/windows/nights", {"spans": ["someday"], "zone": "UTC"}, 422)
+    put(client, "/windows/nights", {"spans": ["daily 22:00-04:00"], "zone": "Nowhere"}, 422)
+    assert client.ask("DELETE", "/windows/nights").status == 204
+    client.get("/windows/nights", 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "wanted"),
+    [
+        ("/windows/nights", "PUT", {"spans": ["Sun 22:00-04:00"], "zone": "UTC"}),
+        ("/notifications/rules/problems", "PUT", {"days": 7}),
+        ("/people/anna", "PUT /role", {"role": "auditor"}),
+        ("/issuers/le", "DELETE", None),
+        ("/windows/nights", "DELETE", None),
+        ("/notifications/rules/problems", "DELETE", None),
+        ("/people/anna", "DELETE", None),
+    ],
+)
+def test_what_goes_by_its_name_is_changed_by_who_saw_it_last(
+    service: Service, path: str, method: str, wanted: dict[str, Any] | None
+) -> None:
+    client = service.client(*Permission)
+    put(client, "/windows/nights", {"spans": ["Sat 22:00-04:00"], "zone": "UTC"})
+    for name in ("anna", "boss"):
+        add_person(service.engine, name, Role.ADMINISTRATOR, "correct horse battery")
+    kind, _, below = method.partition(" ")
+    seen, stranger = client.ask("GET", path).headers["ETag"], f'"{"0" * 32}"'
+    refused = client.ask(kind, path + below, wanted, If_Match=stranger)
+    assert (refused.status, "somebody else" in refused.data["detail"]) == (412, True)
+    assert client.ask("GET", path).headers["ETag"] == seen
+    assert client.ask(kind, path + below, wanted, If_Match=seen).status in (200, 204)
+    assert client.ask(kind, path + below, wanted, If_Match=seen).status in (404, 412)
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted", "told"),
+    [
+        ("/windows/nights", {"spans": ["Sun 22:00-04:00"], "zone": "UTC"}, "There is a window 'nights' already."),
+        ("/notifications/rules/one", {"days": 7}, "There is a rule 'one' already."),
+    ],
+)
+def test_what_is_to_be_new_takes_the_place_of_nothing(
+    service: Service, path: str, wanted: dict[str, Any], told: str
+) -> None:
+    client = service.client("manage", "read")
+    assert client.ask("PUT", path, wanted, If_None_Match="*").status == 200
+    kept = client.ask("GET", path)
+    refused = client.ask("PUT", path, wanted, If_None_Match="*")
+    assert (refused.status, told in refused.data["detail"]) == (412, True)
+    assert client.ask("GET", path).headers["ETag"] == kept.headers["ETag"]
+    both = client.ask("PUT", path, wanted, If_None_Match="*", If_Match=kept.headers["ETag"])
+    assert (both.status, "contradict" in both.data["detail"]) == (422, True)
+    assert client.ask("PUT", path, wanted).status == 200
+
+
+@pytest.mark.parametrize("path", ["credentials/x", "notifications/channels/x", "sign-in-providers/x"])
+def test_where_no_etag_is_heeded_one_is_refused(service: Service, path: str) -> None:
+    client = service.client(*Permission)
+    for kind, wanted in (("PUT", {"kind": "smb", "username": "svc", "password": "c4nary"}), ("DELETE", None)):
+        refused = client.ask(kind, f"/{path}", wanted, If_Match=f'"{"0" * 32}"')
+        assert (refused.status, "the last word counts" in refused.data["detail"]) == (422, True)
+
+
+def test_short_lists_go_on_where_they_ended(service: Service) -> None:
+    client = service.client("manage", "read")
+    for name in "dbc":
+        put(client, f"/windows/{name}", {"spans": ["Sat 22:00-04:00"], "zone": "UTC"})
+    first = client.get("/windows?limit=2")
+    put(client, "/windows/a", {"spans": ["Sat 22:00-04:00"], "zone": "UTC"})
+    assert ([each["name"] for each in first["items"]], first["next"]) == (["b", "c"], "c")
+    second = client.get("/windows?limit=2&after=c")
+    assert ([each["name"] for each in second["items"]], second["next"]) == (["d"], None)
+
+
+def test_channels_and_rules_are_kept(service: Service) -> None:
+    client = service.client("manage", "read")
+    wanted = {"kind": "webhook", "params": {"url": f"https://127.0.0.1:1/{SECRET}"}, "check": False}
+    stored = put(client, "/notifications/channels/chat", wanted)
+    assert (stored["channel"]["kind"], stored["channel"]["carries"]) == ("webhook", True)
+    rule = put(client, "/notifications/rules/nights", {"channels": ["chat"], "quiet": "22:00-07:00", "days": 7})
+    assert (rule["name"], rule["days"], rule["quiet"]) == ("nights", 7, "22:00-07:00")
+    put(client, "/notifications/rules/nights", {"channels": ["none"]}, 422)
+    assert SECRET not in json.dumps([client.get("/notifications/channels"), client.get("/notifications/rules")])
+    failed = client.ask("POST", "/notifications/channels/chat/test")
+    assert failed.status == 502
+    assert SECRET.encode() not in failed.body
+    assert client.ask("DELETE", "/notifications/channels/chat").status in (409, 422)
+    assert client.ask("DELETE", "/notifications/rules/nights").status == 204
+    assert client.ask("DELETE", "/notifications/channels/chat").status == 204
+    assert client.ask("DELETE", "/notifications/channels/chat").status == 404
+    done = client.ended(client.ask("POST", "/notifications/send"))
+    assert (done["job"]["outcome"], done["result"]) == ("done", [])
+
+
+def test_a_file_is_watched_replaced_and_no_more(service: Service, tmp_path: Path) -> None:
+    from unit.domain.workshop import Authority, ec_key
+
+    def pem(name: str) -> str:
+        from certwright.domain import certificates
+
+        return certificates.pem([Authority("CA").certify(name, ec_key())]).decode()
+
+    client = service.client("manage", "read")
+    made = client.ask("POST", "/watched", {"title": "partner", "file": {"content": pem("partner")}})
+    assert made.status == 201, made.body
+    assert made.data["watched"]["title"] == "partner"
+    item = f"/watched/{made.data['watched']['id']}"
+    put(client, f"{item}/file", {"content": pem("other")})
+    put(client, f"{item}/file", {"content": "n o n s e n s e"}, 422)
+    assert client.ask("POST", "/watched", {"file": {"content": pem("b")}}).status == 201
+    page = client.get("/watched?limit=1")
+    assert ([each["watched"]["title"] for each in page["items"]], page["next"]) == (["b"], "b")
+    assert [each["watched"]["title"] for each in client.get("/watched?after=b")["items"]] == ["partner"]
+    assert client.ask("POST", "/watched", {"title": "x"}).status == 422
+    refused = client.ask("POST", "/watched", {"service": {"host": "127.0.0.1", "port": 1}})
+    assert (refused.status, "cannot be watched" in refused.data["detail"]) == (502, True)
+    assert client.ask("DELETE", item).status == 204
+    client.get(item, 404)
+
+
+def test_plugins_describe_their_parameters(service: Service) -> None:
+    client = service.client("read")
+    assert "cloudflare" in client.get("/plugins/dns")
+    found = client.get("/plugins/dns/cloudflare")
+    assert found["params"]["properties"]["api_token"]["anyOf"][0]["writeOnly"]
+    assert client.get("/plugins/tasks/exchange")["params"]["properties"]["credential"]["credential"] == "exchange"
+    client.get("/plugins/dns/none", 422)
+    client.get("/plugins/none", 422)

@@ -1,0 +1,90 @@
+"""People, tokens and the service itself, over the API."""
+
+import io
+import zipfile
+
+from certwright.domain.access import Permission
+from peers.openid import openid
+from world.api import Service
+
+ALL = tuple(Permission)
+PASSWORD = "correct horse battery staple"
+
+
+def test_people_are_added_and_removed_and_their_passwords_never_shown(service: Service) -> None:
+    client = service.client(*ALL)
+    for name, role in (("anna", "administrator"), ("berta", "viewer")):
+        made = client.ask("POST", "/people", {"name": name, "role": role, "password": PASSWORD})
+        assert made.status == 201, made.body
+        assert PASSWORD.encode() not in made.body
+    assert [person["name"] for person in client.get("/people")["items"]] == ["anna", "berta"]
+    assert client.ask("PUT", "/people/berta/password", {"password": f"{PASSWORD} 2"}).status == 200
+    assert client.ask("PUT", "/people/berta/password", {"password": "short"}).status == 422
+    changed = client.ask("PUT", "/people/berta/role", {"role": "requester", "tags": ["berlin"]})
+    assert (changed.data["role"], changed.data["tags"]) == ("requester", ["berlin"])
+    told = [(each["action"], each["subject"]["title"]) for each in client.get("/audit?kind=person")["items"]]
+    assert told[0] == ("changed", "berta")
+    assert client.ask("DELETE", "/people/anna").data["detail"] == "'anna' is the last administrator."
+    assert client.ask("DELETE", "/people/berta").status == 204
+
+
+def test_nobody_gives_away_more_than_they_have(service: Service) -> None:
+    few, every = service.client("administer", "read"), service.client(*ALL)
+    wanted = {"name": "robot", "permissions": ["read", "keys"]}
+    assert few.ask("POST", "/tokens", wanted).status == 403
+    assert few.ask("POST", "/people", {"name": "a", "role": "administrator", "password": PASSWORD}).status == 403
+    assert every.ask("POST", "/people", {"name": "a", "role": "administrator", "password": PASSWORD}).status == 201
+    assert few.ask("PUT", "/people/a/password", {"password": PASSWORD}).status == 403
+    assert few.ask("POST", "/people", {"name": "b", "role": "viewer", "password": PASSWORD}).status == 201
+    assert [token["name"] for token in every.get("/tokens")["items"] if token["name"] == "robot"] == []
+
+
+def test_a_token_is_shown_once_and_lets_in_until_it_is_removed(service: Service) -> None:
+    client = service.client(*ALL)
+    made = client.ask("POST", "/tokens", {"name": "robot", "permissions": ["read"], "days": 1})
+    assert made.status == 201, made.body
+    headers = {"Authorization": f"Bearer {made.data['secret']}"}
+    assert service.client().ask("GET", "/status", **headers).status == 200
+    assert made.data["secret"] not in str(client.get("/tokens"))
+    assert client.ask("DELETE", "/tokens/robot").status == 204
+    assert service.client().ask("GET", "/status", **headers).status == 401
+
+
+def test_a_backup_is_made_and_a_bundle_without_secrets(service: Service) -> None:
+    client = service.client(*ALL)
+    done = client.ended(client.ask("POST", "/service/backup"))
+    assert done["job"]["outcome"] == "done", done
+    assert done["result"]["size"] > 0
+    answer = client.ask("POST", "/service/diagnostics", {"pseudonyms": True})
+    assert answer.headers["Content-Type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as bundle:
+        assert "about.json" in bundle.namelist()
+        told = b"".join(bundle.read(name) for name in bundle.namelist())
+    assert client.token.split("_", 2)[2].encode() not in told
+
+
+def test_a_sign_in_provider_is_stored_tried_and_removed_and_its_secret_never_shown(service: Service) -> None:
+    client, few = service.client(*ALL), service.client("administer")
+    with openid() as provider:
+        params = {
+            "title": "Contoso",
+            "issuer": provider.issuer,
+            "client_id": "certwright",
+            "client_secret": "the-secret",
+            "address": "https://certwright.contoso.test",
+            "administrators": ["chiefs"],
+        }
+        assert few.ask("PUT", "/sign-in-providers/contoso", {"params": params}).status == 403
+        stored = client.ask("PUT", "/sign-in-providers/contoso", {"params": params})
+        assert (stored.status, "It takes the client." in stored.data["seen"]) == (200, True), stored.body
+        assert client.ask("POST", "/sign-in-providers/contoso/test").data["seen"] == stored.data["seen"]
+        wrong = client.ask("PUT", "/sign-in-providers/contoso", {"params": {**params, "issuer": provider.base}})
+        assert (wrong.status, "describe itself" in wrong.data["detail"]) == (502, True)
+    (shown,) = client.get("/sign-in-providers")["items"]
+    assert shown["redirect_uri"] == "https://certwright.contoso.test/sign-in/with/contoso/callback"
+    assert "the-secret" not in str([shown, stored.data, client.get("/credentials"), client.get("/audit")])
+    assert client.ask("DELETE", "/credentials/contoso").status == 422
+    assert client.ask("DELETE", "/sign-in-providers/contoso").status == 204
+    for method, path in (("DELETE", ""), ("POST", "/test")):
+        assert client.ask(method, f"/sign-in-providers/contoso{path}").status == 404
+    assert client.ask("POST", "/people/nobody/admit").status == 404

@@ -1,0 +1,112 @@
+"""What is sent again with the same key is done once, and answered the same."""
+
+import sqlite3
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from certwright.engine.tokens import create_token
+from certwright.store import repeats
+from certwright.store.repeats import LIFE
+from world.api import Answer, Service
+
+MAIL = {"names": ["mail.contoso.com"], "issuers": ["le"]}
+KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
+
+
+def post(service: Service, data: Any = MAIL, key: str = KEY, *permissions: str, path: str = "/certificates") -> Answer:
+    return service.client(*(permissions or ("edit",))).ask("POST", path, data, Idempotency_Key=key)
+
+
+def count(service: Service) -> int:
+    return len(service.client("read").get("/certificates")["items"])
+
+
+def test_what_is_sent_again_is_done_once_and_answered_the_same(service: Service) -> None:
+    first, second = post(service), post(service)
+    assert (first.status, second.status) == (201, 201)
+    assert second.body == first.body
+    for header in ("Location", "ETag", "Content-Type"):
+        assert second.headers[header] == first.headers[header]
+    assert count(service) == 1
+
+
+def test_the_same_key_for_something_else_is_refused(service: Service) -> None:
+    post(service)
+    refused = post(service, {**MAIL, "title": "other"})
+    assert (refused.status, refused.data["hint"]) == (422, "Choose another key for each thing to be done.")
+    elsewhere = post(service, {"reason": "x"}, path="/people")
+    assert elsewhere.status == 403
+    assert count(service) == 1
+
+
+def test_each_caller_has_keys_of_its_own(service: Service) -> None:
+    post(service)
+    assert post(service, {**MAIL, "title": "other"}, KEY, "edit", "read").status == 201
+    assert count(service) == 2
+
+
+def test_who_may_not_is_told_nothing_of_what_was_answered(service: Service) -> None:
+    post(service)
+    assert post(service, MAIL, KEY, "read").status == 403
+    assert service.client().ask("POST", "/certificates", MAIL, Idempotency_Key=KEY).status == 401
+    client = service.client("edit")
+    with service.engine.store.write() as unit:
+        unit.tokens.remove("edit")
+    assert client.ask("POST", "/certificates", MAIL, Idempotency_Key=KEY).status == 401
+
+
+def test_what_failed_may_be_tried_again_with_the_same_key(service: Service) -> None:
+    assert post(service, {**MAIL, "window": "nights"}).status == 404
+    assert post(service).status == 201
+
+
+def test_while_the_first_is_under_way_the_second_is_refused(service: Service) -> None:
+    post(service, key="another")
+    with service.engine.store.read() as unit:
+        (secret,) = [name for name in unit.secrets.names() if name.startswith("repeat:")]
+    with service.engine.store.lease(f"passing:{secret}"):
+        refused = post(service, key="another")
+    assert (refused.status, refused.data["retryable"]) == (409, True)
+    assert post(service, key="another").status == 201
+
+
+def test_a_day_later_it_is_something_new(service: Service) -> None:
+    service.tokens["edit"] = create_token(service.engine, "long", ["edit"], timedelta(days=9))[1]
+    post(service)
+    service.clock.now += LIFE
+    assert post(service).status == 201
+    service.clock.now += timedelta(seconds=1)
+    assert post(service).status == 422
+    assert service.client("edit").ask("POST", "/certificates", MAIL).data["detail"].startswith("There is a managed")
+
+
+def test_no_more_than_some_are_kept(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeats, "KEPT", 2)
+    for number in range(4):
+        assert post(service, {**MAIL, "title": f"number {number}"}, f"key-{number}").status == 201
+    with service.engine.store.read() as unit:
+        assert len([name for name in unit.secrets.names() if name.startswith("repeat:")]) == 2
+    assert post(service, {**MAIL, "title": "number 3"}, "key-3").status == 201
+    assert count(service) == 4
+
+
+@pytest.mark.parametrize("key", ["", "two words", "a" * 256, "é"])
+def test_a_key_without_sense_is_refused(service: Service, key: str) -> None:
+    assert post(service, key=key.encode().decode("latin-1")).status == 400
+    assert count(service) == 0
+
+
+def test_what_is_shown_once_is_shown_in_no_repeat_and_lies_nowhere(service: Service) -> None:
+    wanted = {"name": "robot", "permissions": ["read"]}
+    first = post(service, wanted, KEY, "administer", "read", path="/tokens")
+    assert first.status == 201, first.body
+    secret = first.data["secret"]
+    again = post(service, wanted, KEY, "administer", "read", path="/tokens")
+    assert (again.status, again.data) == (201, {**first.data, "secret": ""})
+    (database,) = service.folder.glob("data/*.db")
+    with sqlite3.connect(database) as connection:
+        dump = "\n".join(connection.iterdump())
+    assert secret.split("_", 2)[2] not in dump  # its random part may hold the same sign
+    assert secret.encode().hex() not in dump.lower()

@@ -1,0 +1,101 @@
+"""Jobs: bounded, told while they go on and afterwards, and known to be interrupted."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from certwright.domain.errors import CertwrightError, LeaseHeld, NeedsPerson, NotFound
+from certwright.domain.jobs import Job
+from certwright.domain.runs import Outcome
+from certwright.engine.context import Engine
+from certwright.engine.exchange.reach import progress
+from certwright.engine.jobs import Jobs
+from world.site import Site
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    with Site(tmp_path).initialise().engine() as engine:
+        yield engine
+
+
+def ended(engine: Engine, work: Any) -> tuple[Job, Any]:
+    jobs = Jobs(engine)
+    begun = jobs.begin(engine, "test", "subject", work)
+    jobs.close()
+    return jobs.get(engine, begun.id)
+
+
+def test_a_job_goes_on_by_itself_and_its_result_is_kept(engine: Engine) -> None:
+    job, result = ended(engine, lambda _: {"x": 1})
+    assert (job.what, job.subject, job.by, job.outcome, result) == (
+        "test",
+        "subject",
+        str(engine.caller.actor),
+        Outcome.DONE,
+        {"x": 1},
+    )
+    assert Jobs(engine).get(engine, job.id) == (job, {"x": 1})
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "message"),
+    [
+        (CertwrightError("It broke.", hint="Mend it."), Outcome.FAILED, "It broke."),
+        (NeedsPerson("Come."), Outcome.WAITING, "Come."),
+        (ZeroDivisionError("c4n4ry"), Outcome.FAILED, "An unexpected ZeroDivisionError stopped it"),
+    ],
+)
+def test_what_goes_wrong_is_told(engine: Engine, error: Exception, outcome: Outcome, message: str) -> None:
+    def work(_: Engine) -> None:
+        raise error
+
+    job, result = ended(engine, work)
+    assert (job.outcome, result) == (outcome, None)
+    assert job.fault
+    assert job.fault.message.startswith(message)
+    assert "c4n4ry" not in job.model_dump_json()
+
+
+def test_where_it_is_is_told_while_it_goes_on(engine: Engine) -> None:
+    reached, goes_on = threading.Event(), threading.Event()
+
+    def work(acting: Engine) -> None:
+        with progress(acting).step("Look the names up"):
+            reached.set()
+            assert goes_on.wait(60)
+
+    jobs = Jobs(engine)
+    begun = jobs.begin(engine, "test", "", work)
+    assert reached.wait(60)
+    assert jobs.get(engine, begun.id)[0].step == jobs.list(engine, 1)[0].step == "Look the names up"
+    assert Jobs(engine).get(engine, begun.id)[0].ended_at is None  # another process sees that somebody is at it
+    goes_on.set()
+    jobs.close()
+    assert jobs.get(engine, begun.id)[0].outcome is Outcome.DONE
+
+
+def test_no_more_than_some_go_on_at_a_time(engine: Engine) -> None:
+    goes_on = threading.Event()
+    jobs = Jobs(engine, most=2)
+    for _ in range(2):
+        jobs.begin(engine, "deploy", "", lambda _: goes_on.wait(60))
+    with pytest.raises(LeaseHeld, match=r"2 jobs are under way: deploy, deploy\."):
+        jobs.begin(engine, "deploy", "", lambda _: None)
+    assert len(jobs.list(engine, 10)) == 2
+    goes_on.set()
+    jobs.close()
+
+
+def test_a_job_whose_process_died_is_told_as_interrupted(engine: Engine) -> None:
+    job = Job(what="deploy", by="anna", begun_at=engine.now())
+    with engine.store.write() as unit:
+        unit.jobs.add(job)
+    (found,) = Jobs(engine).list(engine, 1)
+    assert (found.outcome, found.fault and found.fault.hint) == (Outcome.INTERRUPTED, "Begin it again.")
+    assert Jobs(engine).get(engine, job.id)[0] == found
+    with pytest.raises(NotFound):
+        Jobs(engine).get(engine, "none")

@@ -1,0 +1,131 @@
+"""A certificate is described in the browser: names with their verdicts, proofs, and who signs."""
+
+import pytest
+
+from certwright.domain.access import Role
+from certwright.domain.managed import Issuer
+from world.web import House, landed
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def issuer(house: House) -> str:
+    """One that issues for the inside of networks."""
+    with house.engine.store.write() as unit:
+        made = Issuer(name="own", kind="acme", params={"directory": "https://ca.test/"}, account={"url": "x"})
+        able = made.capabilities.model_copy(update={"internal_names": True})
+        unit.issuers.add(made.model_copy(update={"capabilities": able}), b"account key")
+    return "own"
+
+
+def test_names_are_told_apart_before_anything_is_made_of_them(house: House) -> None:
+    browser = house.signed_in(Role.OPERATOR)
+    path, seen = landed(browser, browser.post("/new/names", names="mail.contoso.com\nserver01, bad_name!\n"))
+    assert path.startswith("/new/names/")
+    assert 'value="mail.contoso.com" checked' in seen.text
+    assert 'value="server01" >' in seen.text
+    assert "server01 is a single label, not a full name. No public authority issues for it: leave it out" in seen.words
+    assert "bad_name!" in seen.words
+    assert browser.get("/certificates").words.count("mail.contoso.com") == 0
+
+
+def test_what_was_chosen_is_described_and_waits_until_somebody_requests_it(house: House, issuer: str) -> None:
+    browser = house.signed_in(Role.OPERATOR)
+    path, _ = landed(browser, browser.post("/new/names", names="mail.contoso.test www.contoso.test"))
+    seen = browser.post(
+        path,
+        name="mail.contoso.test",
+        more="imap.contoso.test",
+        proof="http_listener",
+        issuer=f"issuer:{issuer}",
+        title="Mail",
+        **{"proof:mail.contoso.test": "dns:manual", "http.port": "8080", "http.precheck": "yes"},
+    )
+    path, seen = landed(browser, seen)
+    assert path.startswith("/certificates/")
+    assert "paused" in seen.words
+    assert "operator has just described it" in seen.words
+    assert "Request it now" in seen.words
+    with house.engine.store.read() as unit:
+        made = unit.managed.get("Mail")
+        assert unit.managed.due(house.clock(), 10) == []
+    assert [str(i) for i in made.identifiers] == ["mail.contoso.test", "imap.contoso.test"]
+    by_name = {v.names: (v.solver, v.params) for v in made.validations}
+    assert ("http_listener", {"port": 8080}) in by_name.values()
+    assert ("dns", {"credential": "manual"}) in by_name.values()
+    assert browser.post(f"{path}/request").status == 303
+    with house.engine.store.read() as unit:
+        assert [m.id for m in unit.managed.due(house.clock(), 10)] == [made.id]
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        ({"name": ""}, "No name is chosen."),
+        ({"issuer": ""}, "Who is to sign was not chosen."),
+        ({"issuer": "issuer:nobody"}, "nobody"),
+        ({"issuer": "authority:letsencrypt"}, "Let's Encrypt wants an e-mail address"),
+        ({"proof": "magic"}, "There is no way 'magic' to prove a name."),
+        ({"issuer": "issuer:own", "http.port": "70000"}, "less than or equal to 65535"),
+        ({"more": "*.contoso.test"}, "wildcard"),
+    ],
+)
+def test_a_mistake_is_told_and_what_was_filled_in_stays(
+    house: House, issuer: str, sent: dict[str, str], told: str
+) -> None:
+    browser = house.signed_in(Role.OPERATOR)
+    path, _ = landed(browser, browser.post("/new/names", names="mail.contoso.test"))
+    right = {"name": "mail.contoso.test", "proof": "http_listener", "issuer": f"issuer:{issuer}", "title": "The mail"}
+    again, seen = landed(browser, browser.post(path, **right | sent))
+    assert (seen.status, told in seen.text.replace("&#39;", "'")) == (422, True)
+    assert again.startswith(path)
+    assert 'value="The mail"' in seen.text
+    with house.engine.store.read() as unit:
+        assert unit.managed.list() == []
+
+
+def test_names_that_are_none_are_told_at_once(house: House) -> None:
+    browser = house.signed_in(Role.OPERATOR)
+    _, seen = landed(browser, browser.post("/new/names", names=" \n "))
+    assert (seen.status, "No name was given." in seen.words) == (422, True)
+
+
+def test_what_was_typed_is_text_wherever_it_comes_again(house: House) -> None:
+    browser = house.signed_in(Role.OPERATOR)
+    _, seen = landed(browser, browser.post("/new/names", names=HOSTILE))
+    assert (HOSTILE in seen.text, "&lt;script&gt;" in seen.text) == (False, True)
+    _, seen = landed(browser, browser.post("/new/exchange", server=HOSTILE, **{"param.canary": HOSTILE}))
+    assert (HOSTILE in seen.text, "&lt;script&gt;" in seen.text) == (False, True)
+
+
+def test_a_password_that_was_typed_is_never_shown_again(house: House) -> None:
+    browser = house.signed_in(Role.OPERATOR)
+    given = {"server": "ex01.contoso.test", "username": "svc", "password": "s3cret-word", "param.endpoint": "http://x"}
+    path, seen = landed(browser, browser.post("/new/exchange", **given))
+    assert (seen.status, path.startswith("/new/exchange?again=")) == (422, True)
+    assert "s3cret-word" not in seen.text
+    assert 'value="svc"' in seen.text
+
+
+def test_an_account_takes_both_a_name_and_a_password(house: House) -> None:
+    browser = house.signed_in(Role.OPERATOR)
+    _, seen = landed(browser, browser.post("/new/exchange", server="ex01.contoso.test", username="svc"))
+    assert "A user name and its password belong together" in seen.words
+    with house.engine.store.read() as unit:
+        assert unit.credentials.names() == ()
+
+
+def test_what_one_began_is_nobody_elses(house: House) -> None:
+    anna, eve = house.signed_in(Role.OPERATOR), house.signed_in(Role.ADMINISTRATOR)
+    seen = anna.post("/new/names", names="mail.contoso.com")
+    path, _ = landed(anna, seen)
+    for each in (seen.headers["Location"], path):
+        assert eve.get(each).status == 404
+
+
+def test_who_may_not_describe_does_not_begin(house: House) -> None:
+    browser = house.signed_in(Role.REQUESTER)
+    assert "New certificate" not in browser.get("/certificates").words
+    assert browser.get("/new").status == 403
+    assert browser.post("/new/names", names="mail.contoso.com").status == 403

@@ -1,0 +1,97 @@
+"""What is waited for: on the node that does it, and on another one that shows the same pages."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from certwright import web
+from certwright.domain.access import Role
+from certwright.engine.channels import add_channel
+from certwright.engine.jobs import Jobs
+from certwright.engine.live import Live
+from certwright.probe import Endpoint
+from certwright.server.http import listening
+from certwright.web.problems import BY_ITSELF
+from peers.patient import patient
+from peers.ports import free_port
+from world.web import Browser, House, Seen
+
+PAGE, NO_SCRIPT = "data-at-work", '<noscript><meta http-equiv="refresh" content="1"></noscript>'
+
+
+@contextmanager
+def other_node(house: House) -> Iterator[Endpoint]:
+    """Where another process with the same store shows its pages."""
+    at, jobs = Endpoint("127.0.0.1", free_port()), Jobs(house.engine)
+    app = web.application(house.engine, web.SetupToken(), lambda: None, Live(house.engine.store), jobs)
+    with listening(at, app):
+        yield at
+    jobs.close()
+
+
+@pytest.fixture
+def answers(house: House) -> Iterator[threading.Event]:
+    """A channel `hook`, whose peer answers once this is set."""
+    with patient() as peer:
+        add_channel(house.engine, "webhook", "hook", {"url": peer.url}, checked=False)
+        yield peer.goes_on
+
+
+def begun(browser: Browser) -> str:
+    """Where the end of a test message is awaited."""
+    seen = browser.post("/notifications/channels/test", name="hook")
+    assert seen.status == 303, seen.words
+    return str(seen.headers["Location"])
+
+
+def ended(browser: Browser, path: str) -> Seen:
+    """What a browser without scripts sees there when it has ended."""
+    give_up = time.monotonic() + 60
+    while NO_SCRIPT in (seen := browser.get(path)).text:
+        assert time.monotonic() < give_up
+        time.sleep(0.1)
+    return seen
+
+
+def by_itself(browser: Browser, path: str) -> Seen:
+    """As `live.js` asks."""
+    return browser.get(path, **{BY_ITSELF: "1"})
+
+
+def test_another_node_says_that_it_is_not_the_one_and_how_it_ended(house: House, answers: threading.Event) -> None:
+    browser = house.signed_in()
+    with other_node(house) as at:
+        path, elsewhere = begun(browser), Browser(at, browser.cookie)
+        mine, its = browser.get(path), elsewhere.get(path)
+        assert [(each.status, PAGE in each.text, NO_SCRIPT in each.text) for each in (mine, its)] == [
+            (200, True, True)
+        ] * 2
+        assert "on another node than the one that shows you this page" in its.words
+        assert "Send a test message by hook" in its.words
+        answers.set()
+        assert [
+            (PAGE in each.text, "Sent." in each.words) for each in (ended(browser, path), ended(elsewhere, path))
+        ] == [(False, True)] * 2
+        others = house.signed_in(Role.OPERATOR)
+        assert [each.get(path).status for each in (others, Browser(at, others.cookie))] == [404, 404]
+
+
+def test_another_node_tells_why_nothing_came_of_it_and_whose_result_leads_on(house: House) -> None:
+    browser = house.signed_in()
+    with other_node(house) as at:
+        elsewhere, add = Browser(at, browser.cookie), "/credentials/add/exchange"
+        well = browser.post(add, name="ex", username="svc", password="word").headers["Location"]
+        badly = browser.post(add, name="ex", password="word").headers["Location"]
+        assert "It has ended well." in ended(elsewhere, well).words
+        assert "A credential of the kind exchange has a user name." in ended(elsewhere, badly).words
+
+
+def test_a_page_that_asks_by_itself_is_told_where_to_go_on(house: House) -> None:
+    browser = house.signed_in()
+    path = browser.post("/credentials/add/exchange", name="ex", username="svc", password="word").headers["Location"]
+    assert browser.get(path).headers["Location"] == "/credentials"
+    told = by_itself(browser, path)
+    assert (told.status, told.headers["HX-Redirect"], told.text) == (200, "/credentials", "")

@@ -1,0 +1,32 @@
+"""What is shown otherwise than it is written is refused, and nothing else."""
+
+import pytest
+
+from certwright.domain.errors import ConfigurationError
+from certwright.domain.plain_text import check_line
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("\u202etset.osotnoc", "U+202E"),
+        ("a\u2066b", "U+2066"),
+        ("mail\u200b", "U+200B"),
+        ("a\nb", "U+000A"),
+        ("a\x85b", "U+0085"),
+        ("a\u2028b", "U+2028"),
+        ("a\u2029b", "U+2029"),
+        (" mail", "blanks around it"),
+        ("mail\u00a0", "blanks around it"),
+    ],
+)
+def test_what_shows_text_otherwise_is_named(text: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"The title cannot be taken\.") as refused:
+        check_line(text, "The title")
+    assert told in refused.value.message
+    assert refused.value.message.isprintable()
+
+
+@pytest.mark.parametrize("text", ["", "Müller & Söhne", "почта", "דואר", "メール", "mail 🔒", "e\u0301"])
+def test_all_else_is_taken(text: str) -> None:
+    check_line(text, "The title")
