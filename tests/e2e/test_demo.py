@@ -24,7 +24,7 @@ def _environment(folder: Path) -> dict[str, str]:
 def _verdicts(table: str) -> dict[int, list[tuple[str, str, str]]]:
     """Standard port -> for each server what it served, what it serves, and the verdict."""
     rows = re.findall(r"^ *(?:IIS|SMTP|IMAP|POP) +(\d+) +(.*)$", table, re.MULTILINE)
-    return {int(port): re.findall(r"([0-9a-f]{8}) to ([0-9a-f]{8}), (\w+)", rest) for port, rest in rows}
+    return {int(port): re.findall(r"([0-9A-F]{8}) to ([0-9A-F]{8}), (\w+)", rest) for port, rest in rows}
 
 
 def test_the_demo_is_green_and_leaves_nothing_behind(tmp_path: Path) -> None:

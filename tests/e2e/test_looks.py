@@ -3,8 +3,7 @@
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,6 +34,7 @@ from world import dying, processes
 from world.dying import Boundary, Death
 from world.house import House, house
 from world.hurry import hurried
+from world.processes import until
 from world.site import Site
 
 pytestmark = pytest.mark.e2e
@@ -255,14 +255,6 @@ def test_the_service_looks_by_itself(watch: Watch) -> None:
         ended = service.wait()
     assert ended.code == 0, ended.told
     assert watch.told() == [EventKind.DRIFT]
-
-
-def until(is_so: Callable[[], bool], seconds: float = 120) -> None:
-    """Wait for it."""
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.1)
 
 
 def test_health_follows_what_a_person_decides_and_what_fails(watch: Watch) -> None:

@@ -4,8 +4,6 @@ import http.client
 import json
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from certwright.acme_server import AcmeServerConfig
 from peers.ports import free_port
 from peers.postgres import Postgres
+from world.processes import until
 from world.site import Site, authority, describe, register
 
 pytestmark = pytest.mark.e2e
@@ -31,13 +30,6 @@ def get(port: int, path: str) -> tuple[int, str]:
         return 0, ""
     finally:
         connection.close()
-
-
-def until(is_so: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.1)
 
 
 def samples(port: int) -> dict[tuple[str, ...], float]:

@@ -7,8 +7,6 @@ import re
 import signal
 import socket
 import ssl
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,18 +15,11 @@ import pytest
 from certwright.engine.request import request
 from certwright.probe import Endpoint, Target, probe
 from peers.ports import free_port, wait_for_port
-from world.processes import Running
+from world.processes import Running, until
 from world.site import Site, authority, describe, register
 
 pytestmark = pytest.mark.e2e
 NAME = "certs.contoso.test"
-
-
-def until(is_so: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.1)
 
 
 def presented(port: int) -> str:

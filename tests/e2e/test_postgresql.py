@@ -8,12 +8,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from certwright.acme_server import AcmeServerConfig
 from peers.postgres import Postgres
 from world.house import house
-from world.processes import Running
+from world.processes import Running, until
 from world.site import Authority, Site, authority, describe, register
 
 pytestmark = pytest.mark.e2e
@@ -69,6 +70,22 @@ def test_the_server_restarts_between_the_steps(tmp_path: Path, postgres: Postgre
         one.next_version()
         with engine.store.read() as unit:
             assert unit.managed.current(one.managed_id) is not None
+
+
+def test_a_service_whose_database_goes_away_while_it_begins_waits_for_it(tmp_path: Path, postgres: Postgres) -> None:
+    url = postgres.schema()
+    site = Site(tmp_path, store_url=url).initialise()
+    with psycopg.connect(url) as keeper:
+        keeper.execute("LOCK TABLE records IN ACCESS EXCLUSIVE MODE")
+        service = site.begin("serve", "--listen", "none")
+        struck = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        until(lambda: postgres.execute(struck) != [(0,)])
+        until(lambda: service.has_told("cannot be reached"))
+        assert not service.has_told("The service has begun")
+    until(lambda: service.has_told("The service has begun"))
+    os.kill(service.pid, signal.SIGTERM)
+    ended = service.wait()
+    assert ended.code == 0, ended.told
 
 
 def test_two_nodes_share_the_work(nodes: tuple[Site, Site], ca: Authority) -> None:

@@ -6,7 +6,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,18 +19,12 @@ from certwright.engine.slots import MOST
 from certwright.store.audit import Wanted
 from certwright.wiring import utc_now
 from peers.ports import free_port
+from world.processes import until
 from world.site import Site, authority, describe, register
 from world.terminal import Terminal
 
 pytestmark = pytest.mark.e2e
 NAMES = tuple(f"host{number}.contoso.test" for number in range(6))
-
-
-def until(is_so: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.1)
 
 
 def issued(site: Site) -> int:

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -85,6 +86,14 @@ class Running:
         if late:
             raise TimeoutError(f"it still ran after {seconds} s\n{ended.told}")
         return ended
+
+
+def until(is_so: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait until it is so; it fails when that does not come about in time."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.1)
 
 
 def start(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from certwright.domain.access import SERVICE
 from certwright.domain.errors import ConfigurationError, LeaseHeld, StoreError
@@ -45,6 +46,9 @@ log = logging.getLogger("certwright")
 _SIGNALS = (
     (signal.SIGINT, signal.SIGTERM) if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 )
+
+_AGAIN_SECONDS = 5
+T = TypeVar("T")
 
 
 def serve(engine: Engine, settings: Settings, threads: int, welcome: Callable[[str], None]) -> None:
@@ -88,14 +92,27 @@ def serve(engine: Engine, settings: Settings, threads: int, welcome: Callable[[s
     own = _Own(engine, settings, worker, (duties, looking), stop)
     answering = _answering(own, listen, welcome) if listen else nullcontext()
     with _alone(engine), _until_signal(stop, worker), answering:
-        require_whole(engine)
-        note_settings(engine, socket.gethostname(), settings)
+        _patiently(stop, lambda: require_whole(engine))
+        _patiently(stop, lambda: note_settings(engine, socket.gethostname(), settings))
         with _beside(duties.run, stop), _beside(looking.run, stop):
             log.info("The service has begun, with %s threads.", threads)
             systemd.tell(systemd.State.READY)
             _warn_of_silence(engine)
             worker.run(stop)
     log.info("The service has ended.")
+
+
+def _patiently(stop: threading.Event, work: Callable[[], T]) -> T | None:
+    """Do it; if the store goes away meanwhile, once more, until `stop` is set: None then."""
+    while not stop.is_set():
+        try:
+            return work()
+        except StoreError as error:
+            if not error.retryable:
+                raise
+            log.warning("%s", " ".join(map(str.strip, error.explain())))
+            stop.wait(_AGAIN_SECONDS)
+    return None
 
 
 def _warn_of_silence(engine: Engine) -> None:
@@ -155,7 +172,7 @@ def _answering(own: _Own, listen: Endpoint, welcome: Callable[[str], None]) -> I
         _beside(tls.run, own.stop) if tls else nullcontext(),
     ):
         log.info("The pages, the API, health and metrics are at %s", service.address)
-        if not is_begun(engine):
+        if _patiently(own.stop, lambda: is_begun(engine)) is False:
             welcome(f"{service.address}first-start?token={setup.secret}")
         yield
     jobs.close()
