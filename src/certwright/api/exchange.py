@@ -14,6 +14,7 @@ from certwright.api.changes import CHANGES, Body, Id, Line
 from certwright.api.jobs import BEGUN, begun
 from certwright.api.problems import answers
 from certwright.api.repeats import RepeatableRoute
+from certwright.domain.access import Permission
 from certwright.domain.identifiers import MAX_NAMES
 from certwright.domain.jobs import Job
 from certwright.domain.validation import Validation
@@ -236,8 +237,12 @@ def post_setup_plan(begin: Begins, wanted: Setup) -> Job:
 
 
 @router.post("/exchange/setup", dependencies=[EXAMINES], status_code=BEGUN, responses=CHANGES)
-def post_setup(begin: Begins, wanted: SettingUp) -> Job:
-    """Describe the certificate and its deployment; names and servers are found out, Exchange is not changed."""
+def post_setup(engine: UsesEngine, begin: Begins, wanted: SettingUp) -> Job:
+    """Describe the certificate and its deployment; names and servers are found out, Exchange is not changed.
+
+    It takes `keys` besides, since the private key is sent to these servers.
+    """
+    engine.caller.require(Permission.KEYS)
 
     def work(acting: Engine) -> Any:
         proposal, account = _proposed(acting, wanted)

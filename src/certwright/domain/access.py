@@ -37,8 +37,8 @@ class Permission(StrEnum):
     `read` shows certificates, runs, issuers and health, no secrets. `request` has a certificate requested now. `edit`
     describes certificates, chooses when they are renewed and deployed, holds renewals back and releases them. `manage`
     changes what they are made with: issuers, credentials, tasks, windows, notifications. `administer` decides about
-    people, tokens and the service itself. `audit` shows who did what. `keys` takes private keys out. `commands` has
-    programs run and paths written to, where the administrator has allowed it.
+    people, tokens and the service itself. `audit` shows who did what. `keys` takes private keys out, and says to which
+    servers they are sent. `commands` has programs run and paths written to, where the administrator has allowed it.
     """
 
     READ = "read"

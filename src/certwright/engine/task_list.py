@@ -14,6 +14,7 @@ from certwright.domain.triggers import check_tasks
 from certwright.engine import catalog
 from certwright.engine.commands import require_commands
 from certwright.engine.context import Engine
+from certwright.engine.destinations import require_keys
 from certwright.engine.schedule import reschedule
 from certwright.engine.task import is_action
 from certwright.sdk.params import change_params, credential_names, read_params
@@ -47,10 +48,11 @@ def add_task(engine: Engine, reference: str, settings: TaskSettings, revision: i
     Raises:
         Changed: if it is not at this revision any more.
         ConfigurationError: if a parameter is wrong, a credential is missing, the title is taken, or it could never run.
-        Forbidden: if it runs programs, and who asks may not have that.
+        Forbidden: if it runs programs, or sends the private key somewhere, and who asks may not have that.
     """
     check_line(settings.title, "The title")
     require_commands(engine, "tasks", settings.kind, settings.params)
+    require_keys(engine, settings.kind, settings.params)
     found = catalog.plugin("tasks", settings.kind)
     params = read_params(found.params, settings.params, f"the task {settings.title!r}")
     given = settings.model_copy(update={"params": params.model_dump(mode="json", exclude_unset=True)})
@@ -99,7 +101,7 @@ def change_task(
 
     Raises:
         ConfigurationError: if a parameter is wrong or not known, a credential is missing, or it could never run.
-        Forbidden: if it runs programs, and who asks may not have that.
+        Forbidden: if it runs programs, or is to send the private key elsewhere, and who asks may not have that.
     """
     with engine.store.read() as unit:
         wanted = unit.managed.get(reference).task(task)
@@ -109,6 +111,7 @@ def change_task(
     params = given.model_dump(mode="json", exclude_unset=True)
     changed = wanted.model_copy(update={**settings, "params": params})
     check_line(str(settings.get("title", "")), "The title")
+    require_keys(engine, wanted.kind, params, wanted.params)
     if changed != wanted.model_copy(update={"enabled": False}):
         require_commands(engine, "tasks", wanted.kind, params)
 

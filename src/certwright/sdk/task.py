@@ -17,6 +17,14 @@ class Task(Plugin[P, TaskContext]):
     `context.material` is there.
     """
 
+    @classmethod
+    def destinations(cls, params: P) -> frozenset[str]:  # noqa: ARG003 - the interface
+        """Where the private key is sent by these parameters, each place in words; none for what runs programs itself.
+
+        Whoever names a new one must be allowed to take private keys out.
+        """
+        return frozenset()
+
     @property
     @abstractmethod
     def organisations(self) -> tuple[str, ...]:

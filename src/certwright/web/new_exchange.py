@@ -120,6 +120,7 @@ def _names(visit: Visit) -> Response:
 
 
 def _make(visit: Visit) -> Response:
+    visit.person.caller.require(Permission.KEYS)
     job, found = visit.waited(), visit.came_of(Proposal)
 
     def make(engine: Engine) -> ManagedCertificate:

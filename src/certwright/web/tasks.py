@@ -24,6 +24,7 @@ from certwright.engine.task_list import (
 )
 from certwright.engine.test.targets import try_task
 from certwright.sdk.params import OnlyWith, Params, read_params
+from certwright.sdk.task import Action
 from certwright.web.certificate import changed, id_of, revision, tab
 from certwright.web.forms import OWN, Filled, Maker, filled
 from certwright.web.language import _, later
@@ -108,6 +109,7 @@ def _form(visit: Visit, kind: str, title: str, error: CertwrightError | None, kn
         wrong,
         title=title,
         folders=visit.engine.places.scripts if catalog.plugin("tasks", kind).cls.commands else None,
+        sends_keys=not issubclass(catalog.plugin("tasks", kind).cls, Action),
         own=own,
         form=form,
         told=shown.problem,

@@ -28,7 +28,7 @@ def mail(service: Service, tmp_path: Path) -> Iterator[World]:
 
 
 def test_a_certificate_is_set_up_from_the_organisation(service: Service, mail: World) -> None:
-    client = service.client("manage", "read")
+    client = service.client("manage", "read", "keys")
     wanted: dict[str, Any] = {"connection": mail.params(winrm=None, verify=None), "issuer": "own"}
     told = client.ended(client.ask("POST", "/exchange/setup-plan", wanted))
     assert told["job"]["what"] == "exchange setup --dry-run"
@@ -52,8 +52,11 @@ def test_a_certificate_is_set_up_from_the_organisation(service: Service, mail: W
 
 
 @pytest.mark.parametrize("path", ["/exchange/setup-plan", "/exchange/setup"])
-def test_setting_up_takes_the_right_to_manage(service: Service, path: str) -> None:
-    assert service.client("edit", "request", "read").ask("POST", path, {}).status == 403
+def test_setting_up_takes_the_right_to_manage_and_to_say_where_keys_go(service: Service, path: str) -> None:
+    wanted = {"connection": {"servers": ["mail01.contoso.test"]}}
+    assert service.client("edit", "request", "read", "keys").ask("POST", path, wanted).status == 403
+    plans = path.endswith("plan")
+    assert service.client("edit", "manage", "read").ask("POST", path, wanted).status == (202 if plans else 403)
 
 
 def test_the_commands_that_give_an_account_its_rights(service: Service) -> None:

@@ -21,7 +21,8 @@ def put(client: Client, path: str, data: Any, status: int = 200) -> Any:
 
 
 def add_task(service: Service, managed_id: str, tag: str, status: int = 201, **wanted: Any) -> Answer:
-    answer = service.client("manage").ask("POST", f"/certificates/{managed_id}/tasks", wanted, If_Match=tag)
+    client = service.client("manage", "keys")
+    answer = client.ask("POST", f"/certificates/{managed_id}/tasks", wanted, If_Match=tag)
     assert answer.status == status, answer.body
     return answer
 
@@ -52,6 +53,40 @@ def test_tasks_are_added_changed_moved_and_removed(service: Service) -> None:
     assert len(service.client("read").get(f"/certificates/{mail.id}/tasks")) == 1
 
 
+def test_where_a_private_key_is_sent_is_said_by_whoever_may_take_it_out(service: Service) -> None:
+    mail, client = service.managed("mail.contoso.com"), service.client("edit", "manage", "request", "read")
+    path, params = f"/certificates/{mail.id}/tasks", {"servers": ["ex01.contoso.com", "ex02.contoso.com"]}
+    refused = client.ask("POST", path, {"kind": "exchange", "params": params}, If_Match='"1"')
+    assert refused.status == 403
+    assert "may not say where private keys go: it takes the permission 'keys'" in refused.data["detail"]
+    assert "http://ex01.contoso.com/PowerShell/ (current)" in refused.data["causes"][0]
+    assert client.get(path) == []
+
+    added = add_task(service, mail.id, '"1"', kind="exchange", params=params)
+    tag, task = added.headers["ETag"], f"{path}/{added.data[0]['settings']['id']}"
+    for elsewhere in (
+        {"servers": ["ex01.contoso.com", "mallory.test"]},
+        {"endpoint": "https://mallory.test/PowerShell/"},
+        {
+            "endpoint": {
+                "ex01.contoso.com": "http://ex01.contoso.com/PowerShell/",
+                "ex02.contoso.com": "http://mallory.test/",
+            }
+        },
+        {"proxy": "http://mallory.test:3128"},
+        {"service_host": "mallory.test"},
+        {"auth": "negotiate", "credential": "other"},
+    ):
+        moved = client.ask("PATCH", task, {"params": elsewhere}, If_Match=tag)
+        assert (moved.status, "mallory" in str(moved.data) or "other" in str(moved.data)) == (403, True), elsewhere
+    for wanted in ({"params": {"services": ["IIS"]}}, {"params": {"servers": ["EX01.contoso.com"]}}, {"retries": 3}):
+        changed = client.ask("PATCH", task, wanted, If_Match=tag)
+        assert changed.status == 200, changed.body
+        tag = changed.headers["ETag"]
+    (stored,) = client.get(path)
+    assert stored["settings"]["params"] == {"servers": ["EX01.contoso.com"], "services": ["IIS"]}
+
+
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -66,7 +101,8 @@ def test_tasks_are_added_changed_moved_and_removed(service: Service) -> None:
 )
 def test_a_task_that_could_never_run_is_not_added(service: Service, wanted: dict[str, Any]) -> None:
     mail = service.managed("mail.contoso.com")
-    answer = service.client("manage").ask("POST", f"/certificates/{mail.id}/tasks", wanted, If_Match='"1"')
+    client = service.client("manage", "keys")
+    answer = client.ask("POST", f"/certificates/{mail.id}/tasks", wanted, If_Match='"1"')
     assert answer.status in (404, 422), answer.body
     assert service.client("read").get(f"/certificates/{mail.id}/tasks") == []
 

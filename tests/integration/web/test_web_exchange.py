@@ -273,6 +273,12 @@ def test_an_account_is_stored_once_it_has_signed_in_and_replaces_none(house: Hou
             path, seen = landed(browser, browser.post("/new/exchange", **given, password=PASSWORD))
             assert path.startswith("/new/exchange/")
             assert "The account is stored as exchange-contoso.test-2" in seen.words
+        operator = house.signed_in(Role.OPERATOR)
+        assert "somebody who may take private keys out" in operator.get("/new/exchange").words
+        path, seen = landed(operator, operator.post("/new/exchange", **given, password=PASSWORD))
+        assert ("Set it up</button>" in seen.text, "may take private keys out" in seen.words) == (False, True)
+        refused = operator.post(path, name=NAMES[0], issuer="authority:letsencrypt", email="a@contoso.com")
+        assert (refused.status, "may not do this: it takes the permission" in refused.words) == (403, True)
     ours = Credential("exchange-contoso.test-2", USERNAME, PASSWORD)
     assert stored() == {kept.name: kept, ours.name: ours}
     (known,) = organisations(house.engine)

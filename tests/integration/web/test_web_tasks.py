@@ -114,3 +114,19 @@ def test_a_field_that_counts_only_with_another_says_so_and_is_refused_without(ho
     _, added = kept(house, mail)
     assert added.watched == task.id
     assert '<option value="first" selected' in browser.get(f"/certificates/{mail.id}/tasks/{added.id}").text
+
+
+def test_an_operator_changes_a_deployment_but_not_where_the_key_goes(house: House) -> None:
+    mail, operator = house.managed("mail"), house.signed_in(Role.OPERATOR)
+    form = f"/certificates/{mail.id}/tasks/add/exchange"
+    assert "described by somebody who may take private keys out" in operator.get(form).words
+    refused = operator.post(form, **{"param.servers": "mallory.test"})
+    assert (refused.status, "would be sent to http://mallory.test/PowerShell/" in refused.words) == (403, True)
+    assert kept(house, mail) == ()
+    task = add_task(house.engine, mail.id, TaskSettings(kind="exchange", title="mail", params={"servers": ["ex01"]}))
+    form = f"/certificates/{mail.id}/tasks/{task.id}"
+    wanted = {"title": "mail", "revision": "2", "param.servers": "ex01", "param.services": "IIS"}
+    assert operator.post(form, **wanted | {"param.servers": "ex01,mallory.test"}).status == 403
+    assert operator.post(form, **wanted).status == 303
+    assert kept(house, mail)[0].params.items() >= {"servers": ["ex01"], "services": ["IIS"]}.items()
+    assert "described by somebody" not in house.signed_in(Role.ADMINISTRATOR).get(form).words

@@ -11,6 +11,7 @@ from certwright.domain.managed import ManagedCertificate, TaskSettings
 from certwright.domain.validation import Validation
 from certwright.engine.accounts import Account, coming_issuer, ready_issuer
 from certwright.engine.context import Engine
+from certwright.engine.destinations import require_keys
 from certwright.engine.exchange.discovery import discover
 from certwright.engine.exchange.names import resolves
 from certwright.engine.exchange.reach import KIND, described, progress, remember
@@ -192,8 +193,12 @@ def set_up(
 
     Raises:
         ConfigurationError: if the account cannot be told, or a name cannot be issued.
+        Forbidden: if who asks may not say where private keys go.
         IssuanceError, Unreachable: if the authority refuses or does not answer.
     """
+    params = proposal.settings.model_dump(mode="json", exclude_unset=True)
+    params["servers"] = list(proposal.settings.servers)
+    require_keys(engine, KIND, params)
     issuer = ready_issuer(engine, account)
     with engine.store.read() as unit:
         profiles = unit.issuers.get(issuer).capabilities.profiles
@@ -210,8 +215,6 @@ def set_up(
         waits=waits,
     )
     made = create(engine, wish)
-    params = proposal.settings.model_dump(mode="json", exclude_unset=True)
-    params["servers"] = list(proposal.settings.servers)
     add_task(engine, made.id, TaskSettings(kind=KIND, title=KIND, params=params))
     with engine.store.read() as unit:
         return unit.managed.get(made.id)
