@@ -13,7 +13,8 @@ from certwright.engine.issuers import issuer_plugin
 from certwright.engine.schedule import reschedule
 from certwright.sdk.journal import SilentJournal
 
-_UNKNOWN = timedelta(hours=1)
+_AFTER_FAILURE = timedelta(hours=6)
+"""RFC 9773 section 4.3.3; while an authority is away, each certificate costs a question so often."""
 
 
 def refresh(engine: Engine, managed: ManagedCertificate) -> bool:
@@ -32,7 +33,7 @@ def refresh(engine: Engine, managed: ManagedCertificate) -> bool:
     try:
         window = issuer_plugin(engine, current.issuer, SilentJournal()).renewal_window(leaf)
     except CertwrightError:
-        after = before.model_copy(update={"ask_again": now + _UNKNOWN})
+        after = before.model_copy(update={"ask_again": now + _AFTER_FAILURE})
     else:
         after = heed(before, current.id, window, random.random(), now)  # noqa: S311 - spreads work, protects nothing
     with engine.store.write() as unit:

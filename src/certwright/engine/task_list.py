@@ -52,7 +52,6 @@ def add_task(engine: Engine, reference: str, settings: TaskSettings, revision: i
     """
     check_line(settings.title, "The title")
     require_commands(engine, "tasks", settings.kind, settings.params)
-    require_keys(engine, settings.kind, settings.params)
     found = catalog.plugin("tasks", settings.kind)
     params = read_params(found.params, settings.params, f"the task {settings.title!r}")
     given = settings.model_copy(update={"params": params.model_dump(mode="json", exclude_unset=True)})
@@ -63,6 +62,7 @@ def add_task(engine: Engine, reference: str, settings: TaskSettings, revision: i
             raise ConfigurationError(
                 f"{managed.title!r} has a task {settings.title!r} already.", hint="Give another --title."
             )
+        require_keys(engine, given.kind, given.params, managed.tasks)
         for name in credential_names(found.params, given.params):
             unit.credentials.get(name)
         added.append(_watching(managed, given))
@@ -111,11 +111,11 @@ def change_task(
     params = given.model_dump(mode="json", exclude_unset=True)
     changed = wanted.model_copy(update={**settings, "params": params})
     check_line(str(settings.get("title", "")), "The title")
-    require_keys(engine, wanted.kind, params, wanted.params)
     if changed != wanted.model_copy(update={"enabled": False}):
         require_commands(engine, "tasks", wanted.kind, params)
 
     def change(unit: UnitOfWork, managed: ManagedCertificate) -> Tasks:
+        require_keys(engine, wanted.kind, params, managed.tasks)
         for name in credential_names(model, params):
             unit.credentials.get(name)
         if state := unit.deployments.get(wanted.id):

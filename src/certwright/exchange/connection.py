@@ -74,3 +74,11 @@ class Connection(Params):
         That of a server's full name; for a short name that of its endpoint's host, or the host itself if that has none.
         """
         return tuple(sorted({addresses.domain(server, url) for server, url in self.endpoints.items()}))
+
+    @property
+    def destinations(self) -> frozenset[str]:
+        """Where passwords and private keys are sent, each with how that place proves to be what it is."""
+        how = [self.auth, *filter(None, (self.credential, self.service_host, self.proxy))]
+        if self.ca_file:
+            how.append(f"signed by {self.ca_file}")
+        return frozenset(f"{url} ({', '.join(how)})" for url in (*self.endpoints.values(), *self.hosts.values()))

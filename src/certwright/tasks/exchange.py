@@ -58,11 +58,8 @@ class Exchange(Task[Settings]):
 
     @classmethod
     def destinations(cls, params: Settings) -> frozenset[str]:
-        """Each server's PowerShell, and how it proves to be that server."""
-        how = [params.auth, *filter(None, (params.credential, params.service_host, params.proxy))]
-        if params.ca_file:
-            how.append(f"signed by {params.ca_file}")
-        return frozenset(f"{url} ({', '.join(how)})" for url in params.endpoints.values())
+        """Each server's PowerShell."""
+        return params.destinations
 
     @property
     def organisations(self) -> tuple[str, ...]:

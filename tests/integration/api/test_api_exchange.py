@@ -9,6 +9,7 @@ import pytest
 
 from certwright.domain.managed import Issuer
 from certwright.exchange.account import grant_script
+from certwright.exchange.connection import Connection
 from certwright.sdk.context import Credential
 from peers.exchange_task import NAMES, PASSWORD, USERNAME, World, spec, world
 from world.api import Service
@@ -57,6 +58,29 @@ def test_setting_up_takes_the_right_to_manage_and_to_say_where_keys_go(service: 
     assert service.client("edit", "request", "read", "keys").ask("POST", path, wanted).status == 403
     plans = path.endswith("plan")
     assert service.client("edit", "manage", "read").ask("POST", path, wanted).status == (202 if plans else 403)
+
+
+def test_a_stored_password_goes_only_where_it_went_before_for_whoever_may_not_take_secrets_out(
+    service: Service, mail: World
+) -> None:
+    client, keeper = service.client("manage", "read", "edit"), service.client("manage", "read", "keys")
+    known = {name: value for name, value in mail.params(winrm=None).items() if name in Connection.model_fields}
+    ours = {"connection": known}
+    refused = client.ask("POST", "/exchange/discover", ours)
+    assert refused.status == 403, refused.body
+    assert f"The password would be sent to {mail.first.powershell_url} (basic, exchange" in refused.data["causes"][0]
+    assert (
+        "may not have a stored password sent"
+        in client.ended(client.ask("POST", "/exchange/setup-plan", ours | {"issuer": "own"}))["job"]["fault"]["message"]
+    )
+    assert keeper.ended(keeper.ask("POST", "/exchange/discover", ours))["result"]["snapshot"]
+    assert client.ended(client.ask("POST", "/exchange/discover", ours))["result"]["snapshot"]
+    theirs = known | {"endpoint": "https://mallory.test/PowerShell/"}
+    for path in ("discover", "doctor", "status", "account", "names"):
+        assert client.ask("POST", f"/exchange/{path}", {"connection": theirs}).status == 403
+    certificate = service.managed("mail.contoso.com")
+    tried = client.ask("POST", f"/certificates/{certificate.id}/tasks/test", {"kind": "exchange", "params": theirs})
+    assert "may not say where private keys go" in client.ended(tried)["job"]["fault"]["message"]
 
 
 def test_the_commands_that_give_an_account_its_rights(service: Service) -> None:

@@ -7,6 +7,7 @@ from certwright.domain.access import UseCase
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.managed import ManagedCertificate, TaskSettings
 from certwright.engine.context import Engine
+from certwright.engine.destinations import require_destinations
 from certwright.engine.journal import RunJournal
 from certwright.exchange import addresses
 from certwright.exchange.access.organisation import Organisation, connect
@@ -25,11 +26,31 @@ def reach(engine: Engine, given: Mapping[str, Any]) -> Connection:
     """The connection that was described; what is left out is as it was when the organisation was reached last.
 
     Raises:
-        Forbidden: if who asks may not look at whole organisations.
+        Forbidden: if who asks may not look at whole organisations, or as of `require_known`.
         ConfigurationError: if a parameter is wrong, or no or several organisations are known.
     """
     engine.caller.require(UseCase.EXAMINE_EXCHANGE.permission)
-    return read_params(Connection, described(engine, given), "the connection to Exchange")
+    connection = read_params(Connection, described(engine, given), "the connection to Exchange")
+    require_known(engine, connection)
+    return connection
+
+
+def require_known(engine: Engine, connection: Connection, typed: Credential | None = None) -> None:
+    """Return if no stored password is sent where none was sent before, or the caller may have that done.
+
+    Raises:
+        Forbidden: if not, naming the place.
+    """
+    if connection.credential is None or (typed and typed.name == connection.credential):
+        return
+    known = (place for one in organisations(engine) for other in one.values() for place in other.destinations)
+    require_destinations(
+        engine,
+        connection.destinations,
+        known,
+        "may not have a stored password sent to a server that was not read before",
+        "The password",
+    )
 
 
 def described(engine: Engine, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from certwright.engine.context import Engine
 from certwright.engine.destinations import require_keys
 from certwright.engine.exchange.discovery import discover
 from certwright.engine.exchange.names import resolves
-from certwright.engine.exchange.reach import KIND, described, progress, remember
+from certwright.engine.exchange.reach import KIND, described, progress, remember, require_known
 from certwright.engine.managed import Wish, check_wish, create
 from certwright.engine.task_list import add_task
 from certwright.exchange.judgement.doctor import in_use
@@ -67,9 +67,11 @@ def survey(engine: Engine, given: Mapping[str, Any], account: Account, typed: Cr
 
     Raises:
         ConfigurationError: if a parameter is wrong, or as of `discover`.
+        Forbidden: as of `require_known`.
         Unreachable, DeploymentError: if a server cannot be read.
     """
     settings = read_params(Settings, described(engine, given), "the deployment to Exchange")
+    require_known(engine, settings, typed)
     settings, snapshot = _read(engine, settings, typed)
     public = not coming_issuer(engine, account).capabilities.internal_names
     resolve = cache(resolves)

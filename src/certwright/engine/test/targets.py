@@ -8,6 +8,7 @@ from certwright.domain.managed import CertificateVersion, ManagedCertificate, Ta
 from certwright.domain.readiness import Check, Readiness, failed
 from certwright.engine.commands import require_commands
 from certwright.engine.context import ActiveRun, Engine
+from certwright.engine.destinations import require_keys
 from certwright.engine.task import is_action, make_task
 
 _VERDICTS = {Severity.STOP: Readiness.FAILED, Severity.ASK: Readiness.FAILED, Severity.WARN: Readiness.WARNING}
@@ -30,12 +31,13 @@ def try_task(engine: Engine, reference: str, settings: TaskSettings) -> tuple[Ch
 
     Raises:
         ConfigurationError: if a parameter is wrong, or a credential is missing.
-        Forbidden: if it runs programs, and who asks may not have that.
+        Forbidden: if it runs programs, or goes where no task of the certificate does, and who asks may not have that.
     """
     require_commands(engine, "tasks", settings.kind, settings.params)
     with engine.store.read() as unit:
         managed = unit.managed.get(reference)
         version = unit.managed.current(managed.id)
+    require_keys(engine, settings.kind, settings.params, managed.tasks)
     run = ActiveRun.unrecorded(engine)
     if version is not None or is_action(settings):
         return tuple(_target(engine, managed, version, settings, run))
