@@ -81,14 +81,19 @@ def _came_of(visit: Visit, kind: type[C]) -> C:
     return visit.came_of(kind, "job", fits=lambda found: found.managed_id == id_of(visit))
 
 
+def _begun(visit: Visit, title: str, work: Callable[[Engine], _Came], shown: str) -> Response:
+    """Have it done beside; what comes of it is on the page `shown`."""
+    return visit.begin(title, work, lambda job: address(visit, f"/exchange/{shown}/{job.id}"), _BACK)
+
+
 def _plan(visit: Visit) -> Response:
     """Read the servers, and say what would be done; on some of them alone, if they are chosen."""
     managed_id, servers = id_of(visit), _chosen(visit)
-    return visit.begin(
+    return _begun(
+        visit,
         later("Find out what would be done"),
         lambda engine: _Plans(managed_id, deployment.plan(engine, managed_id, servers)),
-        lambda job: address(visit, f"/exchange/plans/{job.id}"),
-        _BACK,
+        "plans",
     )
 
 
@@ -103,11 +108,11 @@ def _planned(visit: Visit) -> Response:
 def _rehearse(visit: Visit) -> Response:
     """Plan, and ask Exchange what it says to each command, without any effect."""
     managed_id, servers = id_of(visit), _chosen(visit)
-    return visit.begin(
+    return _begun(
+        visit,
         later("Try the commands without effect"),
         lambda engine: _Rehearsed(managed_id, deployment.rehearse(engine, managed_id, servers)),
-        lambda job: address(visit, f"/exchange/rehearsed/{job.id}"),
-        _BACK,
+        "rehearsed",
     )
 
 
@@ -177,11 +182,11 @@ def _apply(visit: Visit) -> Response:
 def _plan_undo(visit: Visit) -> Response:
     """Say what would put back what was in use before."""
     managed_id = id_of(visit)
-    return visit.begin(
+    return _begun(
+        visit,
         later("Find out what would be put back"),
         lambda engine: _UndoPlans(managed_id, undo.plan(engine, managed_id)),
-        lambda job: address(visit, f"/exchange/undo-plans/{job.id}"),
-        _BACK,
+        "undo-plans",
     )
 
 
@@ -201,10 +206,7 @@ def _undo(visit: Visit) -> Response:
 
 
 def _carried_out(visit: Visit, title: str, work: Callable[[Engine], _Came], shown: str) -> Response:
-    """Have it done, and the organisation read once more, so that its picture shows what it has now.
-
-    `shown` is the page that shows what came of it.
-    """
+    """As `_begun`, and have the organisation read once more, so that its picture shows what it has now."""
     connections = [_settings(task) for task in exchange_tasks(details(visit.engine, id_of(visit)).managed)]
 
     def carry_out(engine: Engine) -> _Came:
@@ -214,7 +216,7 @@ def _carried_out(visit: Visit, title: str, work: Callable[[Engine], _Came], show
                 discover(engine, connection)
         return done
 
-    return visit.begin(title, carry_out, lambda job: address(visit, f"/exchange/{shown}/{job.id}"), _BACK)
+    return _begun(visit, title, carry_out, shown)
 
 
 def _done(visit: Visit) -> Response:
@@ -235,11 +237,11 @@ def _done(visit: Visit) -> Response:
 
 def _verify(visit: Visit) -> Response:
     managed_id = id_of(visit)
-    return visit.begin(
+    return _begun(
+        visit,
         later("Look at every port"),
         lambda engine: _Verified(managed_id, deployment.inspect(engine, managed_id)),
-        lambda job: address(visit, f"/exchange/verified/{job.id}"),
-        _BACK,
+        "verified",
     )
 
 
@@ -251,11 +253,11 @@ def _verified(visit: Visit) -> Response:
 def _plan_cleanup(visit: Visit) -> Response:
     """Read the servers, and say which earlier versions would be removed, and what keeps the others."""
     managed_id = id_of(visit)
-    return visit.begin(
+    return _begun(
+        visit,
         later("Find out what can be removed"),
         lambda engine: _Removable(managed_id, cleanup.plan(engine, managed_id)),
-        lambda job: address(visit, f"/exchange/removable/{job.id}"),
-        _BACK,
+        "removable",
     )
 
 
