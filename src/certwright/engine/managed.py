@@ -32,6 +32,7 @@ from certwright.engine.commands import require_commands
 from certwright.engine.context import ActiveRun, Engine, check_revision
 from certwright.engine.issuers import look_again
 from certwright.engine.material import version_facts
+from certwright.engine.own_certificate import is_presented
 from certwright.engine.revoked import remember_revoked
 from certwright.engine.schedule import decide, health, reschedule, states
 from certwright.engine.validations import check_credentials, check_validations, readable
@@ -200,7 +201,7 @@ def remove(engine: Engine, reference: str, revision: int | None = None) -> Manag
 
     Raises:
         Changed: if it is not at this revision any more.
-        InUse: if a task of it has put a version to use: nobody would renew what is served there.
+        InUse: if a task of it has put a version to use, or the service presents it itself: nobody would renew it.
     """
     from certwright.engine.left_over import clear_left_over  # noqa: PLC0415 - loads the DNS library
 
@@ -210,6 +211,12 @@ def remove(engine: Engine, reference: str, revision: int | None = None) -> Manag
         with engine.store.read() as unit:
             managed = unit.managed.get(managed.id)
             check_revision(unit, managed, revision)
+            if is_presented(unit, managed.id, engine.now()):
+                raise InUse(
+                    f"{managed.title!r} is what the service presents itself.",
+                    hint="Name another one in the setting own_certificate, and start the service again: "
+                    "an hour later this one can be removed.",
+                )
             if users := list(_users(managed, states(unit, managed))):
                 raise InUse(
                     f"{managed.title!r} is in use, and nobody would renew what is served there.",

@@ -18,6 +18,8 @@ _SECRET = "service:self-signed"  # noqa: S105 - the name of it
 _LIFETIME = timedelta(days=825)  # some clients take no certificate that lives longer
 _RENEWED_BEFORE = timedelta(days=30)
 _MOST_NAMES = 50
+_MEANT, _KIND = "own_certificate:", "certificate"  # a record of this kind for each setting
+_SAID_EVERY, _COUNTS_FOR = timedelta(minutes=10), timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +45,53 @@ class Presented:
 def of_managed(engine: Engine, reference: str, names: Sequence[Identifier]) -> Presented:
     """The current version of a managed certificate; for as long as there is none, one that we signed for `names`.
 
+    Which one `reference` means is decided once, so that none that is given such a title or name later takes its place.
+
     Raises:
         StoreError: if the store cannot be used.
     """
-    with engine.store.read() as unit:
-        found = _current(unit, reference)
+    try:
+        managed_id = _meant(engine, reference)
+        with engine.store.read() as unit:
+            found = _current(unit, managed_id)
+    except (CertwrightError, ValueError) as error:
+        found = str(error)
     return found if isinstance(found, Presented) else self_made(engine, names, found)
 
 
-def _current(unit: UnitOfWork, reference: str) -> Presented | str:
+def is_presented(unit: UnitOfWork, managed_id: str, now: datetime) -> bool:
+    """Whether a service presents it, or would if it were issued; one that was stopped counts for an hour."""
+    said = unit.records.newest(_MEANT, _KIND).values()
+    return any(each.value == managed_id and each.at > now - _COUNTS_FOR for each in said)
+
+
+def _meant(engine: Engine, reference: str) -> str:
+    """The id of the one that `reference` fitted at first; it is said again now and then for as long as it is asked.
+
+    Raises:
+        NotFound, ConfigurationError: if it has fitted none yet, or fits several.
+    """
+    subject, now = f"{_MEANT}{reference}", engine.now()
+    with engine.store.read() as unit:
+        said = unit.records.last(subject, _KIND)
+        found = said.value if said else unit.managed.get(reference).id
+    if said is None or said.at <= now - _SAID_EVERY:
+        with engine.store.write() as unit:
+            said = unit.records.last(subject, _KIND)  # another node may have been first
+            found = said.value if said else found
+            unit.records.put(subject, _KIND, found, now)
+    return str(found)
+
+
+def _current(unit: UnitOfWork, managed_id: str) -> Presented | str:
     """What is to be presented, or why there is nothing."""
-    try:
-        managed = unit.managed.get(reference)
-        version = unit.managed.current(managed.id)
-        if version is None:
-            return f"{managed.title!r} was not issued yet: certwright certificate request {managed.id}"
-        held = material(unit, version)
-    except (CertwrightError, ValueError) as error:
-        return str(error)
+    if not unit.managed.there([managed_id]):
+        return f"The certificate {managed_id} was removed. Name another one by its id in the setting own_certificate."
+    managed = unit.managed.get(managed_id)
+    version = unit.managed.current(managed.id)
+    if version is None:
+        return f"{managed.title!r} was not issued yet: certwright certificate request {managed.id}"
+    held = material(unit, version)
     if held.key is None:
         return f"The key of {managed.title!r} is not here, as it was made from a signing request of yours."
     return Presented.of(held.chain, held.key)

@@ -69,9 +69,12 @@ class OwnTls:
         """Present the newest from now on.
 
         Raises:
-            ConfigurationError, StoreError: as at the beginning; what was presented before still is.
+            ConfigurationError, StoreError: as at the beginning, or if what the settings name cannot be presented any
+                more; what was presented before still is.
         """
         found = self._wanted()
+        if found.told and not self.presented.told:
+            raise ConfigurationError(found.told)
         if found != self.presented:
             self._current = _context(found)
             self.presented = found

@@ -13,11 +13,12 @@ from cryptography import x509
 from starlette.applications import Starlette
 
 from certwright.domain import certificates
-from certwright.domain.errors import ConfigurationError
+from certwright.domain.errors import ConfigurationError, InUse
 from certwright.domain.identifiers import Identifier, parse_all
 from certwright.domain.keys import KeyType, PrivateKey, generate, private_key_pem
 from certwright.domain.managed import CertificateVersion, KeyForm, ManagedCertificate
 from certwright.engine.context import Engine
+from certwright.engine.managed import remove
 from certwright.probe import Endpoint, Observation, Target, probe
 from certwright.server.http import listening
 from certwright.server.tls import OwnTls
@@ -71,8 +72,8 @@ def test_another_name_or_a_near_end_makes_another_one_for_the_earlier_names_too(
     first = OwnTls(engine, settings, NAMES).presented.facts
     second = OwnTls(engine, settings, parse_all(["certs.contoso.com"])).presented.facts
     assert set(second.names) == {*first.names, Identifier.parse("certs.contoso.com")}
-    later = replace(engine, now=lambda: second.not_after - 20 * DAY)
-    third = OwnTls(later, settings, NAMES).presented.facts
+    near = replace(engine, now=lambda: second.not_after - 20 * DAY)
+    third = OwnTls(near, settings, NAMES).presented.facts
     assert third.not_after > second.not_after + 700 * DAY
 
 
@@ -109,11 +110,53 @@ def test_each_new_version_is_presented_at_once_and_open_connections_stay(engine:
             tls.look()
             assert (sha256(at), tls.presented.told) == (wanted, "")
         assert tls.is_trusted
+        shown = sha256(at)
         issue(engine, managed, KeyType.ECDSA_P256, with_key=False)
-        tls.look()
-        assert "The key of 'certs' is not here" in tls.presented.told
+        with pytest.raises(ConfigurationError, match="The key of 'certs' is not here"):
+            tls.look()
+        assert sha256(at) == shown
         before.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert before.recv(100).startswith(b"HTTP/1.1 404")
+
+
+def test_none_takes_the_place_of_what_the_settings_meant_at_first(engine: Engine, settings: Settings) -> None:
+    name = "certs.contoso.com"
+    ours = ManagedCertificate(title="ours", identifiers=parse_all([name]), issuer="le")
+    settings = replace(settings, own_certificate=name)
+    with engine.store.write() as unit:
+        unit.managed.add(ours)
+    wanted = issue(engine, ours, KeyType.ECDSA_P256)
+    tls = OwnTls(engine, settings, NAMES)
+    for title in (name, "of the same name", ours.id):
+        other = ManagedCertificate(title=title, identifiers=parse_all([name]), issuer="le")
+        with engine.store.write() as unit:
+            unit.managed.add(other)
+        issue(engine, other, KeyType.ECDSA_P256)
+        tls.look()
+        assert tls.presented.facts.sha256 == wanted
+        assert OwnTls(engine, settings, NAMES).presented.facts.sha256 == wanted
+    with engine.store.write() as unit:
+        unit.managed.remove(ours.id)
+    with pytest.raises(ConfigurationError, match=f"{ours.id} was removed. Name another one by its id"):
+        tls.look()
+    assert tls.presented.facts.sha256 == wanted
+    assert f"{ours.id} was removed" in OwnTls(engine, settings, NAMES).presented.told
+
+
+def later(engine: Engine, minutes: int) -> Engine:
+    moment = engine.now() + timedelta(minutes=minutes)
+    return replace(engine, now=lambda: moment)
+
+
+def test_what_is_presented_is_not_removed(engine: Engine, settings: Settings) -> None:
+    managed = ManagedCertificate(title="certs", identifiers=parse_all(["certs.contoso.com"]), issuer="le")
+    with engine.store.write() as unit:
+        unit.managed.add(managed)
+    for minutes in (0, 55):
+        OwnTls(later(engine, minutes), replace(settings, own_certificate="certs"), NAMES)
+    with pytest.raises(InUse, match="'certs' is what the service presents itself"):
+        remove(later(engine, 100), managed.id)
+    remove(later(engine, 120), managed.id)
 
 
 @contextmanager
