@@ -90,6 +90,13 @@ class Level(BaseModel):
     done_at: AwareDatetime
 
 
+class Levels(BaseModel):
+    """What is left of rate limits: first where there is room last, then where least is left; `more` are left out."""
+
+    items: list[Level]
+    more: int
+
+
 @router.get("/authorities", dependencies=[READS], responses=answers())
 def list_authorities() -> list[Authority]:
     """The authorities that need no address: what each issues, what it asks for, how much it allows."""
@@ -142,9 +149,11 @@ def list_limits(
     engine: UsesEngine,
     name: Name,
     requests: Annotated[int, Query(ge=1, le=100_000, description="`done_at` is when so many more would be done.")] = 1,
-) -> list[Level]:
+    limit: Annotated[int, Query(ge=1, le=200, description="How many are shown.")] = 50,
+) -> Levels:
     """How much of the authority's rate limits is left, and when there is room again."""
-    return [
+    found = levels(engine, name, requests)
+    items = [
         Level(
             limit=level.key.scope,
             subject=level.key.subject,
@@ -155,8 +164,9 @@ def list_limits(
             shut_until=level.bucket.shut_until,
             done_at=level.done_at,
         )
-        for level in levels(engine, name, requests)
+        for level in found[:limit]
     ]
+    return Levels(items=items, more=len(found) - len(items))
 
 
 @router.delete("/issuers/{name}", dependencies=[MANAGES], status_code=HTTPStatus.NO_CONTENT, responses=UNCHANGED)

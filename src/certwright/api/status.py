@@ -52,13 +52,13 @@ class Status(BaseModel):
 @router.get("/status", dependencies=[READS], responses=answers())
 def status(engine: UsesEngine) -> Status:
     """How all is, and what needs a person."""
-    found = count(engine)
+    found = count(engine, limit=_SHOWN)
     return Status(
         overall=found.overall,
         certificates=dict(found.certificates),
         watched=dict(found.watched),
         service=[FailingDuty(health=e.health, **e.model_dump()) for e in found.service],
-        needs_person=[NeedsPerson(id=e.id, title=e.title, health=e.condition) for e in found.judged[:_SHOWN]],
-        more=max(0, len(found.judged) - _SHOWN),
+        needs_person=[NeedsPerson(id=e.id, title=e.title, health=e.condition) for e in found.judged],
+        more=found.more,
         missing=list(map(str, found.gaps)),
     )

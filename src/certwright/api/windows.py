@@ -47,7 +47,10 @@ class WantedWindow(Body):
 
 
 class Window(BaseModel):
-    """A maintenance window, its next openings, and the titles of the certificates that refer to it."""
+    """A maintenance window, and its next openings.
+
+    `used_by` are the titles of the first certificates that refer to it, and `more` are left out.
+    """
 
     name: str
     spans: list[str]
@@ -56,10 +59,12 @@ class Window(BaseModel):
     open: bool
     openings: list[Opening]
     used_by: list[str]
+    more: int
 
     @classmethod
     def of(cls, unit: UnitOfWork, kept: MaintenanceWindow, now: datetime) -> "Window":
         """As it is at this moment."""
+        users = unit.windows.users(kept.name)
         openings = [Opening(start=one.start, end=one.end) for one in islice(kept.openings(now), _OPENINGS)]
         return cls(
             name=kept.name,
@@ -68,7 +73,8 @@ class Window(BaseModel):
             closed=list(map(str, kept.closed)),
             open=kept.is_open(now),
             openings=openings,
-            used_by=list(unit.windows.users(kept.name)),
+            used_by=list(users.first),
+            more=users.more,
         )
 
 
@@ -76,8 +82,8 @@ class Window(BaseModel):
 def list_windows(engine: UsesEngine, asked: Asked) -> Named[Window]:
     """The maintenance windows, by name."""
     with engine.store.read() as unit:
-        found = [Window.of(unit, kept, engine.now()) for kept in unit.windows.list()]
-    return listing.page(found, asked)
+        page = listing.page(unit.windows.list(), asked)
+        return Named(items=[Window.of(unit, kept, engine.now()) for kept in page.items], next=page.next)
 
 
 @router.get("/windows/{name}", dependencies=[READS], responses=answers(HTTPStatus.NOT_FOUND))

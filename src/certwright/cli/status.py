@@ -43,7 +43,8 @@ def status(
         raise ConfigurationError(
             f"There is no health {strangers[0][:40]!r}.", hint=f"Choose among: {', '.join(Health)}."
         )
-    found = count(session.engine, [Health(name) for name in health] if health else NEEDS_PERSON)
+    wanted = [Health(name) for name in health] if health else NEEDS_PERSON
+    found = count(session.engine, wanted, None if session.as_json else _SHOWN)
     session.code = _code(found.overall)
     session.emit(_status_data(found), lambda console: console.print("\n".join(_status_lines(found))))
 
@@ -88,13 +89,13 @@ def _status_lines(found: "Status") -> list[str]:
     for trouble in found.service:
         lines.append(f"{trouble.health}: {trouble.title} fails since {_moment(trouble.since)}: {trouble.message}")
         lines += [f"   {line}" for line in trouble.hint.splitlines()]
-    for each in found.judged[:_SHOWN]:
+    for each in found.judged:
         lines += _lines(each.id, each.title, each.condition)
     for watched, health in found.seen[:_SHOWN]:
         problem = f": {watched.problem}" if watched.problem else ""
         lines.append(f"{health}: {watched.title}, which is watched: {_ends(watched)}{problem}")
-    if (left := len(found.judged) - _SHOWN) > 0:
-        lines.append(f"And {left} more: certwright status --json")
+    if found.more:
+        lines.append(f"And {found.more} more: certwright status --json")
     return [*lines, *map(str, found.gaps)]
 
 

@@ -1,10 +1,10 @@
 """`certwright window`: maintenance windows, in which deployments may begin."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -13,6 +13,9 @@ from certwright.cli.session import Session, command
 from certwright.cli.show import table
 from certwright.domain.windows import Dates, MaintenanceWindow, Opening, Span
 from certwright.sdk.params import read_params
+
+if TYPE_CHECKING:
+    from certwright.store.windows import Users
 
 app = typer.Typer(help="Maintenance windows: when deployments may begin.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="WINDOW", help="What you call it.")]
@@ -61,7 +64,7 @@ def list_windows(session: Session) -> None:
     with session.engine.store.read() as unit:
         found = [(window, unit.windows.users(window.name)) for window in unit.windows.list()]
     rows = [
-        [w.name, _together(w.spans), w.zone, _opens(w, w.next_opening(now), now), str(len(users))] for w, users in found
+        [w.name, _together(w.spans), w.zone, _opens(w, w.next_opening(now), now), str(used.count)] for w, used in found
     ]
     session.emit(
         [_data(window, users, now) for window, users in found],
@@ -94,7 +97,7 @@ def _show(session: Session, window: MaintenanceWindow) -> None:
         ("Window", window.name),
         ("Open", f"{_together(window.spans)} ({window.zone})"),
         ("Closed", _together(window.closed) or "on no other day"),
-        ("Used by", ", ".join(users) or f"nothing yet: certwright certificate window CERT {shlex.quote(window.name)}"),
+        ("Used by", _used_by(users) or f"nothing yet: certwright certificate window CERT {shlex.quote(window.name)}"),
     ]
     rows = [
         [
@@ -113,6 +116,10 @@ def _show(session: Session, window: MaintenanceWindow) -> None:
     session.emit(_data(window, users, now), to_person)
 
 
+def _used_by(users: "Users") -> str:
+    return ", ".join(users.first) + (f" and {users.more} more" if users.more else "")
+
+
 def _together(parts: Iterable[Span | Dates]) -> str:
     return "; ".join(map(str, parts))
 
@@ -123,7 +130,7 @@ def _opens(window: MaintenanceWindow, opening: Opening | None, now: datetime) ->
     return "open now" if opening.start <= now else window.local(opening.start)
 
 
-def _data(window: MaintenanceWindow, users: Sequence[str], now: datetime) -> dict[str, Any]:
+def _data(window: MaintenanceWindow, users: "Users", now: datetime) -> dict[str, Any]:
     zone = ZoneInfo(window.zone)
     openings = [
         {
@@ -138,5 +145,6 @@ def _data(window: MaintenanceWindow, users: Sequence[str], now: datetime) -> dic
         **window.model_dump(mode="json"),
         "open": window.is_open(now),
         "openings": openings,
-        "used_by": list(users),
+        "used_by": list(users.first),
+        "more": users.more,
     }

@@ -174,7 +174,7 @@ def _store(engine: Engine, settings: Settings) -> Mapping[str, Any]:
 
 
 def _certificates(engine: Engine) -> list[dict[str, Any]]:
-    return [_data(one) for one in summaries(engine)[:CERTIFICATES]]
+    return [_data(one) for one in summaries(engine, limit=CERTIFICATES)]
 
 
 def _data(details: Details) -> dict[str, Any]:

@@ -101,6 +101,8 @@ class Level:
 def levels(engine: Engine, name: str, requests: int = 1) -> list[Level]:
     """The buckets of an issuer that are not full, as far as the caller sees them, and its own for orders in any case.
 
+    Those that have room last come first, then those that have least left.
+
     Raises:
         NotFound: if there is no such issuer.
     """
@@ -112,7 +114,8 @@ def levels(engine: Engine, name: str, requests: int = 1) -> list[Level]:
     if Scope.ORDERS in known:
         found.setdefault(Key(issuer.counted_at, Scope.ORDERS, issuer.name), Bucket(now))
     seen = sorted(key for key in found if _is_seen(engine, issuer, key))
-    return [_level(known.get(key.scope), key, found[key], now, requests) for key in seen]
+    listed = [_level(known.get(key.scope), key, found[key], now, requests) for key in seen]
+    return sorted(listed, key=lambda level: (now - level.done_at, level.share))
 
 
 def scarcest(engine: Engine, limit: int) -> list[tuple[Issuer, Level]]:

@@ -350,11 +350,10 @@ def details(engine: Engine, reference: str) -> Details:
         return _details(engine, unit, unit.managed.get(reference))
 
 
-def summaries(engine: Engine, tag: str | None = None) -> list[Details]:
-    """All about all of them, or about those with a tag."""
+def summaries(engine: Engine, tag: str | None = None, limit: int | None = None) -> list[Details]:
+    """All about all of them, or about those with a tag; about the first by title if there is a limit."""
     with engine.store.read() as unit:
-        found = [managed for managed in unit.managed.list() if tag is None or tag in managed.tags]
-        return [_details(engine, unit, managed) for managed in found]
+        return [_details(engine, unit, managed) for managed in unit.managed.list(tag, limit)]
 
 
 def _details(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> Details:

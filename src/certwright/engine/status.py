@@ -21,11 +21,13 @@ _BATCH = 200
 class Status:
     """How all is: how many managed certificates are so, and those that were asked for; the same of what is watched.
 
+    `judged` are the worst of them, if not all were wanted, and `more` are left out.
     `service` are the duties of the service that fail, and `gaps` is what is missing, whatever was asked for.
     """
 
     certificates: Mapping[Health, int]
     judged: tuple[Judged, ...]
+    more: int
     watched: Mapping[Health, int]
     seen: tuple[tuple[Watched, Health], ...]
     service: tuple[Trouble, ...] = ()
@@ -37,12 +39,13 @@ class Status:
         return worst([*self.certificates, *self.watched, *(trouble.health for trouble in self.service)])
 
 
-def status(engine: Engine, wanted: Collection[Health] = NEEDS_PERSON) -> Status:
-    """How all is now, with those whose health is among `wanted`."""
+def status(engine: Engine, wanted: Collection[Health] = NEEDS_PERSON, limit: int | None = None) -> Status:
+    """How all is now, with those whose health is among `wanted`; with the worst of these if there is a limit."""
     close_dead_runs(engine)
     judge_stale(engine)
     with engine.store.read() as unit:
-        counts, judged = unit.healths.counts(), unit.healths.list(wanted)
+        counts = unit.healths.counts()
+        judged = unit.healths.list(wanted) if limit is None else unit.healths.first(wanted, limit)
         watches, service = unit.watches.list(), troubles(unit)
         gaps = (*unheard(unit), *unproved(engine, unit))
     now = engine.now()
@@ -51,6 +54,7 @@ def status(engine: Engine, wanted: Collection[Health] = NEEDS_PERSON) -> Status:
     return Status(
         certificates=counts,
         judged=tuple(judged),
+        more=sum(counts.get(each, 0) for each in set(wanted)) - len(judged),
         watched={each: healths.count(each) for each in Health if each in healths},
         seen=tuple(found for found in seen if found[1] in wanted),
         service=tuple(service),

@@ -82,9 +82,12 @@ class Managed:
         """Those of these ids of which there is a certificate for the caller."""
         return self.connection.scalars(self._seen(select(managed.c.id).where(managed.c.id.in_(ids)))).all()
 
-    def list(self) -> list[ManagedCertificate]:
-        """All, by title."""
-        return list(self.connection.scalars(self._seen(select(managed.c.body)).order_by(managed.c.title)))
+    def list(self, tag: str | None = None, limit: int | None = None) -> list[ManagedCertificate]:
+        """All, or those with a tag, by title; the first of them if there is a limit."""
+        query = self._seen(select(managed.c.body)).order_by(managed.c.title).limit(limit)
+        if tag is not None:
+            query = query.where(managed.c.id.in_(select(tags.c.managed_id).where(tags.c.tag == tag)))
+        return list(self.connection.scalars(query))
 
     def holders(self, identifiers: Collection[str], but: str = "") -> dict[str, Subject]:
         """For each of these identifiers that is on one, but not on that of the id `but`: which one, the first by id."""

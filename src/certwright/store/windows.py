@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from certwright.domain.audit import SubjectKind, named
 from certwright.domain.errors import InUse, NotFound
@@ -13,7 +13,20 @@ from certwright.store.audit import Trail
 from certwright.store.schema import managed, window_uses, windows
 from certwright.store.scope import Scope
 
-_SHOWN = 5
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """How many managed certificates refer to a window, and the titles of the first of them."""
+
+    count: int
+    first: Sequence[str]
+
+    @property
+    def more(self) -> int:
+        """How many there are beside the first."""
+        return self.count - len(self.first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +59,14 @@ class Windows:
         """All, by name."""
         return list(self.connection.scalars(select(windows.c.body).order_by(windows.c.name)))
 
-    def users(self, name: str) -> Sequence[str]:
-        """The titles of the managed certificates that refer to it."""
+    def users(self, name: str) -> Users:
+        """The managed certificates that refer to it."""
         both = managed.join(window_uses, window_uses.c.managed_id == managed.c.id)
         mine = select(managed.c.title).select_from(both).where(window_uses.c.window == name)
-        return self.connection.scalars(self.scope.narrow(mine, managed.c.id).order_by(managed.c.title)).all()
+        seen = self.scope.narrow(mine, managed.c.id)
+        first = self.connection.scalars(seen.order_by(managed.c.title).limit(_SHOWN)).all()
+        count = self.connection.scalar(seen.with_only_columns(func.count())) or 0
+        return Users(count, first)
 
     def remove(self, name: str) -> None:
         """Forget a window.
@@ -60,10 +76,11 @@ class Windows:
             InUse: if something refers to it; the first of these are named.
         """
         window = self.get(name)
-        if users := self.users(name):
-            more = f", and {len(users) - _SHOWN} more" if len(users) > _SHOWN else ""
+        users = self.users(name)
+        if users.count:
+            more = f", and {users.more} more" if users.more else ""
             raise InUse(
-                f"The maintenance window {name!r} is used by {', '.join(map(repr, users[:_SHOWN]))}{more}.",
+                f"The maintenance window {name!r} is used by {', '.join(map(repr, users.first))}{more}.",
                 hint="Give them another one, or none, first: certwright certificate window",
             )
         self.connection.execute(delete(windows).where(windows.c.name == name))

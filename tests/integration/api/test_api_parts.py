@@ -1,13 +1,16 @@
 """What certificates are made with, over the API: tasks, issuers, credentials, windows, channels, watched items."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from certwright.domain.access import Permission, Role
+from certwright.domain.limits import Bucket, Key, Scope
 from certwright.engine.people import add_person
+from certwright.engine.windows import set_window
 from world.api import Answer, Client, Service
 
 SECRET = "c4n4ry-S3cr3t"
@@ -174,12 +177,23 @@ def test_issuers_are_shown_and_removed_unless_they_are_used(service: Service) ->
     assert client.get("/issuers/le")["kind"] == "acme"
     client.get("/issuers/none", 404)
     assert "letsencrypt" in [authority["name"] for authority in client.get("/authorities")]
-    assert client.get("/issuers/le/limits") == []
+    assert client.get("/issuers/le/limits") == {"items": [], "more": 0}
     mail = service.managed("mail.contoso.com")
     refused = client.ask("DELETE", "/issuers/le")
     assert (refused.status, "'mail.contoso.com'" in refused.data["detail"]) == (409, True)
     assert service.client("edit").ask("DELETE", f"/certificates/{mail.id}", If_Match='"1"').status == 204
     assert client.ask("DELETE", "/issuers/le").status == 204
+
+
+def test_of_the_limits_those_are_shown_that_have_room_last(service: Service) -> None:
+    now = service.engine.now()
+    with service.engine.store.write() as unit:
+        counted_at = unit.issuers.get("le").counted_at
+        for minute in (1, 3, 2):
+            shut = Bucket(now, now + timedelta(minutes=minute))
+            unit.ledger.save({Key(counted_at, Scope.NAMES, f"host{minute}.contoso.com"): shut}, now)
+    found = service.client("read").get("/issuers/le/limits?limit=1")
+    assert ([level["subject"] for level in found["items"]], found["more"]) == (["host3.contoso.com"], 2)
 
 
 def test_an_authority_that_does_not_answer_leaves_no_issuer_behind(service: Service) -> None:
@@ -195,11 +209,20 @@ def test_windows_are_kept_and_told_with_their_openings(service: Service) -> None
     kept = put(client, "/windows/nights", wanted)
     assert {name: kept[name] for name in wanted} == wanted
     assert kept["openings"][0]["start"] == "2026-12-05T21:00:00Z"
-    assert client.get("/windows")["items"] == [kept]
+    assert client.get("/windows") == {"items": [kept], "next": None}
     put(client, "/windows/nights", {"spans": ["someday"], "zone": "UTC"}, 422)
     put(client, "/windows/nights", {"spans": ["daily 22:00-04:00"], "zone": "Nowhere"}, 422)
     assert client.ask("DELETE", "/windows/nights").status == 204
     client.get("/windows/nights", 404)
+
+
+def test_of_what_uses_a_window_the_first_are_named(service: Service) -> None:
+    client = service.client("manage", "read")
+    put(client, "/windows/nights", {"spans": ["Sat 22:00-04:00"], "zone": "Europe/Berlin"})
+    for number in range(12):
+        set_window(service.engine, service.managed(f"host{number:02}.contoso.com").id, "nights")
+    (window,) = client.get("/windows")["items"]
+    assert (window["used_by"], window["more"]) == ([f"host{number:02}.contoso.com" for number in range(10)], 2)
 
 
 @pytest.mark.parametrize(

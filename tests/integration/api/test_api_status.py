@@ -1,7 +1,10 @@
 """How all is, over the API."""
 
 from certwright.domain.errors import Unreachable
+from certwright.domain.health import Condition
+from certwright.domain.health_rules import Health
 from certwright.engine import duties
+from certwright.engine.status import status
 from world.api import Service
 
 
@@ -15,6 +18,18 @@ def test_what_is_missing_is_part_of_how_all_is(service: Service) -> None:
         wanted = {"kind": kind, "params": {"url": "https://hooks.contoso.com/one"}, "check": False}
         assert client.ask("PUT", f"/notifications/channels/{kind}", wanted).status == 200
     assert client.get("/status")["missing"] == [key]
+
+
+def test_the_worst_are_named_and_the_others_counted(service: Service) -> None:
+    for number in range(52):
+        mail = service.managed(f"host{number:02}.contoso.com")
+        with service.engine.store.write() as unit:
+            unit.healths.put(mail.id, Condition(health=Health.FAILING, rule="failing", message="It fails."))
+    found = service.client("read").get("/status")
+    titles = [each["title"] for each in found["needs_person"]]
+    assert (titles, found["more"]) == ([f"host{number:02}.contoso.com" for number in range(50)], 2)
+    few = status(service.engine, limit=2)
+    assert (len(few.judged), few.more) == (2, 50)
 
 
 def test_a_duty_of_the_service_that_fails_is_part_of_how_all_is(service: Service) -> None:

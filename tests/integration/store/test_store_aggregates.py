@@ -162,6 +162,14 @@ class TestManaged:
                 unit.managed.update(web.model_copy(update={"title": "mail"}))
             assert [m.title for m in unit.managed.list()] == ["mail", "web"]
 
+    def test_the_first_of_them_are_listed_and_those_with_a_tag(self, store: Store) -> None:
+        mail, web, wiki = managed("mail"), managed("web", tags=("berlin",)), managed("wiki", tags=("berlin",))
+        add(store, wiki, web, mail)
+        with store.read() as unit:
+            assert unit.managed.list(limit=2) == [mail, web]
+            assert unit.managed.list("berlin") == [web, wiki]
+            assert unit.managed.list("berlin", 1) == [web]
+
     def test_the_issuer_must_be_there(self, store: Store) -> None:
         with store.write() as unit, pytest.raises(NotFound, match="no issuer 'ghost'"):
             unit.managed.add(managed(issuer="ghost"))

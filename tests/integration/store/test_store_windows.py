@@ -6,6 +6,7 @@ from certwright.domain.errors import ConfigurationError, NotFound
 from certwright.domain.managed import ManagedCertificate
 from certwright.domain.windows import MaintenanceWindow, Span
 from certwright.store import Store
+from certwright.store.windows import Users
 
 pytestmark = pytest.mark.usefixtures("issuer")
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
@@ -50,7 +51,7 @@ def test_one_in_use_is_not_removed_and_its_users_are_named(store: Store) -> None
         unit.windows.put(window("weekend"))
         for certificate in (web, mail):
             unit.managed.add(certificate)
-        assert unit.windows.users("weekend") == ["mail", "web"]
+        assert unit.windows.users("weekend") == Users(2, ["mail", "web"])
         with pytest.raises(ConfigurationError, match="used by 'mail', 'web'") as caught:
             unit.windows.remove("weekend")
         assert "certwright certificate window" in caught.value.hint
@@ -67,9 +68,11 @@ def test_one_in_use_is_not_removed_and_its_users_are_named(store: Store) -> None
 def test_many_users_are_counted(store: Store) -> None:
     with store.write() as unit:
         unit.windows.put(window("weekend"))
-        for number in range(7):
+        for number in range(10, 22):
             unit.managed.add(managed(f"host{number}", "weekend"))
-        with pytest.raises(ConfigurationError, match="'host0', 'host1', 'host2', 'host3', 'host4', and 2 more"):
+        users = unit.windows.users("weekend")
+        assert (users.first, users.more) == ([f"host{number}" for number in range(10, 20)], 2)
+        with pytest.raises(ConfigurationError, match=r"used by 'host10', .*, 'host19', and 2 more"):
             unit.windows.remove("weekend")
 
 

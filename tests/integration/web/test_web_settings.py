@@ -322,6 +322,13 @@ class TestWindows:
         set_window(house.engine, mail.id, None)
         assert browser.post("/windows/remove?name=nights").status == 303
 
+    def test_the_first_that_use_it_are_named_and_the_others_counted(self, house: House) -> None:
+        browser = house.signed_in(Role.OPERATOR)
+        browser.post("/windows/edit", name="nights", spans="Sat 22:00-04:00", zone="UTC")
+        for number in range(12):
+            set_window(house.engine, house.managed(f"host{number:02}.contoso.com").id, "nights")
+        assert "host09.contoso.com And 2 more" in browser.get("/windows").words
+
     def test_what_somebody_else_changed_meanwhile_is_not_lost(self, house: House) -> None:
         browser = house.signed_in(Role.OPERATOR)
         sent, edit = {"name": "nights", "spans": "Sat 22:00-04:00", "zone": "UTC"}, "/windows/edit?name=nights"
