@@ -11,6 +11,11 @@ from certwright.engine.context import Engine
 from certwright.sdk.params import read_params
 
 
+def destinations(tasks: Iterable[TaskSettings]) -> set[str]:
+    """Where these tasks send the private key, each place in words."""
+    return {place for task in tasks for place in _destinations(task.kind, task.params)}
+
+
 def require_keys(engine: Engine, kind: str, params: Mapping[str, Any], beside: Iterable[TaskSettings] = ()) -> None:
     """Return if a task with these parameters sends the key nowhere but where tasks `beside` send it, or the caller may.
 
@@ -18,10 +23,8 @@ def require_keys(engine: Engine, kind: str, params: Mapping[str, Any], beside: I
         ConfigurationError: if a parameter is wrong, or there is no such kind of task.
         Forbidden: if the caller may not, naming the place.
     """
-    known = {place for task in beside for place in _destinations(task.kind, task.params)}
-    require_destinations(
-        engine, _destinations(kind, params), known, "may not say where private keys go", "The private key"
-    )
+    refusal = "may not say where private keys go"
+    require_destinations(engine, _destinations(kind, params), destinations(beside), refusal, "The private key")
 
 
 def require_destinations(

@@ -14,7 +14,7 @@ from certwright.engine import hold
 from certwright.engine.managed import Details, details
 from certwright.engine.material import version_facts
 from certwright.web.language import _, later
-from certwright.web.pages import Page, Visit, attempt, see
+from certwright.web.pages import Page, Visit, attempt
 from certwright.web.received import whole
 from certwright.web.runs import journal
 
@@ -116,17 +116,17 @@ def _log(visit: Visit) -> Response:
 
 
 def _hold(visit: Visit) -> Response:
-    reason = visit.sent("reason")
-    if not reason:
-        return renewal(visit, ConfigurationError(_("Say why it is held back: whoever looks at it next wants to know.")))
-    hold.hold(visit.engine, id_of(visit), f"{reason} ({visit.person.name})", None)
-    return see(address(visit, "/renewal"))
+    def make() -> None:
+        reason = visit.sent("reason")
+        if not reason:
+            raise ConfigurationError(_("Say why it is held back: whoever looks at it next wants to know."))
+        hold.hold(visit.engine, id_of(visit), f"{reason} ({visit.person.name})", None)
+
+    return changed(visit, make, renewal, "/renewal")
 
 
 def _release(visit: Visit) -> Response:
-    hold.release(visit.engine, id_of(visit))
-    visit.wake()
-    return see(address(visit, "/renewal"))
+    return changed(visit, lambda: hold.release(visit.engine, id_of(visit)), renewal, "/renewal")
 
 
 PAGES = (

@@ -20,7 +20,7 @@ from certwright.engine.preview import Preview, preview
 from certwright.engine.revoke import REASONS, revoke
 from certwright.engine.test import test
 from certwright.engine.windows import closed
-from certwright.web.certificate import address, id_of, names, tab
+from certwright.web.certificate import address, changed, id_of, names, tab
 from certwright.web.forms import label
 from certwright.web.language import _, later
 from certwright.web.pages import Page, Visit, see
@@ -74,12 +74,7 @@ def _tested(visit: Visit) -> Response:
 
 
 def _request(visit: Visit) -> Response:
-    try:
-        hold.ask(visit.engine, id_of(visit))
-    except ConfigurationError as error:
-        return names(visit, error)
-    visit.wake()
-    return see(address(visit, "/log"))
+    return changed(visit, lambda: hold.ask(visit.engine, id_of(visit)), names, "/log")
 
 
 def _look(visit: Visit) -> Response:

@@ -289,16 +289,12 @@ def attempt(
 ) -> Response:
     """Make a change and go on there; where it cannot be made, show what led to it again, with the reason.
 
-    What somebody else changed meanwhile is a reason too: nothing that was typed is lost by it.
+    Whatever the reason is, nothing that was typed is lost by it, unless `shown` has nothing to show any more.
     """
     try:
         make()
-    except Changed as error:
-        return shown(visit, _still_here(error))
-    except (NotFound, Forbidden, StoreError):
-        raise
     except CertwrightError as error:
-        return told_to_wait(shown(visit, error), error)
+        return told_to_wait(shown(visit, _still_here(error)), error)
     visit.wake()
     return see(to)
 
@@ -313,7 +309,9 @@ def _still_here(error: E) -> E | Changed:
 
 def shown_with(error: CertwrightError | None) -> int:
     """The status of a page that shows what was typed again, with the reason; or for the first time."""
-    return 200 if error is None else 412 if isinstance(error, Changed) else 422
+    if error is None:
+        return 200
+    return status_of(error) if isinstance(error, (NotFound, Forbidden, StoreError)) else 422
 
 
 def asked_from(request: Request) -> str:

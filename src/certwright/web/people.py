@@ -49,9 +49,7 @@ def everybody(visit: Visit, error: CertwrightError | None = None) -> Response:
     """All people, the providers by which they come, and all tokens."""
     with visit.engine.store.read() as unit:
         found, tokens = unit.people.list(), unit.tokens.list()
-    told = list(error.explain()) if error else []
-    status, known = 422 if error else 200, providers(visit.engine)
-    return visit.page("people.html", status, people=found, providers=known, tokens=tokens, told=told)
+    return visit.page("people.html", error=error, people=found, providers=providers(visit.engine), tokens=tokens)
 
 
 def _adding(visit: Visit, error: CertwrightError | None = None) -> Response:

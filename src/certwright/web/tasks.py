@@ -12,6 +12,7 @@ from certwright.domain.errors import CertwrightError
 from certwright.domain.managed import ManagedCertificate, TaskSettings
 from certwright.domain.tasks import Role, Trigger
 from certwright.engine import catalog
+from certwright.engine.destinations import destinations
 from certwright.engine.managed import details
 from certwright.engine.task_list import (
     add_task,
@@ -109,12 +110,27 @@ def _form(visit: Visit, kind: str, title: str, error: CertwrightError | None, kn
         wrong,
         title=title,
         folders=visit.engine.places.scripts if catalog.plugin("tasks", kind).cls.commands else None,
-        sends_keys=not issubclass(catalog.plugin("tasks", kind).cls, Action),
+        sends_keys=_sends_keys(kind),
+        lacks=_lacks(visit, kind),
         own=own,
         form=form,
         told=shown.problem,
         checks=tried.result if tried and not wrong else (),
     )
+
+
+def _sends_keys(kind: str) -> bool:
+    return not issubclass(catalog.plugin("tasks", kind).cls, Action)
+
+
+def _lacks(visit: Visit, kind: str) -> Permission | None:
+    """The permission that this person does not have, and without which no task of this kind is stored, or tried out."""
+    may = visit.person.caller.permissions
+    if catalog.plugin("tasks", kind).cls.commands and Permission.COMMANDS not in may:
+        return Permission.COMMANDS
+    if _sends_keys(kind) and Permission.KEYS not in may and not destinations(_managed(visit).tasks):
+        return Permission.KEYS
+    return None
 
 
 def _typed(visit: Visit, kind: str) -> TaskSettings:

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from certwright.domain.deployment import ServedRow
-from certwright.domain.errors import CertwrightError, NotFound
+from certwright.domain.errors import CertwrightError, LeaseHeld, NotFound
 from certwright.domain.jobs import Job
+from certwright.domain.managed import new_id
 from certwright.domain.runs import Entry
 from certwright.engine.context import Engine
 from certwright.engine.jobs import Jobs
@@ -104,15 +105,17 @@ class Waits:
     def begin(self, engine: Engine, waited: Waited, work: Callable[[Engine], Any]) -> Waited:
         """Have `work` done beside, with an engine whose journal is kept.
 
-        Raises:
-            LeaseHeld: if too much is done already.
+        If too much is done already, it ends with that, and what was sent is there to be filled in again.
         """
-        job = self._jobs.begin(engine, waited.title, waited.subject, lambda heard: waited.do(heard, work))
-        waited.id = job.id
+        try:
+            waited.id = self._jobs.begin(engine, waited.title, waited.subject, lambda heard: waited.do(heard, work)).id
+        except LeaseHeld as error:
+            waited.id, waited.error = new_id(), error
+            waited.ended.set()
         with self._lock:
             since, known = engine.now() - KEPT, self._all.items()
             self._all = {name: each for name, each in known if each.begun_at > since or not each.ended.is_set()}
-            self._all[job.id] = waited
+            self._all[waited.id] = waited
         return waited
 
     def get(self, job_id: str, by: str) -> Waited:

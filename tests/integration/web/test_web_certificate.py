@@ -283,6 +283,28 @@ def test_what_was_typed_is_kept_where_somebody_was_faster(
     assert [each for each in kept if each not in late.text] == []
 
 
+def test_what_was_typed_is_kept_while_a_run_works_on_the_certificate(
+    house: House, mail: ManagedCertificate, operator: Browser
+) -> None:
+    path, sent = f"/certificates/{mail.id}", {"names": "www.contoso.com", "title": "The web", "revision": "1"}
+    with house.engine.certificate_lease(mail):
+        busy = operator.post(f"{path}/names", **sent)
+    assert (busy.status, "is being worked on" in busy.words) == (409, True)
+    assert ("www.contoso.com</textarea>" in busy.text, 'value="The web"' in busy.text) == (True, True)
+    assert operator.post(f"{path}/names", **sent).status == 303
+
+
+def test_what_was_typed_is_kept_where_something_of_it_is_not_there(
+    house: House, mail: ManagedCertificate, operator: Browser
+) -> None:
+    path = f"/certificates/{mail.id}/issuer"
+    wrong = operator.post(path, issuer="le", fallbacks="nobody", key="rsa-3072", chain="Old Root")
+    assert (wrong.status, "nobody" in wrong.words.split("Change them")[0]) == (404, True)
+    assert ("nobody</textarea>" in wrong.text, 'value="Old Root"' in wrong.text) == (True, True)
+    gone = operator.post("/issuers/remove?name=nobody")
+    assert (gone.status, "To the overview" in gone.words) == (404, True)
+
+
 def test_numbers_beyond_reckoning_are_no_numbers(house: House, mail: ManagedCertificate) -> None:
     admin = house.signed_in(Role.ADMINISTRATOR)
     for path in (f"/certificates/{mail.id}/window", f"/certificates/{mail.id}/tasks/0123456789ab/move"):

@@ -185,7 +185,9 @@ def test_a_second_person_is_told_who_is_at_work_and_led_to_the_log(house: House)
     anna = house.engine.acting(Caller(Actor(kind=ActorKind.PERSON, name="anna"), frozenset(Permission)))
     with anna.certificate_lease(mail) as lease, running(anna, mail, RunKind.DEPLOY, lease):
         seen = browser.post(f"/certificates/{mail.id}/hold", reason="the server moves")
-    assert seen.status == 409
+        others = [browser.post(f"/certificates/{mail.id}/{act}") for act in ("release", "request")]
+    assert (seen.status, 'value="the server moves"' in seen.text) == (409, True)
+    assert [(each.status, "mail.contoso.com</h1>" in each.text) for each in others] == [(409, False)] * 2
     began = f"{house.clock():%H:%M} UTC"
     assert f"'mail.contoso.com' is being worked on: anna began its deployment at {began}." in html.unescape(seen.words)
     assert f'Wait for it to end; its log: <a href="/certificates/{mail.id}/log"' in seen.text

@@ -119,14 +119,29 @@ def test_a_field_that_counts_only_with_another_says_so_and_is_refused_without(ho
 def test_an_operator_changes_a_deployment_but_not_where_the_key_goes(house: House) -> None:
     mail, operator = house.managed("mail"), house.signed_in(Role.OPERATOR)
     form = f"/certificates/{mail.id}/tasks/add/exchange"
-    assert "described by somebody who may take private keys out" in operator.get(form).words
+    seen = operator.get(form)
+    assert "described by somebody who may take private keys out" in seen.words
+    assert ("Store the task" in seen.words, "All else is yours" in seen.words) == (False, False)
     refused = operator.post(form, **{"param.servers": "mallory.test"})
     assert (refused.status, "would be sent to http://mallory.test/PowerShell/" in refused.words) == (403, True)
+    assert "mallory.test</textarea>" in refused.text
     assert kept(house, mail) == ()
     task = add_task(house.engine, mail.id, TaskSettings(kind="exchange", title="mail", params={"servers": ["ex01"]}))
     form = f"/certificates/{mail.id}/tasks/{task.id}"
     wanted = {"title": "mail", "revision": "2", "param.servers": "ex01", "param.services": "IIS"}
     assert operator.post(form, **wanted | {"param.servers": "ex01,mallory.test"}).status == 403
     assert operator.post(form, **wanted).status == 303
+    for each in (form, f"/certificates/{mail.id}/tasks/add/exchange"):
+        seen = operator.get(each)
+        assert ("Store the task" in seen.words, "All else is yours" in seen.words) == (True, True)
     assert kept(house, mail)[0].params.items() >= {"servers": ["ex01"], "services": ["IIS"]}.items()
     assert "described by somebody" not in house.signed_in(Role.ADMINISTRATOR).get(form).words
+
+
+@pytest.mark.parametrize("path", ["tasks/add/script", "validation/webroot"])
+def test_what_takes_a_permission_of_its_own_says_so_and_has_no_button_for_others(house: House, path: str) -> None:
+    mail, button = house.managed("mail"), "<button>"
+    path = f"/certificates/{mail.id}/{path}"
+    operators, ours = house.signed_in(Role.OPERATOR).get(path), house.signed_in().get(path)
+    told = "needs a permission of its own (commands)"
+    assert [(told in each.words, button in each.text) for each in (operators, ours)] == [(True, False), (False, True)]

@@ -17,7 +17,7 @@ from certwright.server.http import listening
 from certwright.web.problems import BY_ITSELF
 from peers.patient import patient
 from peers.ports import free_port
-from world.web import Browser, House, Seen
+from world.web import Browser, House, Seen, landed
 
 PAGE, NO_SCRIPT = "data-at-work", '<noscript><meta http-equiv="refresh" content="1"></noscript>'
 
@@ -95,3 +95,16 @@ def test_a_page_that_asks_by_itself_is_told_where_to_go_on(house: House) -> None
     assert browser.get(path).headers["Location"] == "/credentials"
     told = by_itself(browser, path)
     assert (told.status, told.headers["HX-Redirect"], told.text) == (200, "/credentials", "")
+
+
+def test_what_cannot_begin_beside_others_is_told_and_what_was_typed_is_kept(
+    house: House, answers: threading.Event
+) -> None:
+    browser = house.signed_in()
+    for number in range(8):
+        house.jobs.begin(house.engine, f"job {number}", "", lambda _: answers.wait())
+    path, seen = landed(browser, browser.post("/credentials/add/exchange", name="ex", username="svc", password="word"))
+    assert (path.startswith("/credentials/add/exchange?again="), seen.status) == (True, 409)
+    assert ("8 jobs are under way" in seen.words, 'value="svc"' in seen.text) == (True, True)
+    assert "8 jobs are under way" in browser.get(begun(browser)).words
+    answers.set()
