@@ -64,9 +64,16 @@ def ruled(managed: ManagedCertificate, identifier: Identifier) -> str | None:
 
 
 def put_validation(
-    engine: Engine, reference: str, validation: Validation, revision: int | None = None
+    engine: Engine,
+    reference: str,
+    validation: Validation,
+    revision: int | None = None,
+    *,
+    was: Sequence[str] | None = None,
 ) -> ManagedCertificate:
     """Add a validation, in place of the one with the same rules; it counts from the next request on.
+
+    With `was`, it takes the place of the one with exactly those rules instead: so its rules are changed, too.
 
     Here and below, `revision` is that at which the certificate was looked at before, if somebody did.
 
@@ -78,9 +85,10 @@ def put_validation(
     """
     new = readable(validation)
     require_commands(engine, "solvers", new.solver, new.params)
+    replaced = set(new.names if was is None else was)
 
     def put(managed: ManagedCertificate) -> tuple[Validation, ...]:
-        others = [v for v in managed.validations if set(v.names) != set(new.names)]
+        others = [v for v in managed.validations if set(v.names) != replaced]
         _check_names(new, (*others, new), managed.identifiers)
         return (*others, new)
 

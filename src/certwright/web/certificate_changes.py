@@ -76,7 +76,7 @@ def _lasting(visit: Visit, managed: ManagedCertificate) -> tuple[Sequence[Wanted
 def _solver_form(visit: Visit, error: CertwrightError | None = None) -> Response:
     own, maker = _makers(visit)
     managed = details(visit.engine, id_of(visit)).managed
-    rules, solver = tuple(visit.request.query_params.getlist("for")), visit.request.path_params["solver"]
+    rules, solver = _rules(visit) or (), visit.request.path_params["solver"]
     known = next((v for v in managed.validations if v.names == rules and v.solver == solver), None)
     params = known.params if known else {}
     return tab(
@@ -103,9 +103,15 @@ def _put_validation(visit: Visit) -> Response:
             "names": rules,
         }
         wanted = read_params(Validation, parts, "the validation")
-        put_validation(visit.engine, id_of(visit), wanted, revision(visit))
+        put_validation(visit.engine, id_of(visit), wanted, revision(visit), was=_rules(visit))
 
     return changed(visit, put, _solver_form, "/validation")
+
+
+def _rules(visit: Visit) -> tuple[str, ...] | None:
+    """Those of the validation that is changed, as the address says; None if a new one is added."""
+    asked = visit.request.query_params
+    return tuple(filter(None, asked.getlist("for"))) if "for" in asked else None
 
 
 def _makers(visit: Visit) -> tuple[Maker, Maker]:

@@ -1,5 +1,6 @@
 """One certificate in the browser, tab by tab: what is changed there, what is done, and what is advised against."""
 
+import html
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -136,6 +137,27 @@ def test_names_are_proved_in_another_way_and_mistakes_stand_beside_their_fields(
     last = operator.post(f"{path}/remove")
     assert (last.status, "No validation is chosen" in last.words or "not clear" in last.words) == (422, True)
     assert operator.get(f"{path}/nothing").status == 422
+
+
+def test_a_rule_is_changed_with_the_names_that_it_is_for(
+    house: House, mail: ManagedCertificate, operator: Browser
+) -> None:
+    path, way = f"/certificates/{mail.id}/validation", {"param.credential": "manual"}
+    assert operator.post(f"{path}/dns", **way, names="mail.contoso.com").status == 303
+    addresses = [html.unescape(each) for each in re.findall(r'href="([^"]+\?for=[^"]*)"', operator.get(path).text)]
+    assert addresses == [f"{path}/http_listener?for=&", f"{path}/dns?for=mail.contoso.com&"]
+    both = {"names": "mail.contoso.com\n.contoso.com"}
+    wrong = operator.post(addresses[1], **way, names="mail contoso")
+    assert (wrong.status, "mail contoso</textarea>" in wrong.text) == (422, True)
+    assert operator.post(addresses[1], **way, **both).status == 303
+    assert [each.names for each in current(house, mail).validations] == [(), ("mail.contoso.com", ".contoso.com")]
+    taken = operator.post(addresses[0], **both)
+    assert (taken.status, "two validations are for the same" in taken.words) == (422, True)
+    assert operator.post(addresses[0], names="contoso.com").status == 303
+    assert [each.names for each in current(house, mail).validations] == [
+        ("mail.contoso.com", ".contoso.com"),
+        ("contoso.com",),
+    ]
 
 
 def test_issuer_key_renewal_and_window_are_chosen(house: House, mail: ManagedCertificate, operator: Browser) -> None:
