@@ -15,7 +15,7 @@ from certwright.engine.managed import Details, details
 from certwright.engine.material import version_facts
 from certwright.web.language import _, later
 from certwright.web.pages import Page, Visit, attempt
-from certwright.web.received import whole
+from certwright.web.received import Sent, text, whole
 from certwright.web.runs import journal
 
 _RUNS = 50
@@ -46,10 +46,13 @@ def address(visit: Visit, tab: str = "") -> str:
 def tab(visit: Visit, which: str, error: CertwrightError | None = None, **values: Any) -> Response:
     """A tab, with the head that all have in common; `error` is why a change was not made, unless `told` says it.
 
-    `revision` goes along with its forms: that which was seen first, as long as a mistake is all that is wrong.
+    `revision` goes along with its forms: that which was seen first, also where a form comes again from beside, as long
+    as nobody was told that it was changed meanwhile.
     """
     found: Details = details(visit.engine, id_of(visit))
-    seen = revision(visit) if error and not isinstance(error, Changed) else None
+    again = None if visit.fields else visit.again()
+    sent, why = (again.sent, again.error) if again else (visit.fields, error)
+    seen = None if isinstance(why, Changed) else _revision(sent)
     with visit.engine.store.read() as unit:
         state = unit.renewals.get(found.managed.id)
     return visit.page(
@@ -66,7 +69,11 @@ def tab(visit: Visit, which: str, error: CertwrightError | None = None, **values
 
 def revision(visit: Visit) -> int | None:
     """That at which the certificate was seen before it is changed, as the form says."""
-    return whole(visit.sent("revision"))
+    return _revision(visit.fields)
+
+
+def _revision(sent: Sent) -> int | None:
+    return whole(text(sent, "revision").strip())
 
 
 def changed(

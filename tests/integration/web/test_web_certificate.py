@@ -18,6 +18,7 @@ from certwright.domain.retry import Cause
 from certwright.domain.runs import DeploymentState, Stage
 from certwright.domain.validation import Validation
 from certwright.engine.hold import hold
+from certwright.engine.managed import set_tags
 from certwright.engine.persist import records
 from certwright.engine.task_list import add_task
 from certwright.web.certificate import TABS
@@ -309,11 +310,13 @@ def test_what_was_typed_is_kept_while_a_run_works_on_the_certificate(
     house: House, mail: ManagedCertificate, operator: Browser
 ) -> None:
     path, sent = f"/certificates/{mail.id}", {"names": "www.contoso.com", "title": "The web", "revision": "1"}
+    set_tags(house.engine, mail.id, ["web"])
     with house.engine.certificate_lease(mail):
         busy = operator.post(f"{path}/names", **sent)
     assert (busy.status, "is being worked on" in busy.words) == (409, True)
+    assert set(re.findall(r'name="revision" value="(\d+)"', busy.text)) == {"1"}, "what was changed is not passed over"
     assert ("www.contoso.com</textarea>" in busy.text, 'value="The web"' in busy.text) == (True, True)
-    assert operator.post(f"{path}/names", **sent).status == 303
+    assert operator.post(f"{path}/names", **sent | {"revision": "2"}).status == 303
 
 
 def test_what_was_typed_is_kept_where_something_of_it_is_not_there(

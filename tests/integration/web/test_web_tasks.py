@@ -8,6 +8,7 @@ import pytest
 from certwright.domain.access import Role
 from certwright.domain.managed import ManagedCertificate, TaskSettings
 from certwright.domain.runs import DeploymentState, Stage
+from certwright.engine.managed import set_tags
 from certwright.engine.task_list import add_task, enable_task
 from world.web import House, landed
 
@@ -97,6 +98,21 @@ def test_a_task_is_tried_out_beside_its_form_and_nothing_of_it_is_done(house: Ho
     assert kept(house, mail) == (task,)
     assert house.signed_in(Role.OPERATOR).post(f"{form}/test", **wanted).status == 303
     assert house.signed_in(Role.VIEWER).post(f"{form}/test", **wanted).status == 403
+
+
+def test_a_task_that_was_tried_out_is_not_stored_over_what_somebody_else_changed(house: House, program: Path) -> None:
+    mail, browser = house.managed("mail"), house.signed_in()
+    task = add(house, mail, "reload", program)
+    form = f"/certificates/{mail.id}/tasks/{task.id}"
+    for name in (str(program), "/nowhere"):
+        (seen,) = re.findall(r'name="revision" value="(\d+)"', browser.get(form).text)
+        wanted = {"title": "mine", "param.program": name, "revision": seen}
+        set_tags(house.engine, mail.id, [f"tag{seen}"])
+        path, tried = landed(browser, browser.post(f"{form}/test", **wanted))
+        assert f'name="revision" value="{seen}"' in tried.text
+        late = browser.post(path, **wanted | {"param.program": str(program)})
+        assert (late.status, kept(house, mail)) == (412, (task,))
+        assert f'name="revision" value="{int(seen) + 1}"' in late.text
 
 
 def test_a_field_that_counts_only_with_another_says_so_and_is_refused_without(house: House, program: Path) -> None:
