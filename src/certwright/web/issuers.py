@@ -15,6 +15,7 @@ from certwright.web.language import _, later
 from certwright.web.pages import Page, Visit, with_query
 from certwright.web.picking import stored
 from certwright.web.removing import Removal
+from certwright.web.seen import as_shown, seen_field
 
 _ALL, _ADD, _CHANGE = "/issuers", "/issuers/add/{kind}", "/issuers/change"
 
@@ -98,16 +99,21 @@ def _one(visit: Visit, name: str) -> tuple[Issuer, Maker]:
 
 def _changing(visit: Visit) -> Response:
     issuer, maker = _one(visit, visit.asked("name"))
-    button, hidden = later("Change the issuer"), {"name": issuer.name}
+    button, hidden = later("Change the issuer"), {**seen_field(visit, issuer), "name": issuer.name}
     return visit.fill_in(issuer.name, [maker], _ALL, button, issuer.params, hidden=hidden)
 
 
 def _change(visit: Visit) -> Response:
     issuer, maker = _one(visit, visit.sent("name"))
     given = maker.given(visit.fields)
+
+    def change(engine: Engine) -> Issuer:
+        acting = as_shown(visit, engine, lambda unit, name: unit.issuers.get(name), issuer.name)
+        return change_issuer(acting, issuer.kind, issuer.name, given, maker.emptied(given))
+
     return visit.begin(
         later("Change the issuer"),
-        lambda engine: change_issuer(engine, issuer.kind, issuer.name, given, maker.emptied(given)),
+        change,
         lambda _: _ALL,
         with_query(_CHANGE, name=issuer.name),
         refill=True,

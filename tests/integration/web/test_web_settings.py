@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from shutil import copyfile
 from urllib.parse import urlencode
 
 import pytest
@@ -12,9 +13,11 @@ from certwright.domain.credentials import SignIn
 from certwright.domain.formats import PfxCipher, pkcs12_bytes
 from certwright.domain.managed import TaskSettings
 from certwright.engine.credentials import store_sign_in
+from certwright.engine.issuers import add_issuer
 from certwright.engine.windows import set_window
 from certwright.sdk.context import Credential
 from peers.ports import free_port
+from world.site import authority
 from world.web import House, digest_in, landed, send, upload
 
 HOSTILE = "<script>alert(1)</script>"
@@ -78,6 +81,27 @@ class TestIssuers:
         seen = house.signed_in(Role.OPERATOR).get("/issuers/change?name=le")
         assert ('name="param.proxy"' in seen.text, 'name="param.email"' in seen.text) == (True, False)
         assert house.signed_in(Role.OPERATOR).get("/issuers/change?name=nobody").status == 404
+
+    def test_of_two_who_change_the_same_the_second_is_refused_and_told(self, house: House) -> None:
+        browser, form = house.signed_in(Role.OPERATOR), "/issuers/change?name=own"
+
+        def kept() -> str:
+            with house.engine.store.read() as unit:
+                return str(unit.issuers.get("own").params["ca_file"])
+
+        with authority() as ca:
+            given = {"email": "anna@contoso.test", "agree_tos": True, "directory": ca.server.directory_url}
+            add_issuer(house.engine, "acme", "own", {**given, "ca_file": str(ca.server.ca_file)})
+            hers, his = ({"name": "own", "param.ca_file": str(house.folder / name)} for name in ("hers", "his"))
+            for each in (hers, his):
+                copyfile(ca.server.ca_file, each["param.ca_file"])
+            seen = digest_in(browser.get(form))
+            assert landed(browser, browser.post(form, **hers, seen=seen))[0] == "/issuers"
+            _, stale = landed(browser, browser.post(form, **his, seen=seen))
+            assert (stale.status, his["param.ca_file"] in stale.text) == (412, True)
+            assert ("What you typed is still here" in stale.words, kept()) == (True, hers["param.ca_file"])
+            assert landed(browser, browser.post(form, **his, seen=digest_in(stale)))[0] == "/issuers"
+            assert kept() == his["param.ca_file"]
 
 
 class TestCredentials:
