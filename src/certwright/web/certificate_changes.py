@@ -148,7 +148,8 @@ def _issuer(visit: Visit, error: CertwrightError | None = None) -> Response:
 def _set_issuer(visit: Visit) -> Response:
     def make() -> None:
         found = details(visit.engine, id_of(visit)).managed
-        others = [name for name in visit.sent("fallbacks").split() if name != visit.sent("issuer")]
+        typed = (line.strip() for line in visit.sent("fallbacks").splitlines())
+        others = [name for name in typed if name not in ("", visit.sent("issuer"))]
         wanted: Any = {
             "issuers": [visit.sent("issuer"), *others],
             "profile": visit.sent("profile") or None,

@@ -12,7 +12,7 @@ from markupsafe import escape
 from certwright.acme_server.ca import CertificateAuthority
 from certwright.domain.access import Role
 from certwright.domain.deployment import ServedRow, Verdict
-from certwright.domain.managed import CertificateVersion, ManagedCertificate, TaskSettings
+from certwright.domain.managed import CertificateVersion, Issuer, ManagedCertificate, TaskSettings
 from certwright.domain.renewal_state import Failure
 from certwright.domain.retry import Cause
 from certwright.domain.runs import DeploymentState, Stage
@@ -174,6 +174,17 @@ def test_issuer_key_renewal_and_window_are_chosen(house: House, mail: ManagedCer
     assert operator.post(f"{path}/policy").status == 303
     assert not current(house, mail).renewal.is_own
     assert operator.post(f"{path}/window", window="nothing").status == 404
+
+
+def test_who_stands_in_may_have_blanks_in_the_name(house: House, mail: ManagedCertificate, operator: Browser) -> None:
+    path = f"/certificates/{mail.id}/issuer"
+    with house.engine.store.write() as unit:
+        for name in ("The house CA", "le 2"):
+            unit.issuers.add(Issuer(name=name, kind="acme", params={}), b"account key")
+    sent = {"issuer": "le", "key": "rsa-2048", "fallbacks": "The house CA\r\n\r\n le 2 \r\nle"}
+    assert operator.post(path, **sent).status == 303
+    assert current(house, mail).fallback_issuers == ("The house CA", "le 2")
+    assert "The house CA\nle 2</textarea>" in operator.get(path).text
 
 
 def test_tasks_are_added_ordered_switched_changed_and_removed(
