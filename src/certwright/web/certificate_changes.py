@@ -134,12 +134,13 @@ def _issuer(visit: Visit, error: CertwrightError | None = None) -> Response:
         issuers = unit.issuers.list()
         managed = unit.managed.get(id_of(visit))
     first = next((each for each in issuers if each.name == managed.issuer), None)
+    offered = first.capabilities.profiles if first else {}
     return tab(
         visit,
         "issuer",
         error,
         issuers=[each.name for each in issuers],
-        profiles=first.capabilities.profiles if first else {},
+        profiles=dict.fromkeys(filter(None, (*offered, managed.profile))),
         kinds=list(KeyType),
         own_key=managed.key.source in (KeySource.OWN_KEY, KeySource.OWN_CSR),
     )

@@ -187,6 +187,18 @@ def test_who_stands_in_may_have_blanks_in_the_name(house: House, mail: ManagedCe
     assert "The house CA\nle 2</textarea>" in operator.get(path).text
 
 
+def test_a_profile_that_the_authority_no_longer_lists_stays_chosen(
+    house: House, mail: ManagedCertificate, operator: Browser
+) -> None:
+    with house.engine.store.write() as unit:
+        issuer = unit.issuers.get("le")
+        listed = issuer.capabilities.model_copy(update={"profiles": {"classic": ""}})
+        unit.issuers.update(issuer.model_copy(update={"capabilities": listed}))
+        unit.managed.update(mail.model_copy(update={"profile": "tlsclient"}))
+    shown = re.findall(r'<option value="(\w+)" (selected)?', operator.get(f"/certificates/{mail.id}/issuer").text)
+    assert shown == [("classic", ""), ("tlsclient", "selected")]
+
+
 def test_tasks_are_added_ordered_switched_changed_and_removed(
     house: House, mail: ManagedCertificate, operator: Browser, tmp_path: Path
 ) -> None:
