@@ -1,12 +1,14 @@
 """Work that goes on beside whoever began it, who comes back for its result.
 
-A job works under a lease of its own. So one that has not ended and whose lease is free was interrupted.
+A job is in the store with a lease of its own, which it holds until it is stored how it ended. So one that has not ended
+and whose lease is free was interrupted.
 """
 
 import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -55,11 +57,12 @@ class Jobs:
                 told = ", ".join(each.what for each in self._going.values())
                 raise LeaseHeld(f"{len(self._going)} jobs are under way: {told}.", hint="Wait until one has ended.")
             self._going[job.id] = job
+        held = ExitStack()
         try:
-            with self._engine.store.write() as unit:
-                unit.jobs.add(job)
-            self._pool.submit(self._do, engine, job, work)
+            held.enter_context(self._engine.store.lease(_lease(job), first=lambda unit: unit.jobs.add(job)))
+            self._pool.submit(self._do, held, engine, job, work)
         except BaseException:
+            held.close()
             with self._lock:
                 del self._going[job.id]
             raise
@@ -95,28 +98,34 @@ class Jobs:
         """Wait until all have ended."""
         self._pool.shutdown()
 
-    def _do(self, engine: Engine, job: Job, work: Work) -> None:
-        result: Any = None
-        ended: dict[str, Any] = {"outcome": Outcome.DONE}
+    def _do(self, held: ExitStack, engine: Engine, job: Job, work: Work) -> None:
         try:
-            with self._engine.store.lease(_lease(job)):
-                result = work(replace(engine, listen=lambda entry: self._hear(job.id, entry)))
+            with held:
+                ended, result = self._come_of(engine, job, work)
+                with self._lock:
+                    job = self._going[job.id].model_copy(update={**ended, "ended_at": self._engine.now()})
+                with self._engine.store.write() as unit:
+                    unit.jobs.end(job, result)
+        except CertwrightError as error:
+            log.warning("What became of the job %s could not be kept: %s", job.what, error.message)
+        except Exception:
+            log.exception("unexpected, at the end of the job %s", job.what)
+        finally:
+            with self._lock:
+                del self._going[job.id]
+
+    def _come_of(self, engine: Engine, job: Job, work: Work) -> tuple[dict[str, Any], Any]:
+        """How it ended, and its result."""
+        try:
+            result = work(replace(engine, listen=lambda entry: self._hear(job.id, entry)))
         except CertwrightError as error:
             outcome = Outcome.WAITING if isinstance(error, NeedsPerson) else Outcome.FAILED
-            ended = {"outcome": outcome, "fault": Fault.of(error)}
+            return {"outcome": outcome, "fault": Fault.of(error)}, None
         except Exception as error:
             log.exception("unexpected, at the job %s", job.what)
             told = f"An unexpected {type(error).__name__} stopped it: this is a fault in Certwright; its log says more."
-            ended = {"outcome": Outcome.FAILED, "fault": Fault(message=told)}
-        with self._lock:
-            job = self._going[job.id].model_copy(update={**ended, "ended_at": self._engine.now()})
-        try:
-            with self._engine.store.write() as unit:
-                unit.jobs.end(job, result)
-        except CertwrightError as error:
-            log.warning("What became of the job %s could not be kept: %s", job.what, error.message)
-        with self._lock:
-            del self._going[job.id]
+            return {"outcome": Outcome.FAILED, "fault": Fault(message=told)}, None
+        return {"outcome": Outcome.DONE}, result
 
     def _hear(self, job_id: str, entry: Entry) -> None:
         self._engine.listen(entry)

@@ -2,6 +2,9 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +102,40 @@ def test_a_job_whose_process_died_is_told_as_interrupted(engine: Engine) -> None
     assert Jobs(engine).get(engine, job.id)[0] == found
     with pytest.raises(NotFound):
         Jobs(engine).get(engine, "none")
+
+
+def test_who_looks_before_its_thread_begins_sees_a_job_that_goes_on(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Job] = []
+
+    class Looking(ThreadPoolExecutor):
+        def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+            seen.extend(Jobs(engine).list(engine, 1))
+            return super().submit(*args, **kwargs)
+
+    monkeypatch.setattr("certwright.engine.jobs.ThreadPoolExecutor", Looking)
+    job, _ = ended(engine, lambda _: None)
+    assert ([each.outcome for each in seen], job.outcome) == ([None], Outcome.DONE)
+
+
+def test_who_looks_before_its_end_is_stored_sees_a_job_that_goes_on(engine: Engine) -> None:
+    seen: list[Job] = []
+
+    def now() -> datetime:
+        if threading.current_thread() is not threading.main_thread():
+            seen.extend(Jobs(engine).list(engine, 1))
+        return engine.now()
+
+    job, _ = ended(replace(engine, now=now), lambda _: None)
+    assert ([each.outcome for each in seen], job.outcome) == ([None], Outcome.DONE)
+
+
+def test_a_job_whose_result_cannot_be_kept_does_not_go_on_for_ever(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs = Jobs(engine)
+    begun = jobs.begin(engine, "test", "", lambda _: object())
+    jobs.close()
+    assert "unexpected, at the end of the job test" in caplog.text
+    assert jobs.get(engine, begun.id)[0].outcome is Outcome.INTERRUPTED
