@@ -57,7 +57,7 @@ def add_issuer(
     """Register an account and store the issuer.
 
     The account key is stored before the authority hears of it: after a crash in between, the same command finds the
-    account again by its key. A refusal leaves nothing behind.
+    account again by its key. A refusal leaves nothing behind that was not there before.
 
     Args:
         engine: what to work with.
@@ -70,33 +70,36 @@ def add_issuer(
 
     Raises:
         ConfigurationError: if the name is taken or the parameters are wrong.
+        LeaseHeld: if somebody else registers one of this name.
         IssuanceError, Unreachable: if the authority refuses or does not answer.
     """
     found = catalog.plugin("issuers", kind)
     check_line(name, "The name")
     params = read_params(found.params, values, f"the issuer {name!r}")
     issuer = Issuer(name=name, kind=kind, params=params.model_dump(mode="json"))
-    with engine.store.write() as unit:
-        known = {i.name: i for i in unit.issuers.list()}.get(name)
-        if known is None:
-            unit.issuers.add(issuer, found.cls.new_account_key(), eab)
-        elif known.account:
-            raise ConfigurationError(f"There is an issuer {name!r} already.", hint="Choose another name.")
-        else:
-            unit.issuers.update(issuer)
-    try:
-        reserve_account(engine, issuer)
-        registered = issuer_plugin(engine, name, SilentJournal()).register(eab)
-    except CertwrightError:
-        with engine.store.write() as unit:
-            unit.issuers.remove(name)
-        raise
-    in_house = "ca_file" in values or not authorities.of(values).is_public
-    internal = in_house if internal_names is None else internal_names
-    capabilities = registered.capabilities.model_copy(update={"internal_names": internal})
-    ready = issuer.model_copy(update={"account": registered.account, "capabilities": capabilities})
-    with engine.store.write() as unit:
-        unit.issuers.update(ready)
+    with engine.store.lease(f"issuer:{name}") as lease:
+        with engine.store.write(lease) as unit:
+            known = {i.name: i for i in unit.issuers.list()}.get(name)
+            if known is None:
+                unit.issuers.add(issuer, found.cls.new_account_key(), eab)
+            elif known.account:
+                raise ConfigurationError(f"There is an issuer {name!r} already.", hint="Choose another name.")
+            else:
+                unit.issuers.update(issuer)
+        try:
+            reserve_account(engine, issuer)
+            registered = issuer_plugin(engine, name, SilentJournal()).register(eab)
+        except CertwrightError:
+            if known is None:
+                with engine.store.write(lease) as unit:
+                    unit.issuers.remove(name)
+            raise
+        in_house = "ca_file" in values or not authorities.of(values).is_public
+        internal = in_house if internal_names is None else internal_names
+        capabilities = registered.capabilities.model_copy(update={"internal_names": internal})
+        ready = issuer.model_copy(update={"account": registered.account, "capabilities": capabilities})
+        with engine.store.write(lease) as unit:
+            unit.issuers.update(ready)
     return ready
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from certwright.domain.access import Permission, Role
 from certwright.domain.limits import Bucket, Key, Scope
+from certwright.domain.managed import Issuer
+from certwright.engine import catalog
 from certwright.engine.people import add_person
 from certwright.engine.windows import set_window
 from world.api import Answer, Client, Service
@@ -196,11 +198,32 @@ def test_of_the_limits_those_are_shown_that_have_room_last(service: Service) -> 
     assert ([level["subject"] for level in found["items"]], found["more"]) == (["host3.contoso.com"], 2)
 
 
-def test_an_authority_that_does_not_answer_leaves_no_issuer_behind(service: Service) -> None:
+def add_house(service: Service) -> Answer:
+    """Ask for an issuer at an authority that does not answer."""
     params = {"directory": "https://127.0.0.1:1/directory", "email": "a@contoso.com", "agree_tos": True}
-    answer = service.client("manage").ask("POST", "/issuers", {"name": "house", "params": params})
+    return service.client("manage").ask("POST", "/issuers", {"name": "house", "params": params})
+
+
+def test_an_authority_that_does_not_answer_leaves_no_issuer_behind(service: Service) -> None:
+    answer = add_house(service)
     assert (answer.status, answer.data["retryable"]) == (502, True)
     assert [issuer["name"] for issuer in service.client("read").get("/issuers")["items"]] == ["le"]
+
+
+def test_an_account_key_that_a_crash_has_left_outlives_a_refusal(service: Service) -> None:
+    key = catalog.plugin("issuers", "acme").cls.new_account_key()
+    with service.engine.store.write() as unit:
+        unit.issuers.add(Issuer(name="house", kind="acme", params={}), key)
+    assert add_house(service).status == 502
+    with service.engine.store.read() as unit:
+        assert unit.issuers.account_key("house") == key
+
+
+def test_two_do_not_register_one_issuer_at_once(service: Service) -> None:
+    with service.engine.store.lease("issuer:house"):
+        refused = add_house(service)
+    assert (refused.status, refused.data["retryable"]) == (409, True)
+    assert add_house(service).status == 502
 
 
 def test_windows_are_kept_and_told_with_their_openings(service: Service) -> None:
