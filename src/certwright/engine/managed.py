@@ -20,6 +20,7 @@ from certwright.domain.managed import (
     KeySettings,
     ManagedCertificate,
     Tags,
+    TaskSettings,
     new_id,
 )
 from certwright.domain.plain_text import check_line
@@ -35,6 +36,7 @@ from certwright.engine.material import version_facts
 from certwright.engine.own_certificate import is_presented
 from certwright.engine.revoked import remember_revoked
 from certwright.engine.schedule import decide, health, reschedule, states
+from certwright.engine.task_list import checked, fitted
 from certwright.engine.validations import check_credentials, check_validations, readable
 from certwright.engine.windows import Held, held
 from certwright.store import UnitOfWork
@@ -46,7 +48,8 @@ _SHOWN = 10
 class Wish:
     """What a person asks for; `own_csr` is a file's contents, `others` prove some of the names otherwise.
 
-    `held` is why a person wants it not to be requested yet; `waits`, that it is not before somebody asks for it.
+    `held` is why a person wants it not to be requested yet; `waits`, that it is not before somebody asks for it. `task`
+    puts it to use.
     """
 
     names: tuple[str, ...]
@@ -66,6 +69,7 @@ class Wish:
     tags: tuple[str, ...] = ()
     held: str | None = None
     waits: bool = False
+    task: TaskSettings | None = None
 
     @property
     def key(self) -> "KeyWish":
@@ -111,9 +115,11 @@ def create(engine: Engine, wish: Wish) -> ManagedCertificate:
     Raises:
         ConfigurationError: with all that is wrong with it.
         NotFound: if an issuer, a credential or a maintenance window that it names is not in the store.
-        Forbidden: if who asks may not have files written as its validation does, or not give it these tags.
+        Forbidden: if who asks may not have files written as its validation does, not give it these tags, or not have
+            its task, as of `add_task`.
     """
     managed = _described(wish)
+    task = wish.task and checked(engine, wish.task)
     for validation in managed.validations:
         require_commands(engine, "solvers", validation.solver, validation.params)
     engine.caller.check_tags((), managed.tags)
@@ -126,6 +132,8 @@ def create(engine: Engine, wish: Wish) -> ManagedCertificate:
             unit.credentials.get(wish.pfx_password_credential)
         if wish.own_key and managed.key.own_key:
             unit.secrets.put(managed.key.own_key, keys.private_key_pem(wish.own_key))
+        if task:
+            managed = managed.model_copy(update={"tasks": (fitted(engine, unit, managed, task),)})
         unit.managed.add(managed)
         if wish.held:
             unit.renewals.save(managed.id, RenewalState(hold=Hold(reason=wish.held, since=engine.now())))

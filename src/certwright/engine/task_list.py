@@ -50,11 +50,7 @@ def add_task(engine: Engine, reference: str, settings: TaskSettings, revision: i
         ConfigurationError: if a parameter is wrong, a credential is missing, the title is taken, or it could never run.
         Forbidden: if it runs programs, or sends the private key somewhere, and who asks may not have that.
     """
-    check_line(settings.title, "The title")
-    require_commands(engine, "tasks", settings.kind, settings.params)
-    found = catalog.plugin("tasks", settings.kind)
-    params = read_params(found.params, settings.params, f"the task {settings.title!r}")
-    given = settings.model_copy(update={"params": params.model_dump(mode="json", exclude_unset=True)})
+    given = checked(engine, settings)
     added: list[TaskSettings] = []
 
     def add(unit: UnitOfWork, managed: ManagedCertificate) -> Tasks:
@@ -62,14 +58,39 @@ def add_task(engine: Engine, reference: str, settings: TaskSettings, revision: i
             raise ConfigurationError(
                 f"{managed.title!r} has a task {settings.title!r} already.", hint="Give another --title."
             )
-        require_keys(engine, given.kind, given.params, managed.tasks)
-        for name in credential_names(found.params, given.params):
-            unit.credentials.get(name)
-        added.append(_watching(managed, given))
+        added.append(fitted(engine, unit, managed, given))
         return (*managed.tasks, *added)
 
     _change(engine, reference, add, revision)
     return added[0]
+
+
+def checked(engine: Engine, settings: TaskSettings) -> TaskSettings:
+    """A task that is to be added to a certificate, with its parameters as they are kept.
+
+    Raises:
+        ConfigurationError: if a parameter is wrong.
+        Forbidden: if it runs programs, and who asks may not have that.
+    """
+    check_line(settings.title, "The title")
+    require_commands(engine, "tasks", settings.kind, settings.params)
+    found = catalog.plugin("tasks", settings.kind)
+    params = read_params(found.params, settings.params, f"the task {settings.title!r}")
+    return settings.model_copy(update={"params": params.model_dump(mode="json", exclude_unset=True)})
+
+
+def fitted(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, task: TaskSettings) -> TaskSettings:
+    """What `checked` gave, as one more task of this certificate.
+
+    Raises:
+        NotFound: if a credential is missing.
+        ConfigurationError: if it could never run.
+        Forbidden: if it sends the private key somewhere, and who asks may not have that.
+    """
+    require_keys(engine, task.kind, task.params, managed.tasks)
+    for name in credential_names(catalog.plugin("tasks", task.kind).params, task.params):
+        unit.credentials.get(name)
+    return _watching(managed, task)
 
 
 def change_task(

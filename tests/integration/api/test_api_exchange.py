@@ -42,8 +42,9 @@ def test_a_certificate_is_set_up_from_the_organisation(service: Service, mail: W
     assert made["title"] == "Mail"
     assert made["tasks"][0]["kind"] == "exchange"
     assert made["proposal"]["servers"] == ["mail01.contoso.test"]
-    held = client.get(f"/certificates/{made['id']}")
-    assert held["health"]["health"] == "paused"
+    held = client.ask("GET", f"/certificates/{made['id']}")
+    assert held.data["health"]["health"] == "paused"
+    assert held.headers["ETag"] == '"1"', "it was never there without its task"
     again = client.ended(client.ask("POST", "/exchange/setup", wanted))
     assert "There is a managed certificate 'Mail' already." in again["job"]["fault"]["message"]
     undo = client.ended(

@@ -16,7 +16,6 @@ from certwright.engine.exchange.discovery import discover
 from certwright.engine.exchange.names import resolves
 from certwright.engine.exchange.reach import KIND, described, progress, remember, require_known
 from certwright.engine.managed import Wish, check_wish, create
-from certwright.engine.task_list import add_task
 from certwright.exchange.judgement.doctor import in_use
 from certwright.exchange.judgement.names import NameVerdict, judge, proposed_names, required_names
 from certwright.exchange.model import ServerState
@@ -215,8 +214,6 @@ def set_up(
         profile=_PROFILE if _PROFILE in profiles else None,
         held=held,
         waits=waits,
+        task=TaskSettings(kind=KIND, title=KIND, params=params),
     )
-    made = create(engine, wish)
-    add_task(engine, made.id, TaskSettings(kind=KIND, title=KIND, params=params))
-    with engine.store.read() as unit:
-        return unit.managed.get(made.id)
+    return create(engine, wish)
