@@ -54,10 +54,7 @@ def add_task(engine: Engine, reference: str, settings: TaskSettings, revision: i
     added: list[TaskSettings] = []
 
     def add(unit: UnitOfWork, managed: ManagedCertificate) -> Tasks:
-        if any(t.title == settings.title for t in managed.tasks):
-            raise ConfigurationError(
-                f"{managed.title!r} has a task {settings.title!r} already.", hint="Give another --title."
-            )
+        _check_free(managed, settings.title)
         added.append(fitted(engine, unit, managed, given))
         return (*managed.tasks, *added)
 
@@ -121,7 +118,8 @@ def change_task(
         revision: as of `add_task`.
 
     Raises:
-        ConfigurationError: if a parameter is wrong or not known, a credential is missing, or it could never run.
+        ConfigurationError: if a parameter is wrong or not known, a credential is missing, its new title is taken, or it
+            could never run.
         Forbidden: if it runs programs, or is to send the private key elsewhere, and who asks may not have that.
     """
     with engine.store.read() as unit:
@@ -136,6 +134,8 @@ def change_task(
         require_commands(engine, "tasks", wanted.kind, params)
 
     def change(unit: UnitOfWork, managed: ManagedCertificate) -> Tasks:
+        if changed.title != wanted.title:
+            _check_free(managed, changed.title)
         require_keys(engine, wanted.kind, params, managed.tasks)
         for name in credential_names(model, params):
             unit.credentials.get(name)
@@ -267,6 +267,11 @@ def left_unfinished(state: DeploymentState) -> Iterator[str]:
         if row.now != row.before:
             place = f"{row.server} {row.service} {row.address}:{row.port}".lstrip()
             yield f"{place} serves {row.shown_now}, and served {row.shown_before} before."
+
+
+def _check_free(managed: ManagedCertificate, title: str) -> None:
+    if any(t.title == title for t in managed.tasks):
+        raise ConfigurationError(f"{managed.title!r} has a task {title!r} already.", hint="Give another --title.")
 
 
 def _watching(managed: ManagedCertificate, settings: TaskSettings) -> TaskSettings:

@@ -53,6 +53,8 @@ def test_tasks_are_added_changed_moved_and_removed(service: Service) -> None:
     assert settings["params"] == {"servers": ["ex01.contoso.com"], "services": ["IIS"]}
     assert client.ask("PATCH", path, {"place": 1}, If_Match=second.headers["ETag"]).status == 412
     assert client.ask("PATCH", path, {"unset": ["nothing"]}, If_Match=changed.headers["ETag"]).status == 422
+    taken = client.ask("PATCH", path, {"title": "exchange"}, If_Match=changed.headers["ETag"])
+    assert (taken.status, "has a task 'exchange' already" in taken.data["detail"]) == (422, True)
     gone = client.ask("DELETE", path, If_Match=changed.headers["ETag"])
     assert (gone.status, gone.data["task"]["title"]) == (200, "again")
     assert len(service.client("read").get(f"/certificates/{mail.id}/tasks")) == 1
