@@ -6,6 +6,7 @@ key; an answer that is a file is made anew, and what is told once is empty in a 
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
@@ -18,11 +19,12 @@ from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
 from certwright.api.access import BEARER, Needs, caller
-from certwright.domain.errors import ConfigurationError, LeaseHeld
+from certwright.domain.errors import ConfigurationError, LeaseHeld, StoreError
 from certwright.engine.context import Engine
 from certwright.store.leases import PASSING
 from certwright.store.repeats import Repeatable, name_of
 
+log = logging.getLogger("certwright")
 HEADER = "Idempotency-Key"
 PARAMETER = {
     "name": HEADER,
@@ -95,8 +97,11 @@ def _begin(engine: Engine, stack: ExitStack, who: str, key: str) -> Repeatable |
 
 
 def _keep(engine: Engine, who: str, key: str, answer: Repeatable) -> None:
-    with engine.store.write() as unit:
-        unit.repeats.put(who, key, answer, engine.now())
+    try:
+        with engine.store.write() as unit:
+            unit.repeats.put(who, key, answer, engine.now())
+    except StoreError as error:  # it was done: whoever is told otherwise would do it again
+        log.warning("An answer could not be kept, and what is sent again will be done again: %s", error.message)
 
 
 def _without_secret(body: bytes) -> bytes:

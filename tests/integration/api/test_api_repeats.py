@@ -1,6 +1,7 @@
 """What is sent again with the same key is done once, and answered the same."""
 
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -90,6 +91,18 @@ def test_no_more_than_some_are_kept(service: Service, monkeypatch: pytest.Monkey
         assert len([name for name in unit.secrets.names() if name.startswith("repeat:")]) == 2
     assert post(service, {**MAIL, "title": "number 3"}, "key-3").status == 201
     assert count(service) == 4
+
+
+def test_what_was_done_is_answered_though_the_answer_cannot_be_kept(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    (database,) = service.folder.glob("data/*.db")
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TRIGGER full BEFORE INSERT ON repeats BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    made = post(service, {"name": "robot", "permissions": ["read"]}, KEY, "administer", "read", path="/tokens")
+    assert made.status == 201, made.body
+    assert made.data["secret"]
+    assert "An answer could not be kept" in caplog.text
 
 
 @pytest.mark.parametrize("key", ["", "two words", "a" * 256, "é"])
