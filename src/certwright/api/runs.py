@@ -19,7 +19,7 @@ from certwright.domain.errors import Forbidden, NotSignedIn
 from certwright.domain.managed import Value
 from certwright.domain.runs import Entry, Run
 from certwright.engine.context import Engine
-from certwright.engine.live import EVENT_STREAM, STREAM_HEADERS, Live, changes, events
+from certwright.engine.live import EVENT_STREAM, STREAM_HEADERS, Live, changes, events, goes_on_after
 
 router = APIRouter(tags=["runs"])
 Id = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="Of the run.")]
@@ -122,7 +122,7 @@ async def stream_entries(
         after, after_change = int(sequence), int(number) if number else after_change
     batches = live.entries(after, run)
     await anext(batches)
-    known = _Known(live.newest if after is None else after, live.acts if after_change is None else after_change)
+    known = _Known(goes_on_after(after, live.newest), goes_on_after(after_change, live.acts))
 
     def admit() -> Engine:
         again = caller(request, shown)

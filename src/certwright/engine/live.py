@@ -71,7 +71,7 @@ class Live:
             run_id: the run whose entries are wanted, until it ends; None for all, without an end.
         """
         async with self._listening(run_id):
-            known = self.newest if after is None else after
+            known = goes_on_after(after, self.newest)
             yield ()
             while True:
                 is_over, newest = run_id in self._ended, self.newest
@@ -140,6 +140,8 @@ class Live:
                 await self._look()
             except StoreError as error:
                 log.debug("Listeners wait for the store.", exc_info=error)
+            except Exception:
+                log.exception("unexpected, while listeners wait")  # all of them need this task
             async with self._looked:
                 self._looked.notify_all()
 
@@ -160,6 +162,14 @@ class Live:
             acts, _ = unit.trail.end() or (0, "")
             entries = unit.runs.entries_after(max(known, newest - _KEPT))
             return _Now(ended, newest, acts, entries, unit.trail.after(max(done, acts - _KEPT)) if acts > done else ())
+
+
+def goes_on_after(known: int | None, newest: int) -> int:
+    """The number after which a listener is told, who knows that one, or none.
+
+    A store that a backup brought back may not have come as far again.
+    """
+    return newest if known is None else min(known, newest)
 
 
 def changes(engine: Engine, acts: Sequence[Act]) -> Sequence[Change]:

@@ -14,8 +14,9 @@ from certwright.domain.runs import Entry, Outcome, Phase, Run, RunKind
 from certwright.engine import hold, live
 from certwright.engine.managed import remove, set_tags
 from certwright.engine.tokens import remove_token
-from certwright.store.schema import audit
+from certwright.store.schema import audit, entries
 from world.api import Service
+from world.processes import until
 
 
 def begin(service: Service) -> Run:
@@ -71,6 +72,30 @@ def test_who_lost_the_stream_goes_on_where_it_broke(service: Service) -> None:
     write(service, run, "three")
     with service.client("read").events("/entries?after=0", Last_Event_ID=last) as events:
         assert titles([next(events), next(events)]) == ["two", "three"]
+
+
+def test_who_knows_more_than_there_is_since_a_backup_was_restored_is_told_what_comes(service: Service) -> None:
+    mail, run = service.managed("mail.contoso.com"), begin(service)
+    write(service, run, "one")
+    with service.client("read").events("/entries", Last_Event_ID="9000-9000") as events:
+        write(service, run, "two")
+        assert titles([next(events)]) == ["two"]
+        hold.hold(service.engine, mail.id, "the server moves", None)
+        assert told(events, 1) == [("held back", "certificate", "mail.contoso.com")]
+
+
+def test_an_entry_that_cannot_be_read_holds_listeners_up_no_longer_than_it_is_so(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = begin(service)
+    with service.client("read").events("/entries?after=0") as events:
+        with service.engine.store.write() as unit:
+            unit.runs.append(Entry(run_id=run.id, at=service.clock(), step=1, phase=Phase.NOTE, title="one"))
+            unit.runs.connection.execute(update(entries).values(phase="nothing"))
+        until(lambda: "unexpected, while listeners wait" in caplog.text)
+        with service.engine.store.write() as unit:
+            unit.runs.connection.execute(update(entries).values(phase=Phase.NOTE))
+        assert titles([next(events)]) == ["one"]
 
 
 def test_who_asks_for_what_comes_is_told_nothing_of_before(service: Service) -> None:
