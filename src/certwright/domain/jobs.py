@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import AwareDatetime, Field
 
 from certwright.domain.errors import CertwrightError
-from certwright.domain.managed import Value, new_id
+from certwright.domain.managed import Tags, Value, new_id
 from certwright.domain.runs import Outcome
 
 
@@ -32,6 +32,7 @@ class Job(Value):
         what: is done, in the words of the command line, such as "exchange plan".
         subject: the id of the managed certificate that it is about, or what else it is about; may be empty.
         by: who began it.
+        tags: those of the certificates that were in the sight of that one; none if all were.
         begun_at: when.
         step: the title of the step that it is at.
         runs: the runs that it began, whose journals tell more.
@@ -44,6 +45,7 @@ class Job(Value):
     what: str
     subject: str = ""
     by: str
+    tags: Tags = ()
     begun_at: AwareDatetime
     step: str = ""
     runs: tuple[str, ...] = ()

@@ -51,7 +51,8 @@ class Jobs:
         Raises:
             LeaseHeld: if too many are under way.
         """
-        job = Job(what=what, subject=subject, by=str(engine.caller.actor), begun_at=engine.now())
+        by, tags = str(engine.caller.actor), tuple(engine.caller.tags)
+        job = Job(what=what, subject=subject, by=by, tags=tags, begun_at=engine.now())
         with self._lock:
             if len(self._going) >= self._most:
                 told = ", ".join(each.what for each in self._going.values())
@@ -152,8 +153,12 @@ class Jobs:
 
 
 def _is_seen(engine: Engine, job: Job) -> bool:
-    """A result may tell of certificates that are out of sight, but for the results of one's own jobs."""
-    return not engine.caller.tags or job.by == str(engine.caller.actor)
+    """A result may tell of certificates that are out of sight, but for that of one's own job.
+
+    It is one's own if it was begun under the same name, which a token made anew may have too, and with no wider sight.
+    """
+    sight = engine.caller.tags
+    return not sight or (job.by == str(engine.caller.actor) and bool(job.tags) and sight.issuperset(job.tags))
 
 
 def _lease(job: Job) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from certwright.domain.access import Caller, Permission
+from certwright.domain.actors import Actor, ActorKind
 from certwright.domain.errors import CertwrightError, LeaseHeld, NeedsPerson, NotFound
 from certwright.domain.jobs import Job
 from certwright.domain.runs import Outcome
@@ -139,3 +141,23 @@ def test_a_job_whose_result_cannot_be_kept_does_not_go_on_for_ever(
     jobs.close()
     assert "unexpected, at the end of the job test" in caplog.text
     assert jobs.get(engine, begun.id)[0].outcome is Outcome.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("begun", "now", "is_seen"),
+    [
+        (("berlin",), ("berlin",), True),
+        (("berlin",), ("berlin", "hamburg"), True),
+        (("berlin",), (), True),
+        (("berlin",), ("hamburg",), False),
+        (("berlin", "hamburg"), ("berlin",), False),
+        ((), ("berlin",), False),
+    ],
+)
+def test_a_result_is_seen_by_whoever_has_the_name_and_all_tags_of_that_time(
+    engine: Engine, begun: tuple[str, ...], now: tuple[str, ...], is_seen: bool
+) -> None:
+    robot = Actor(kind=ActorKind.TOKEN, name="robot")
+    then, again = (engine.acting(Caller.limited(robot, (Permission.READ,), tags)) for tags in (begun, now))
+    job, _ = ended(then, lambda _: None)
+    assert (job in Jobs(engine).list(again, 1)) is is_seen
