@@ -211,7 +211,7 @@ class TestThroughTheEngine:
         with one.site.engine(now=lambda: later) as engine, hurried():
             (kept,) = cleaning.carry_out(engine, one.managed_id, ())
             assert not kept.removed
-            assert [each.reasons for each in kept.plan.kept] == [("it can be removed only since you were asked",)]
+            assert [each.reasons for each in kept.plan.kept] == [("nobody has agreed to its removal yet",)]
             (done,) = cleaning.carry_out(engine, one.managed_id, shown.removals)
         assert [change.target for change in done.removed] == [change.target for change in shown.removals]
 

@@ -15,6 +15,7 @@ from certwright.api.jobs import BEGUN, begun
 from certwright.api.problems import answers
 from certwright.api.repeats import RepeatableRoute
 from certwright.domain.access import Permission
+from certwright.domain.deployment import Change
 from certwright.domain.identifiers import MAX_NAMES
 from certwright.domain.jobs import Job
 from certwright.domain.validation import Validation
@@ -28,6 +29,7 @@ from certwright.exchange.judgement.status import Overview
 
 router = APIRouter(tags=["exchange"], route_class=RepeatableRoute)
 _MOST_SERVERS = 200
+_MOST_REMOVALS = 1000
 Servers = Annotated[
     list[Line], Field(max_length=_MOST_SERVERS, description="Only these servers [default: all].", examples=[["EX01"]])
 ]
@@ -129,8 +131,11 @@ class Undone(Body):
 
 
 class Cleaning(Body):
-    """That earlier versions are to be removed which nothing uses."""
+    """Earlier versions to remove, that somebody has seen and agrees to."""
 
+    removals: list[Change] = Field(
+        min_length=1, max_length=_MOST_REMOVALS, description="As `cleanup-plan` tells them; nothing else is removed."
+    )
     anytime: Anytime = False
 
 
@@ -329,9 +334,10 @@ def post_cleanup_plan(begin: Begins, id: Id) -> Job:  # noqa: A002 - the API's w
 
 @router.post("/certificates/{id}/exchange/cleanup", dependencies=[DEPLOYS], status_code=BEGUN, responses=CHANGES)
 def post_cleanup(begin: Begins, id: Id, wanted: Cleaning) -> Job:  # noqa: A002 - the API's word
-    """Remove earlier versions that Certwright imported and nothing uses."""
-    return begin.about(
-        "cleanup",
-        id,
-        lambda acting: [one.data() for one in cleanup.carry_out(acting, id, anytime=wanted.anytime)],
-    )
+    """Remove earlier versions that Certwright imported and nothing uses, as far as somebody agreed to it."""
+
+    def work(acting: Engine) -> Any:
+        done = cleanup.carry_out(acting, id, wanted.removals, anytime=wanted.anytime)
+        return [task.data() for task in done]
+
+    return begin.about("cleanup", id, work)

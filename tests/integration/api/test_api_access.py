@@ -98,6 +98,7 @@ BODIES = {
     "export": {"format": "pem"},
     "apply": {"plans": ["0123456789"]},
     "undo": {"plans": ["0123456789"]},
+    "cleanup": {"removals": [{"target": "mail01", "action": "remove", "why": "nothing uses it"}]},
 }
 ALONE = re.compile(r"There is no (managed certificate|run) ")
 

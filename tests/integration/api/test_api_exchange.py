@@ -1,19 +1,26 @@
 """Exchange over the API: a certificate is set up, planned and put back in the words of the command line."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from certwright import api
 from certwright.domain.managed import Issuer
+from certwright.engine.live import Live
 from certwright.exchange.account import grant_script
 from certwright.exchange.connection import Connection
+from certwright.probe import Endpoint
 from certwright.sdk.context import Credential
+from certwright.server.http import listening
 from peers.exchange_task import NAMES, PASSWORD, USERNAME, World, spec, world
+from peers.ports import free_port
 from world.api import Service
 from world.hurry import hurried
+from world.mailing import mailing
+from world.web import opened
 
 
 @pytest.fixture
@@ -89,3 +96,25 @@ def test_the_commands_that_give_an_account_its_rights(service: Service) -> None:
     assert client.get("/exchange/account-script?account=CONTOSO%5Csvc")["script"] == grant_script("CONTOSO\\svc")
     refused = client.ask("GET", "/exchange/account-script?account=a%2Fb")
     assert (refused.status, "is no name of an account" in refused.data["detail"]) == (422, True)
+
+
+def test_of_earlier_versions_those_are_removed_that_somebody_agreed_to(tmp_path: Path) -> None:
+    at = Endpoint("127.0.0.1", free_port())
+    with opened(tmp_path) as house, mailing(house, tmp_path) as mail:
+        app = api.application(house.engine, lambda: None, Live(house.engine.store), house.jobs, house.settings)
+        with listening(at, app):
+            first = mail.version.facts.thumbprint
+            mail.renewed()
+            house.clock.now += timedelta(days=2)
+            client = Service(house.engine, house.clock, at, house.jobs, tmp_path).client("edit", "request", "read")
+            (planned,) = client.ended(client.ask("POST", f"{mail.at}/cleanup-plan"))["result"]
+            assert [each["target"] for each in planned["removals"]] == ["mail01.contoso.test", "mail02.contoso.test"]
+            assert client.ask("POST", f"{mail.at}/cleanup", {"anytime": True}).status == 422
+            wanted = {"removals": planned["removals"][1:]}
+            (done,) = client.ended(client.ask("POST", f"{mail.at}/cleanup", wanted))["result"]
+    assert done["removed"] == wanted["removals"]
+    assert done["kept"] == [
+        {"server": "mail01.contoso.test", "thumbprint": first, "reasons": ["nobody has agreed to its removal yet"]}
+    ]
+    held = [first in server.state.certificates for server in mail.exchange.organisation.servers.values()]
+    assert held == [True, False]

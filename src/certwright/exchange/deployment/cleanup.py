@@ -75,15 +75,15 @@ class CleanupPlan:
     kept: tuple[Kept, ...] = ()
 
     def agreed(self, shown: Collection[Change]) -> "CleanupPlan":
-        """What a person has been shown of it; what can be removed only since then is kept for the next time."""
-        known = {(change.target, change.parameters["Thumbprint"]) for change in shown}
+        """What a person has been shown of it; what else can be removed is kept for the next time."""
+        known = {(change.target, change.parameters.get("Thumbprint")) for change in shown}
         removals, kept = [], list(self.kept)
         for change in self.removals:
             thumbprint = change.parameters["Thumbprint"]
             if (change.target, thumbprint) in known:
                 removals.append(change)
             else:
-                kept.append(Kept(change.target, thumbprint, ("it can be removed only since you were asked",)))
+                kept.append(Kept(change.target, thumbprint, ("nobody has agreed to its removal yet",)))
         return CleanupPlan(tuple(removals), tuple(kept))
 
 
