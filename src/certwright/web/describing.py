@@ -10,11 +10,13 @@ from certwright.domain import authorities
 from certwright.domain.access import Permission
 from certwright.domain.audit import Subject
 from certwright.domain.errors import ConfigurationError
+from certwright.domain.managed import Tags
 from certwright.engine.accounts import Account, known_issuer
 from certwright.engine.context import Engine
+from certwright.engine.managed import tags_of
 from certwright.web import proving
 from certwright.web.pages import Visit
-from certwright.web.received import NOTHING, text, texts
+from certwright.web.received import NOTHING, listed, text, texts
 from certwright.web.waiting import Waited
 
 _ISSUER, _AUTHORITY = "issuer:", "authority:"
@@ -99,8 +101,9 @@ def page(visit: Visit, template: str, rows: Sequence[Row], again: Waited | None,
         sent=sent,
         ways=proving.ways(visit.engine),
         listening=proving.listening(sent, error if isinstance(error, ConfigurationError) else None),
-        signers=signers(visit.engine, may_register=Permission.MANAGE in visit.person.role.permissions),
+        signers=signers(visit.engine, may_register=Permission.MANAGE in visit.person.caller.permissions),
         windows=windows,
+        own=sorted(visit.person.tags),
         told=again.told if again else [],
         **values,
     )
@@ -117,6 +120,18 @@ def chosen_names(visit: Visit) -> tuple[str, ...]:
     if not names:
         raise ConfigurationError("No name is chosen.", hint="Choose at least one name, or type one.")
     return names
+
+
+def chosen_tags(visit: Visit) -> Tags:
+    """The tags that were chosen, or typed.
+
+    Raises:
+        ConfigurationError: if one cannot be a tag, or there are none and this person would not see the certificate.
+    """
+    tags = tags_of([tag for each in texts(visit.fields, "tags") for tag in listed(each)])
+    if visit.person.tags and not tags:
+        raise ConfigurationError("No tag is chosen.", hint="Choose one: else you would not see the certificate.")
+    return tags
 
 
 def made_at(visit: Visit, job: Waited) -> str:

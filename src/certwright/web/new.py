@@ -159,6 +159,7 @@ def _make(visit: Visit) -> Response:
             key_type=None if found.own_key else found.key_type,
             own_key=found.own_key,
             window=visit.sent("window") or None,
+            tags=describing.chosen_tags(visit),
             waits=True,
         )
         check_wish(engine, wish, coming_issuer(engine, account))

@@ -127,7 +127,8 @@ def _make(visit: Visit) -> Response:
         names = describing.chosen_names(visit)
         account = describing.account_of(visit, visit.sent("issuer"), visit.sent("email"))
         validations = proving.chosen(engine, visit.fields, names)
-        wanted = replace(found, names=names, window=visit.sent("window") or None)
+        tags = describing.chosen_tags(visit)
+        wanted = replace(found, names=names, window=visit.sent("window") or None, tags=tags)
         title = visit.sent("title") or None
         check(engine, wanted, account, validations, title)
         return set_up(engine, wanted, account, validations, title, waits=True)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from certwright.domain.access import Permission, UseCase
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.plain_text import check_line
+from certwright.engine.managed import tags_of
 from certwright.engine.proposals import takes_public_names_only
 from certwright.engine.typed_names import TypedName, judge_names
 from certwright.sdk.params import MailAddress, Params
@@ -62,6 +63,14 @@ def _title(visit: Visit) -> Response:
     return _page(visit)
 
 
+def _tags(visit: Visit) -> Response:
+    try:
+        tags_of(listed(visit.sent("tags")))
+    except ConfigurationError as error:
+        return _page(visit, told=list(error.explain()))
+    return _page(visit)
+
+
 def _field(model: type[BaseModel], name: str) -> Callable[[Visit], Response]:
     """What the model of a form says of one of its fields, if something is typed into it."""
 
@@ -84,6 +93,7 @@ PAGES = (
     Page(f"{_NEW}/names", UseCase.DESCRIBE.permission, _new_names, "POST"),
     Page(f"{_NEW}/more", UseCase.DESCRIBE.permission, _more_names, "POST"),
     Page(f"{_NEW}/title", UseCase.DESCRIBE.permission, _title, "POST"),
+    Page(f"{_NEW}/tags", UseCase.DESCRIBE.permission, _tags, "POST"),
     Page(f"{_NEW}/email", UseCase.DESCRIBE.permission, _field(Contact, "email"), "POST"),
     Page(f"{_NEW}/host", Permission.MANAGE, _field(WebServer, "host"), "POST"),
     Page(f"{_NEW}/server", Permission.MANAGE, _field(Server, "server"), "POST"),

@@ -84,6 +84,7 @@ SAME = {
     "new/verdicts/names": "proposals/names",
     "new/verdicts/more": "proposals/names",
     "new/verdicts/title": "certificates",
+    "new/verdicts/tags": "certificates",
     "new/verdicts/email": "certificates",
     "new/verdicts/host": "proposals/server",
     "new/verdicts/server": "exchange/discover",

@@ -273,6 +273,10 @@ def test_an_account_is_stored_once_it_has_signed_in_and_replaces_none(house: Hou
             path, seen = landed(browser, browser.post("/new/exchange", **given, password=PASSWORD))
             assert path.startswith("/new/exchange/")
             assert "The account is stored as exchange-contoso.test-2" in seen.words
+        chosen = {"more": "mail.contoso.com", "issuer": "issuer:le", "proof": "http_listener", "tags": "mail, berlin"}
+        landed(browser, browser.post(path, **chosen))
+        with house.engine.store.read() as unit:
+            assert unit.managed.get("mail.contoso.com").tags == ("berlin", "mail")
         operator = house.signed_in(Role.OPERATOR)
         assert "somebody who may take private keys out" in operator.get("/new/exchange").words
         path, seen = landed(operator, operator.post("/new/exchange", **given, password=PASSWORD))

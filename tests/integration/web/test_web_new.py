@@ -1,5 +1,7 @@
 """A certificate is described in the browser: names with their verdicts, proofs, and who signs."""
 
+import re
+
 import pytest
 
 from certwright.domain.access import Role
@@ -57,6 +59,45 @@ def test_what_was_chosen_is_described_and_waits_until_somebody_requests_it(house
     assert browser.post(f"{path}/request").status == 303
     with house.engine.store.read() as unit:
         assert [m.id for m in unit.managed.due(house.clock(), 10)] == [made.id]
+
+
+def test_who_is_limited_describes_a_certificate_of_the_own_tag(house: House, issuer: str) -> None:
+    browser = house.signed_in(Role.OPERATOR, "berlin")
+    path, seen = landed(browser, browser.post("/new/names", names="mail.contoso.test"))
+    assert '<input type="checkbox" name="tags" value="berlin" checked required>' in seen.text
+    assert "(a new account)" not in seen.words, "who is limited registers none"
+    right = {"name": "mail.contoso.test", "proof": "http_listener", "issuer": f"issuer:{issuer}"}
+    path, seen = landed(browser, browser.post(path, **right, tags="berlin"))
+    assert (seen.status, path.startswith("/certificates/")) == (200, True)
+    with house.engine.store.read() as unit:
+        assert unit.managed.get("mail.contoso.test").tags == ("berlin",)
+
+
+def test_who_is_limited_to_several_tags_chooses_among_them(house: House, issuer: str) -> None:
+    browser = house.signed_in(Role.OPERATOR, "berlin", "mail")
+    path, seen = landed(browser, browser.post("/new/names", names="mail.contoso.test"))
+    assert re.findall(r'name="tags" value="(\w+)" (checked)?', seen.text) == [("berlin", ""), ("mail", "")]
+    right = {"name": "mail.contoso.test", "proof": "http_listener", "issuer": f"issuer:{issuer}"}
+    _, seen = landed(browser, browser.post(path, **right))
+    assert (seen.status, "No tag is chosen. Choose one: else" in seen.words) == (422, True)
+    _, seen = landed(browser, browser.post(path, **right, tags="rome"))
+    assert (seen.status, "no other tags than berlin, mail" in seen.words) == (422, True)
+    _, seen = landed(browser, browser.post(path, **right, tags="mail"))
+    assert seen.status == 200
+    with house.engine.store.read() as unit:
+        assert unit.managed.get("mail.contoso.test").tags == ("mail",)
+
+
+def test_whoever_sees_all_may_give_tags_or_none(house: House, issuer: str) -> None:
+    browser = house.signed_in(Role.OPERATOR)
+    path, seen = landed(browser, browser.post("/new/names", names="mail.contoso.test"))
+    right = {"name": "mail.contoso.test", "proof": "http_listener", "issuer": f"issuer:{issuer}"}
+    _, seen = landed(browser, browser.post(path, **right, tags="Berlin"))
+    assert (seen.status, "These are no tags: Berlin." in seen.words) == (422, True)
+    assert 'name="tags" value="Berlin"' in seen.text
+    _, seen = landed(browser, browser.post(path, **right, tags="berlin, web"))
+    with house.engine.store.read() as unit:
+        assert unit.managed.get("mail.contoso.test").tags == ("berlin", "web")
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,8 @@ def test_more_names_are_compared_with_those_that_are_chosen(house: House) -> Non
         ("title", "mail.contoso.com", "There is a managed certificate 'mail.contoso.com' already."),
         ("title", "the\u202email", "The title cannot be taken."),
         ("title", "The mail", ""),
+        ("tags", "berlin, No!", "These are no tags: berlin, No!."),
+        ("tags", "berlin, web", ""),
         ("email", "ops.contoso.com", "That is not an e-mail address"),
         ("email", "ops@contoso.com", ""),
         ("email", "", ""),
@@ -98,7 +100,7 @@ def test_as_much_is_judged_as_costs_little_and_said_as_can_be_read(house: House)
 
 def test_what_was_typed_is_text_in_a_verdict(house: House) -> None:
     browser = house.signed_in(Role.OPERATOR)
-    for field in ("names", "more", "title", "email", "host", "server"):
+    for field in ("names", "more", "title", "tags", "email", "host", "server"):
         assert "<script>" not in browser.post(f"/new/verdicts/{field}", **{field: HOSTILE}).text
     house.managed("www.contoso.com", title=HOSTILE)
     seen = browser.post("/new/verdicts/names", names="www.contoso.com")

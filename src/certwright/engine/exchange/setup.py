@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from certwright.domain.errors import ConfigurationError
-from certwright.domain.managed import ManagedCertificate, TaskSettings
+from certwright.domain.managed import ManagedCertificate, Tags, TaskSettings
 from certwright.domain.validation import Validation
 from certwright.engine.accounts import Account, coming_issuer, ready_issuer
 from certwright.engine.context import Engine
@@ -31,7 +31,7 @@ _HOST_SHELL = "http://{server}:5985/wsman"
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What would be set up. `names` go on the certificate, which is deployed in the maintenance `window`.
+    """What would be set up. `names` go on the certificate, which gets `tags` and is deployed in the `window`.
 
     `verdicts` are about every name the organisation needs, by the certificate that is in use now, if that is known.
     """
@@ -41,6 +41,7 @@ class Proposal:
     verdicts: tuple[NameVerdict, ...]
     names: tuple[str, ...]
     window: str | None
+    tags: Tags = ()
 
     def data(self) -> dict[str, Any]:
         """As JSON."""
@@ -211,6 +212,7 @@ def set_up(
         others=tuple(others),
         title=title,
         window=proposal.window,
+        tags=proposal.tags,
         profile=_PROFILE if _PROFILE in profiles else None,
         held=held,
         waits=waits,
