@@ -116,6 +116,9 @@ def test_earlier_versions_are_shown_with_what_keeps_them_and_removed_as_they_wer
     assert seen.text.count("Remove-ExchangeCertificate -Server &#39;mail0") == 2
     assert f"{second} took its place, and nothing refers to it" in seen.words
     assert operator.post(path).status == 404, "who has not seen it removes nothing"
+    requester = mail.house.signed_in(Role.REQUESTER)
+    _, seen = landed(requester, requester.post(f"{mail.at}/cleanup-plan"))
+    assert "Carrying it out takes an operator or an administrator." in seen.words
     state = mail.exchange.organisation.state
     name = mail.exchange.first.state.certificates[first].tls_certificate_name
     state.send_connectors.append(SendConnector("To partner", tls_certificate_name=name))
@@ -205,6 +208,19 @@ def test_what_waits_for_its_window_says_so_and_is_done_all_the_same_by_who_wants
     assert mail.served() == [newer.facts.sha256[:16]] * len(before)
     seen = browser.get(page)
     assert (waits in seen.text, "health ok" in seen.text) == (False, True)
+
+
+def test_who_may_only_request_is_told_who_carries_a_plan_out(mail: Mail) -> None:
+    requester, page = mail.house.signed_in(Role.REQUESTER), f"/certificates/{mail.managed_id}"
+    for path in ("/tasks", f"{page}/deployment"):
+        words = requester.get(path).words
+        assert ("See what would be done" in words, "Run it now" in words) == (True, False), path
+    with mail.house.engine.store.read() as unit:
+        (task,) = unit.managed.get(mail.managed_id).tasks
+    for plan in (f"{page}/tasks/{task.id}/plan", f"{mail.at}/plan"):
+        _, seen = landed(requester, requester.post(plan))
+        assert "Carrying it out takes an operator or an administrator." in seen.words, plan
+        assert "/apply" not in seen.text
 
 
 def test_what_a_hint_names_leads_to_the_part_of_the_page_that_is_about_the_certificate(mail: Mail) -> None:
