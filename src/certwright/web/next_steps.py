@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from certwright.domain.access import Permission, UseCase
 from certwright.domain.health_rules import THEN
 from certwright.web.forms import label
 from certwright.web.language import _, later
@@ -26,88 +27,103 @@ class Place:
         labels: what to look for: a page, and what is there, in the words of the pages, or an argument, `{1}`.
         paths: addresses, of which the first counts whose arguments `{0}`, `{1}` the command names.
         count: how many arguments the command takes before its options.
+        takes: the permission without which it is not offered there, if that is more than seeing the page takes.
     """
 
     labels: tuple[str, ...]
     paths: tuple[str, ...]
     count: int = 0
+    takes: Permission = Permission.READ
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command in a text: where it is found on pages; no path stands for one that no page has."""
+    """A command in a text: where it is found on pages, and what it takes; no path stands for one that no page has."""
 
     command: str
     labels: tuple[str, ...] = ()
     path: str = ""
+    takes: Permission = Permission.READ
 
 
 _CERTIFICATES = "/certificates"
 
 
-def _of_certificate(*labels: str, tab: str = "", more: int = 0) -> Place:
-    return Place(labels, (f"/certificates/{{0}}{tab}", _CERTIFICATES), 1 + more)
+_DESCRIBE, _EXAMINE = UseCase.DESCRIBE.permission, UseCase.EXAMINE_EXCHANGE.permission
+
+
+def _of_certificate(*labels: str, tab: str = "", more: int = 0, takes: Permission = Permission.READ) -> Place:
+    return Place(labels, (f"/certificates/{{0}}{tab}", _CERTIFICATES), 1 + more, takes)
 
 
 def _on_exchange(label: str) -> Place:
-    return Place((later("Exchange"), label), ("/certificates/{0}/exchange", "/exchange"), 1)
+    paths = ("/certificates/{0}/exchange", "/exchange")
+    return Place((later("Exchange"), label), paths, 1, UseCase.PLAN.permission)
 
 
-_RUN = _of_certificate(later("Deployment"), later("Run it now"), tab="/deployment")
-_TASKS = _of_certificate(later("Deployment"), tab="/deployment", more=1)
-_REQUEST = _of_certificate(later("Request a new one now"))
-_RENEWAL = _of_certificate(later("Renewal"), tab="/renewal")
+def _run(more: int = 0) -> Place:
+    labels = (later("Deployment"), later("Run it now"))
+    return _of_certificate(*labels, tab="/deployment", more=more, takes=UseCase.DEPLOY.permission)
+
+
+_TASKS = _of_certificate(later("Deployment"), tab="/deployment", more=1, takes=UseCase.SET_TASKS.permission)
+_REQUEST = _of_certificate(later("Request a new one now"), takes=UseCase.REQUEST.permission)
+_RENEWAL = _of_certificate(later("Renewal"), tab="/renewal", takes=_DESCRIBE)
 _VALIDATION = Place(
     (later("Validation"), "{1}"),
     ("/certificates/{0}/validation/{1}", "/certificates/{0}/validation", _CERTIFICATES),
     2,
+    _DESCRIBE,
 )
-_EXCHANGE = Place((later("Exchange"),), ("/exchange",))
 _EXCHANGE_PLAN = _on_exchange(later("See what would be done"))
 _WIZARD = Place((later("New certificate"), later("An Exchange server")), ("/new/exchange",))
-_ISSUERS = Place((later("Issuers"),), ("/issuers",), 2)
-_NOTIFICATIONS = Place((later("Notifications"),), ("/notifications",), 1)
+_ISSUERS = Place((later("Issuers"),), ("/issuers",), 2, Permission.MANAGE)
+_NOTIFICATIONS = Place((later("Notifications"),), ("/notifications",), 1, Permission.MANAGE)
 _CHANNEL = Place(
     (later("Notifications"), "{0}", "{1}"),
     ("/notifications/channels/add/{0}?name={1}", "/notifications/channels/add/{0}", "/notifications"),
     2,
+    Permission.MANAGE,
 )
 _RULE = Place((later("Notifications"), "{0}"), ("/notifications/rule?name={0}", "/notifications/rule"), 1)
 _PEOPLE = Place((later("People & tokens"),), ("/people",), 2)
 _PERSON = Place(_PEOPLE.labels, _PEOPLE.paths, 1)
-_WATCHED = Place((later("Watched"),), ("/watched",), 1)
+_WATCHED = Place((later("Watched"),), ("/watched",), 1, Permission.MANAGE)
 _WINDOW = Place((later("Maintenance windows"), "{0}"), ("/windows/edit?name={0}", "/windows/edit"), 1)
 
 PLACES: Mapping[str, Place] = {
     "audit verify": Place((later("Audit"), later("Verify now")), ("/audit",)),
     "certificate export": _of_certificate(later("Export the current version"), tab="/export"),
-    "certificate issuers": _of_certificate(later("Issuer & key"), tab="/issuer"),
+    "certificate issuers": _of_certificate(later("Issuer & key"), tab="/issuer", takes=_DESCRIBE),
     "certificate list": Place((later("Certificates"),), (_CERTIFICATES,)),
     "certificate log": _of_certificate(later("Log"), tab="/log"),
-    "certificate look": _of_certificate(later("Deployment"), later("Look at what is served"), tab="/deployment"),
+    "certificate look": _of_certificate(
+        later("Deployment"), later("Look at what is served"), tab="/deployment", takes=UseCase.PREVIEW.permission
+    ),
     "certificate new": Place((later("New certificate"),), ("/new",)),
     "certificate persist": _of_certificate(later("Validation"), tab="/validation"),
     "certificate release": _RENEWAL,
     "certificate renew": _REQUEST,
-    "certificate request": _of_certificate(later("Request it now")),
+    "certificate request": _of_certificate(later("Request it now"), takes=UseCase.REQUEST.permission),
     "certificate show": _of_certificate(later("Deployment"), tab="/deployment"),
-    "certificate tags": _of_certificate(later("Names")),
-    "certificate test": _of_certificate(later("Test")),
+    "certificate tags": _of_certificate(later("Names"), takes=_DESCRIBE),
+    "certificate test": _of_certificate(later("Test"), takes=UseCase.TEST.permission),
     "certificate window": _RENEWAL,
     "credential add": Place(
         (later("Credentials"), "{1}"),
         ("/credentials/add/{0}?name={1}", "/credentials/add/{0}", "/credentials"),
         2,
+        Permission.MANAGE,
     ),
     "credential list": Place((later("Credentials"),), ("/credentials",)),
-    "credential test": Place((later("Credentials"), later("Test")), ("/credentials",), 2),
-    "deploy": _RUN,
+    "credential test": Place((later("Credentials"), later("Test")), ("/credentials",), 2, Permission.MANAGE),
+    "deploy": _run(),
     "exchange account": Place((later("Exchange"), later("The account")), ("/exchange/account",)),
-    "exchange acknowledge": Place(_EXCHANGE.labels, _EXCHANGE.paths, 1),
+    "exchange acknowledge": Place((later("Exchange"),), ("/exchange",), 1, _EXAMINE),
     "exchange apply": _EXCHANGE_PLAN,
     "exchange cleanup": _on_exchange(later("Clean up")),
-    "exchange discover": Place((later("Exchange"), later("Look at it now")), ("/exchange",)),
-    "exchange doctor": Place((later("Exchange"), later("Examine it")), ("/exchange",)),
+    "exchange discover": Place((later("Exchange"), later("Look at it now")), ("/exchange",), takes=_EXAMINE),
+    "exchange doctor": Place((later("Exchange"), later("Examine it")), ("/exchange",), takes=_EXAMINE),
     "exchange names": _WIZARD,
     "exchange plan": _EXCHANGE_PLAN,
     "exchange setup": _WIZARD,
@@ -118,7 +134,9 @@ PLACES: Mapping[str, Place] = {
     "issuer change": _ISSUERS,
     "issuer limits": Place((later("Overview"), later("Rate limits of the authorities")), ("/",), 1),
     "keys confirm": Place(
-        (later("System"), later("Recovery key, to show that it is known")), ("/system#recovery-key",)
+        (later("System"), later("Recovery key, to show that it is known")),
+        ("/system#recovery-key",),
+        takes=Permission.ADMINISTER,
     ),
     "notification channel add": _CHANNEL,
     "notification channel test": _NOTIFICATIONS,
@@ -135,7 +153,7 @@ PLACES: Mapping[str, Place] = {
     "task change": _TASKS,
     "task list": _of_certificate(later("Deployment"), tab="/deployment"),
     "task remove": _TASKS,
-    "task run": _of_certificate(later("Deployment"), later("Run it now"), tab="/deployment", more=1),
+    "task run": _run(more=1),
     "token add": _PERSON,
     "token remove": Place(_PEOPLE.labels, _PEOPLE.paths),
     "validation set": _VALIDATION,
@@ -168,11 +186,11 @@ _OPTION = re.compile(
 _SWITCHES = {"--check", "--recover", "--verify"}
 
 
-def _anywhere(_address: str) -> bool:
+def _anything(_step: Step) -> bool:
     return True
 
 
-_about: ContextVar[tuple[str, Callable[[str], bool]]] = ContextVar("about", default=("", _anywhere))
+_about: ContextVar[tuple[str, Callable[[Step], bool]]] = ContextVar("about", default=("", _anything))
 
 
 def steps(text: str, about: str = "") -> Iterator[str | Step]:
@@ -221,7 +239,7 @@ def _step(command: str, name: str, words: Sequence[str], about: str) -> Step:
         arguments = [about]
     quoted = [quote(each, safe="") for each in arguments]
     path = next(filter(None, (_filled(path, quoted) for path in place.paths)))
-    return Step(command, tuple(filter(None, (_filled(each, arguments) for each in place.labels))), path)
+    return Step(command, tuple(filter(None, (_filled(each, arguments) for each in place.labels))), path, place.takes)
 
 
 def _filled(text: str, arguments: Sequence[str]) -> str:
@@ -233,9 +251,9 @@ def _filled(text: str, arguments: Sequence[str]) -> str:
 
 
 @contextmanager
-def about(certificate: str, may_see: Callable[[str], bool] = _anywhere) -> Iterator[None]:
-    """Have `linked` know which certificate a page is about, and to which addresses whoever reads it may be led."""
-    token = _about.set((certificate, may_see))
+def about(certificate: str, may_do: Callable[[Step], bool] = _anything) -> Iterator[None]:
+    """Have `linked` know which certificate a page is about, and to which steps whoever reads it may be led."""
+    token = _about.set((certificate, may_do))
     try:
         yield
     finally:
@@ -247,22 +265,20 @@ def linked(text: str, certificate: str = "") -> Markup:
 
     It is about this certificate, or else about that of the page.
     """
-    of_page, may_see = _about.get()
+    of_page, may_do = _about.get()
     parts = [part for part in steps(text, certificate or of_page) if isinstance(part, Step) or part]
     alone = len(parts) == 1
     return Markup("").join(
-        _worded(part)
-        if isinstance(part, str)
-        else _markup(part, alone=alone, is_link=bool(part.path) and may_see(part.path))
+        _worded(part) if isinstance(part, str) else _markup(part, alone=alone, is_link=bool(part.path) and may_do(part))
         for part in parts
     )
 
 
 def mending(hint: str, certificate: str) -> Step | None:
     """The first page where whoever reads a hint about this certificate can do what it says; None if there is none."""
-    _of_page, may_see = _about.get()
+    _of_page, may_do = _about.get()
     mends = "\n".join(line for line in hint.splitlines() if not line.startswith(THEN))
-    found = (part for part in steps(mends, certificate) if isinstance(part, Step) and part.path and may_see(part.path))
+    found = (part for part in steps(mends, certificate) if isinstance(part, Step) and part.path and may_do(part))
     return next(found, None)
 
 

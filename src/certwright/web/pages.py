@@ -201,7 +201,7 @@ def rendered(
         "status": status,
         **values,
     }
-    with about(certificate or _certificate(request.url.path), may_see):
+    with about(certificate or _certificate(request.url.path), lambda step: step.takes in may and may_see(step.path)):
         return TEMPLATES.TemplateResponse(request, template, context, status)
 
 

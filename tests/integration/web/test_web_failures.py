@@ -119,6 +119,28 @@ def test_what_only_a_person_can_mend_is_listed_at_once_with_what_to_do(
 
 
 @pytest.mark.parametrize(
+    ("command", "label", "roles"),
+    [
+        ("certificate renew CERT", "Request a new one now", {Role.REQUESTER, Role.OPERATOR}),
+        ("certificate tags CERT", "Names", {Role.OPERATOR}),
+        ("exchange plan CERT", "Exchange: See what would be done", {Role.REQUESTER, Role.OPERATOR}),
+        ("deploy CERT", "Deployment: Run it now", {Role.OPERATOR}),
+        ("task change CERT TASK", "Deployment", {Role.OPERATOR}),
+        ("certificate log CERT", "Log", {Role.VIEWER, Role.REQUESTER, Role.OPERATOR}),
+    ],
+)
+def test_nobody_is_told_to_press_what_is_not_offered_to_them(
+    house: House, command: str, label: str, roles: set[Role]
+) -> None:
+    made = issued(house, "mail.contoso.com")
+    failed(house, made, IssuanceError("The authority rejects it.", hint=f"Go on: certwright {command}"))
+    offered = f'aria-label="{label}, mail.contoso.com"'
+    for role in (Role.VIEWER, Role.REQUESTER, Role.OPERATOR):
+        told = house.signed_in(role).get("/").text
+        assert (offered in told, "See to it</a>" in told) == (role in roles, role not in roles), role
+
+
+@pytest.mark.parametrize(
     "error",
     [
         AuthorityFailed("The authority has a fault of its own.", hint="See its status page."),

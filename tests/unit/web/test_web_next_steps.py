@@ -120,7 +120,7 @@ def test_a_command_alone_is_a_button() -> None:
 
 def test_nobody_is_led_where_they_may_not_go() -> None:
     text = "certwright person add NAME viewer, or look at it: certwright certificate log 12ab"
-    with about("", lambda address: not address.startswith("/people")):
+    with about("", lambda step: not step.path.startswith("/people")):
         html = linked(text)
     assert html.startswith("<code>certwright person add NAME viewer</code>")
     assert '<a href="/certificates/12ab/log"' in html
@@ -145,5 +145,5 @@ def test_the_step_that_mends_is_the_first_page_that_whoever_reads_may_see() -> N
     step = mending(hint, "12ab")
     assert step
     assert (step.path, found_at(step)) == ("/credentials/add/exchange?name=mail", "Credentials: mail")
-    with about("", lambda address: not address.startswith("/credentials")):
+    with about("", lambda step: not step.path.startswith("/credentials")):
         assert mending(hint, "12ab") is None
