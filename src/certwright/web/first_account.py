@@ -95,7 +95,7 @@ def _binding(key_id: str, key: str) -> tuple[str, bytes] | None:
 
 
 PAGES = (
-    Page(PATH, Permission.READ, _show),
+    Page(PATH, Permission.MANAGE, _show),
     Page(PATH, Permission.MANAGE, _ask, "POST"),
     Page(f"{PATH}/{{id}}", Permission.MANAGE, _agreeing),
     Page(f"{PATH}/{{id}}", Permission.MANAGE, _register, "POST"),

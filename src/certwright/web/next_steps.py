@@ -47,8 +47,6 @@ class Step:
 
 
 _CERTIFICATES = "/certificates"
-
-
 _DESCRIBE, _EXAMINE = UseCase.DESCRIBE.permission, UseCase.EXAMINE_EXCHANGE.permission
 
 

@@ -77,5 +77,9 @@ def test_what_came_of_something_else_is_not_taken_for_an_answer(house: House) ->
         assert (seen.status, "is not shown here" in seen.words) == (404, True)
 
 
-def test_who_may_not_register_is_shown_no_button(house: House) -> None:
-    assert "Go on" not in house.signed_in(Role.VIEWER).get(PATH).words
+def test_who_may_not_register_is_told_who_may(house: House) -> None:
+    for browser in (house.signed_in(Role.VIEWER), house.signed_in(Role.OPERATOR, "berlin")):
+        seen = browser.get("/")
+        assert "registering an account takes an operator or an administrator" in seen.words
+        assert PATH not in seen.text
+        assert browser.get(PATH).status == 403
