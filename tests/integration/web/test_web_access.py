@@ -278,7 +278,8 @@ def enrolled(house: House, browser: Browser) -> tuple[str, list[str]]:
     seen = browser.post("/account/code", password=PASSWORD).text
     assert re.search(r"<svg [^>]*class=\"qr\"><title>QR code</title>.*<path stroke=", seen)
     (key,) = re.findall(r"<code>([A-Z2-7]{32})</code>", seen)
-    assert browser.post("/account/code/confirm", code="nonsense").status == 422
+    wrong = browser.post("/account/code/confirm", code="nonsense")
+    assert (wrong.status, "The code that the app shows" in wrong.words) == (422, True)
     codes = re.findall(
         r"<code>([a-z2-7-]{19})</code>", browser.post("/account/code/confirm", code=now(house, key)).text
     )
@@ -425,6 +426,7 @@ def test_an_own_password_is_changed_by_the_present_one_and_ends_all_other_sessio
     ):
         status, words = change(**wrong)
         assert (status, told in words) == (422, True)
+        assert "The code that the app shows" not in words, "no key was made"
     before = browser.cookie
     assert change()[0] == 303
     assert browser.get("/").status == 200
