@@ -1,5 +1,6 @@
 """What a failed request says on pages: the cause, what to do, and whether anybody has anything to do at all."""
 
+import re
 from datetime import timedelta
 from html import unescape
 
@@ -160,6 +161,17 @@ def test_what_the_other_side_has_to_mend_invites_nobody_to_fiddle(house: House, 
     seen = browser.get("/")
     assert f'id="trouble-{never.id}"' in seen.text
     assert f"The first request failed: {error.message} {NOTHING}" in seen.words
+
+
+def test_no_request_is_offered_before_the_authority_wants_to_be_asked_again(house: House) -> None:
+    made, button = issued(house, "mail.contoso.com"), re.compile(r"<button[^>]*disabled>Request a new one now")
+    requester, path = house.signed_in(Role.REQUESTER), f"/certificates/{made.id}"
+    assert not button.search(requester.get(path).text)
+    failed(house, made, LimitReached("Too many certificates.", retry_after=timedelta(hours=1)))
+    seen, told = requester.get(path), "The authority wants to be asked again on"
+    assert (bool(button.search(seen.text)), told in seen.words) == (True, True)
+    refused = requester.post(f"{path}/request")
+    assert (refused.status, told in refused.words) == (422, True)
 
 
 def test_what_is_kept_of_a_failure_has_bounds_and_no_secrets(house: House) -> None:
