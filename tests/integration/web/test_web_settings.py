@@ -310,6 +310,8 @@ class TestNotifications:
         )
         refused = browser.post("/notifications/channels/remove?name=hook")
         assert (refused.status, "night" in refused.words) == (422, True)
+        assert browser.post("/notifications/rule", name="day", failures="1", days="1").status == 303
+        assert "day all all 1 failure, or 1 day before the expiry at once" in browser.get("/notifications").words
         assert browser.post("/notifications/rule/remove?name=night").status == 303
         assert browser.post("/notifications/channels/remove?name=hook").status == 303
 
