@@ -69,14 +69,6 @@ def test_its_last_two_days_are_told_in_hours(house: House, mail: ManagedCertific
     assert "5 hours left" in house.signed_in().get("/certificates").words
 
 
-def test_the_days_of_the_chart_are_those_of_utc(house: House, mail: ManagedCertificate) -> None:
-    issued(house, mail)
-    house.clock.now += timedelta(days=10)
-    seen = house.signed_in().get("/")
-    assert re.search(r"<title>\d{4}-\d\d-\d\d UTC: 1</title>", seen.text)
-    assert "Day (UTC)" in seen.words
-
-
 def test_tags_are_chosen_by_who_has_seen_them_last(house: House, mail: ManagedCertificate, operator: Browser) -> None:
     path = f"/certificates/{mail.id}"
     assert operator.post(f"{path}/tags", tags="berlin, web", revision="1").status == 303

@@ -125,7 +125,8 @@ def test_the_overview_shows_what_ends_and_what_is_at_work(house: House) -> None:
     assert "request e since" in seen.words
     assert "1 has ended already" in seen.words
     day = (house.clock() + timedelta(days=5)).strftime("%Y-%m-%d")
-    assert f"<title>{day}: 2</title>" in seen.text
+    assert f"<title>{day} UTC: 2</title>" in seen.text
+    assert "Day (UTC)" in seen.words
     assert seen.text.count("<rect") == 3
 
 
