@@ -61,7 +61,7 @@ def change(engine: Engine, reference: str, wanted: Change, revision: int | None 
         Changed: if it is not at this revision any more.
         ConfigurationError: with all that is wrong with it.
         NotFound: if an issuer or a credential that it names is not in the store.
-        Forbidden: if who asks may not have files written as a validation does.
+        Forbidden: if who asks may not have programs run or files written as a new validation does.
     """
     with engine.store.read() as unit:
         found = unit.managed.get(reference)
@@ -70,7 +70,7 @@ def change(engine: Engine, reference: str, wanted: Change, revision: int | None 
     _prepare(engine, wanted, _changed(found, wanted, secret))
     with engine.changing(reference, revision) as (unit, managed):
         changed = _changed(managed, wanted, secret)
-        _check(unit, changed)
+        _check(engine, unit, managed, changed)
         _keep_key(unit, managed, changed, wanted)
         unit.managed.update(changed)
         reschedule(engine, unit, changed)
@@ -89,7 +89,7 @@ def preview_change(engine: Engine, reference: str, wanted: Change) -> Foreseen:
     changed = _changed(found, wanted, f"key:{found.id}")
     _prepare(engine, wanted, changed)
     with engine.store.read() as unit:
-        _check(unit, changed)
+        _check(engine, unit, found, changed)
         given = renewal_input(engine, unit, found)
     after = decide(replace(given, managed=changed, revision=given.revision + (changed != found)))
     as_it_is, as_it_would_be = difference(found.model_dump(mode="json"), changed.model_dump(mode="json"))
@@ -112,10 +112,10 @@ def _prepare(engine: Engine, wanted: Change, changed: ManagedCertificate) -> Non
         know_profile(engine, changed)
 
 
-def _check(unit: UnitOfWork, changed: ManagedCertificate) -> None:
+def _check(engine: Engine, unit: UnitOfWork, before: ManagedCertificate, changed: ManagedCertificate) -> None:
     for name in changed.issuers:
         check_choice(changed, unit.issuers.get(name))
-    check_validations(unit, changed)
+    check_validations(engine, unit, changed, before.validations)
     if changed.pfx_password_credential:
         unit.credentials.get(changed.pfx_password_credential)
 

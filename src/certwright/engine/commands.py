@@ -30,5 +30,10 @@ def require_to_run(engine: Engine, works: Plugin[Any, Any] | type[Plugin[Any, An
     Raises:
         Forbidden: if not, whoever described it.
     """
-    if works.commands:
+    if not may_run(engine, works):
         engine.caller.require(Permission.COMMANDS)
+
+
+def may_run(engine: Engine, works: Plugin[Any, Any] | type[Plugin[Any, Any]]) -> bool:
+    """Whether it does no such thing, or who has it work now may have it done."""
+    return not works.commands or Permission.COMMANDS in engine.caller.permissions

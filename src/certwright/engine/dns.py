@@ -3,11 +3,12 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from certwright.domain.errors import ConfigurationError, LeaseHeld, SolverError
 from certwright.engine import catalog
+from certwright.engine.commands import may_run
 from certwright.engine.context import Engine
 from certwright.engine.outbound import proxy_for
 from certwright.sdk.dns import DnsContext, DnsProvider
@@ -25,7 +26,8 @@ def provider(engine: Engine, name: str, journal: Journal) -> DnsProvider[Any]:
     Raises:
         ConfigurationError: if there is neither, or its parameters do not fit (any more).
     """
-    kind, values = _stored(engine, name)
+    with engine.store.read() as unit:
+        kind, values = _stored(unit, name)
     found = catalog.plugin("dns", kind)
     params = read_params(found.params, values, f"the credential {name!r}")
     made: DnsProvider[Any] = found.cls(params, context(engine, name, journal))
@@ -89,9 +91,21 @@ def alone(
         yield
 
 
-def is_known(unit: UnitOfWork, name: str) -> bool:
-    """Whether `name` is a stored credential, or a provider that needs no parameters."""
-    return name in unit.credentials.names() or _needs_none(name)
+def kind_of(unit: UnitOfWork, name: str) -> str:
+    """The provider of the stored credential `name`, or the provider of that name if it needs no parameters.
+
+    Raises:
+        NotFound: if there is neither, with the names that there are.
+        ConfigurationError: if the credential is not one of a DNS provider.
+    """
+    return _stored(unit, name)[0]
+
+
+def may_use(engine: Engine, unit: UnitOfWork, name: str) -> bool:
+    """Whether the caller may have records written with the credential `name`: some providers run programs for that."""
+    with suppress(ConfigurationError):
+        return may_run(engine, catalog.plugin("dns", kind_of(unit, name)).cls)
+    return True  # whoever chooses it is told what is missing
 
 
 def check_name(name: str) -> None:
@@ -107,11 +121,10 @@ def check_name(name: str) -> None:
         )
 
 
-def _stored(engine: Engine, name: str) -> tuple[str, dict[str, Any]]:
-    with engine.store.read() as unit:
-        if name not in unit.credentials.names() and _needs_none(name):
-            return name, {}
-        return unit.credentials.typed("dns", name)
+def _stored(unit: UnitOfWork, name: str) -> tuple[str, dict[str, Any]]:
+    if _needs_none(name) and name not in unit.credentials.names():
+        return name, {}
+    return unit.credentials.typed("dns", name)
 
 
 def _needs_none(name: str) -> bool:

@@ -115,8 +115,8 @@ def create(engine: Engine, wish: Wish) -> ManagedCertificate:
     Raises:
         ConfigurationError: with all that is wrong with it.
         NotFound: if an issuer, a credential or a maintenance window that it names is not in the store.
-        Forbidden: if who asks may not have files written as its validation does, not give it these tags, or not have
-            its task, as of `add_task`.
+        Forbidden: if who asks may not have programs run or files written as its validation does, not give it these
+            tags, or not have its task, as of `add_task`.
     """
     managed = _described(wish)
     task = wish.task and checked(engine, wish.task)
@@ -127,7 +127,7 @@ def create(engine: Engine, wish: Wish) -> ManagedCertificate:
     with engine.store.write() as unit:
         for name in managed.issuers:
             check_choice(managed, unit.issuers.get(name))
-        check_validations(unit, managed)
+        check_validations(engine, unit, managed)
         if wish.pfx_password_credential:
             unit.credentials.get(wish.pfx_password_credential)
         if wish.own_key and managed.key.own_key:
@@ -149,10 +149,11 @@ def check_wish(engine: Engine, wish: Wish, issuer: Issuer) -> None:
     Raises:
         ConfigurationError: with all that is wrong with it.
         NotFound: if a credential that it names is not in the store.
+        Forbidden: if who asks may not have programs run as its validation does.
     """
     managed = _described(wish)
     with engine.store.read() as unit:
-        check_credentials(unit, managed.validations)
+        check_credentials(engine, unit, managed.validations)
     check_issuer(managed, issuer)
 
 

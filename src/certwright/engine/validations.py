@@ -1,6 +1,7 @@
 """How the names of a managed certificate are proved: rules added, changed and removed."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from certwright.domain.capabilities import check_choice
 from certwright.domain.delegation import challenge_name, ruled_target
@@ -9,9 +10,9 @@ from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import ManagedCertificate
 from certwright.domain.validation import Validation, check_rules, choose
 from certwright.engine import catalog
-from certwright.engine.commands import require_commands
+from certwright.engine.commands import may_run, require_commands, require_to_run
 from certwright.engine.context import Engine
-from certwright.engine.dns import is_known
+from certwright.engine.dns import kind_of, may_use
 from certwright.engine.schedule import reschedule
 from certwright.sdk.params import credential_names, names_given, read_params
 from certwright.store import UnitOfWork
@@ -33,26 +34,46 @@ def readable(validation: Validation) -> Validation:
     return validation.model_copy(update={"params": params.model_dump(mode="json", exclude_unset=True)})
 
 
-def check_credentials(unit: UnitOfWork, validations: Sequence[Validation]) -> None:
-    """Refuse a validation that names a credential which is not stored.
+def check_credentials(
+    engine: Engine, unit: UnitOfWork, validations: Sequence[Validation], before: Sequence[Validation] = ()
+) -> None:
+    """Refuse a validation that names a credential which is not stored; or one that runs programs, if it is new.
+
+    `before` are those that there are already: somebody who may run programs has described them.
 
     Raises:
         ConfigurationError: with the names that there are.
+        Forbidden: if programs would be run, and the caller may not have that.
     """
     for validation in validations:
-        model = catalog.plugin("solvers", validation.solver).params
-        for name in credential_names(model, validation.params):
-            if not is_known(unit, name):
-                unit.credentials.typed("dns", name)
+        kinds = [kind_of(unit, name) for name in _credentials(validation)]
+        if validation not in before:
+            for kind in kinds:
+                require_to_run(engine, catalog.plugin("dns", kind).cls)
 
 
-def check_validations(unit: UnitOfWork, managed: ManagedCertificate) -> None:
-    """Refuse validations of which one names a credential that is not stored, or has a parameter for another's name.
+def may_choose(engine: Engine, unit: UnitOfWork, validation: Validation) -> bool:
+    """Whether the caller may have names proved so: some ways write files, or run programs."""
+    with suppress(ConfigurationError):
+        solver = catalog.plugin("solvers", validation.solver).cls
+        return may_run(engine, solver) and all(may_use(engine, unit, name) for name in _credentials(validation))
+    return True  # as `may_use`
+
+
+def _credentials(validation: Validation) -> list[str]:
+    return credential_names(catalog.plugin("solvers", validation.solver).params, validation.params)
+
+
+def check_validations(
+    engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, before: Sequence[Validation] = ()
+) -> None:
+    """Refuse what `check_credentials` refuses, and a parameter for a name that is proved otherwise.
 
     Raises:
         ConfigurationError: with what is wrong.
+        Forbidden: as `check_credentials`.
     """
-    check_credentials(unit, managed.validations)
+    check_credentials(engine, unit, managed.validations, before)
     for validation in managed.validations:
         _check_names(validation, managed.validations, managed.identifiers)
 
@@ -81,7 +102,7 @@ def put_validation(
         Changed: if it is not at this revision any more.
         ConfigurationError: if a parameter, a rule or a credential is wrong, a name would have no validation or two, or
             a parameter is for a name that is proved otherwise.
-        Forbidden: if it writes files, and who asks may not have that.
+        Forbidden: if it writes files or runs programs, and who asks may not have that.
     """
     new = readable(validation)
     require_commands(engine, "solvers", new.solver, new.params)
@@ -145,7 +166,7 @@ def _change(
         changed = managed.model_copy(update={"validations": change(managed)})
         for name in changed.issuers:
             check_choice(changed, unit.issuers.get(name))
-        check_credentials(unit, changed.validations)
+        check_credentials(engine, unit, changed.validations, managed.validations)
         unit.managed.update(changed)
         reschedule(engine, unit, changed)
     return changed

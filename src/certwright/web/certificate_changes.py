@@ -14,6 +14,7 @@ from certwright.domain.persist import proved_so
 from certwright.domain.validation import Validation, choose, unused
 from certwright.engine import catalog, hold, windows
 from certwright.engine.change import change
+from certwright.engine.commands import may_run
 from certwright.engine.managed import KeyWish, details, set_tags
 from certwright.engine.persist import WantedRecord, records
 from certwright.engine.validations import put_validation, remove_validation
@@ -51,6 +52,7 @@ def _validation(visit: Visit, error: CertwrightError | None = None) -> Response:
     chosen = [(each, choose(managed.validations, each)) for each in managed.identifiers]
     lasting, unknown = _lasting(visit, managed)
     solvers = [catalog.plugin("solvers", name) for name in sorted(catalog.names("solvers"))]
+    able = [each for each in solvers if may_run(visit.engine, each.cls)]
     return tab(
         visit,
         "validation",
@@ -59,7 +61,7 @@ def _validation(visit: Visit, error: CertwrightError | None = None) -> Response:
         lasting=lasting,
         unknown=unknown,
         idle=unused(managed.validations, managed.identifiers),
-        solvers=[(each.name, each.sentence) for each in solvers],
+        solvers=[(each.name, each.sentence) for each in able],
     )
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 
 from certwright.engine.context import Engine
+from certwright.engine.dns import may_use
 
 
 def stored(engine: Engine) -> Callable[[str], Sequence[str]]:
-    """Gives the names of credentials by kind; for DNS also the person who makes records by hand."""
+    """Gives the names of credentials by kind; for DNS those that the caller may use, and who makes records by hand."""
     with engine.store.read() as unit:
-        by_dns = [*unit.credentials.kinds("dns"), "manual"]
+        by_dns = [*(name for name in unit.credentials.kinds("dns") if may_use(engine, unit, name)), "manual"]
         signing_in = [(each.kind, each.name) for each in unit.credentials.list()]
 
     def named(kind: str) -> Sequence[str]:

@@ -1,7 +1,7 @@
 """How names can be proved, as a person chooses it for each of them."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from certwright.domain.managed import ManagedCertificate
 from certwright.domain.validation import Challenge, Validation
 from certwright.engine import catalog
 from certwright.engine.context import Engine
+from certwright.engine.validations import may_choose
 from certwright.web.forms import Form, Maker
 from certwright.web.received import NOTHING, Sent, text
 
@@ -34,11 +35,15 @@ class Way:
 
 
 def ways(engine: Engine) -> tuple[Way, ...]:
-    """All ways that can be chosen here, the likeliest first: as it is done for other certificates, or by DNS."""
+    """All ways that the caller may choose, the likeliest first: as it is done for other certificates, or by DNS."""
     with engine.store.read() as unit:
-        others = [row.managed for row in unit.listing.page("", _LOOKED_AT)]
-        credentials = unit.credentials.kinds("dns")
-    by_dns = (
+        found = _ways([row.managed for row in unit.listing.page("", _LOOKED_AT)], unit.credentials.kinds("dns"))
+        return tuple(way for way in found if may_choose(engine, unit, way.validation))
+
+
+def _ways(others: Sequence[ManagedCertificate], credentials: Iterable[str]) -> Iterator[Way]:
+    yield from _as_others(others)
+    yield from (
         Way(
             f"dns:{name}",
             f"a DNS record, written with the credential {name}",
@@ -46,11 +51,10 @@ def ways(engine: Engine) -> tuple[Way, ...]:
         )
         for name in credentials
     )
-    rest = (
+    yield from (
         Way(key, title, Validation(challenge=challenge, solver=key.partition(":")[0], params=dict(params)))
         for key, title, challenge, params in _OTHERS
     )
-    return (*_as_others(others), *by_dns, *rest)
 
 
 def _as_others(others: Sequence[ManagedCertificate]) -> Iterator[Way]:

@@ -22,13 +22,13 @@ from certwright.domain.runs import RunKind
 from certwright.domain.validation import Validation
 from certwright.engine import catalog
 from certwright.engine.audit import entries
-from certwright.engine.change import change
+from certwright.engine.change import change, preview_change
 from certwright.engine.context import ActiveRun, Engine, running
 from certwright.engine.credentials import remove_credential, store_credential
 from certwright.engine.deploy import deploy
 from certwright.engine.export import ExportFormat, export
 from certwright.engine.left_over import clear_left_over
-from certwright.engine.managed import Wish, create, remove
+from certwright.engine.managed import Wish, check_wish, create, remove
 from certwright.engine.people import add_person, remove_person
 from certwright.engine.solving import solver
 from certwright.engine.task_list import add_task, change_task, enable_task
@@ -45,6 +45,7 @@ from unit.domain.workshop import Authority, ec_key
 from world import stores
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+LE = Issuer(name="le", kind="acme", params={})
 HTTP = Validation(challenge="http-01", solver="http_listener")
 
 
@@ -58,7 +59,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     stores.fresh(settings)
     with open_store(settings) as store:
         with store.write() as unit:
-            unit.issuers.add(Issuer(name="le", kind="acme", params={}), b"account key")
+            unit.issuers.add(LE, b"account key")
         yield Engine(store, lambda: NOW, lambda _: None, places=Places((tmp_path,), (tmp_path,)))
 
 
@@ -114,6 +115,8 @@ def test_what_runs_programs_or_writes_files_takes_the_right_to_that(
     script = TaskSettings(kind="script", title="hello", params={"program": program})
     webroot = Validation(challenge="http-01", solver="webroot", params={"path": str(tmp_path)})
     values = {"create": program, "delete": program}
+    store_credential(engine, "script", "script-dns", values, checked=False)
+    by_program = Validation(challenge="dns-01", solver="dns", params={"credential": "script-dns"})
     add_task(engine, mail.id, script)
     acts: list[Callable[[Engine], Any]] = [
         lambda one: add_task(one, mail.id, script.model_copy(update={"id": "ba9876543210", "title": "again"})),
@@ -122,6 +125,12 @@ def test_what_runs_programs_or_writes_files_takes_the_right_to_that(
         lambda one: enable_task(one, mail.id, "hello", enabled=True),
         lambda one: put_validation(one, mail.id, webroot),
         lambda one: create(one, Wish(("web.contoso.com",), "le", webroot)),
+        lambda one: put_validation(one, mail.id, by_program),
+        lambda one: put_validation(one, mail.id, by_program.model_copy(update={"names": ("mail.contoso.com",)})),
+        lambda one: check_wish(one, Wish(("dns.contoso.com",), "le", by_program), LE),
+        lambda one: create(one, Wish(("dns.contoso.com",), "le", by_program)),
+        lambda one: preview_change(one, "web.contoso.com", {"validations": (by_program,)}),
+        lambda one: change(one, "web.contoso.com", {"validations": (by_program,)}),
         lambda one: store_credential(one, "script", "programs", values, checked=False),
     ]
     for act in acts:
@@ -130,7 +139,9 @@ def test_what_runs_programs_or_writes_files_takes_the_right_to_that(
             act(engine.acting(caller(Permission.COMMANDS)))
         assert entries(engine) == before
         act(engine.acting(caller()))
-    put_validation(engine.acting(caller(Permission.COMMANDS)), mail.id, HTTP)
+    without = engine.acting(caller(Permission.COMMANDS))
+    put_validation(without, mail.id, HTTP)
+    change(without, "web.contoso.com", {"title": "what another described stays", "validations": (by_program,)})
 
 
 def test_places_that_the_administrator_has_not_named_are_refused_when_it_is_stored_and_when_it_runs(

@@ -209,6 +209,31 @@ def test_a_profile_that_the_authority_no_longer_lists_stays_chosen(
     assert shown == [("classic", ""), ("tlsclient", "selected")]
 
 
+def test_ways_to_prove_names_are_offered_to_those_who_may_choose_them(
+    house: House, mail: ManagedCertificate, operator: Browser
+) -> None:
+    with house.engine.store.write() as unit:
+        for name, kind in (("programs", "script"), ("zones", "cloudflare")):
+            unit.credentials.add_typed("dns", kind, name, {}, {})
+        webroot = Validation(challenge="http-01", solver="webroot", params={"path": "/var/www"})
+        unit.managed.update(mail.model_copy(update={"validations": (webroot,)}))
+    by_program = ("dns:programs", f"as:{mail.id}:0")
+
+    def offered(browser: Browser) -> tuple[set[str], bool, bool]:
+        _, form = landed(browser, browser.post("/new/names", names="www.contoso.com"))
+        solver = browser.get(f"/certificates/{mail.id}/validation/dns").text
+        assert 'value="zones"' in solver
+        assert 'value="dns:zones"' in form.text
+        ways = {way for way in by_program if f'value="{way}"' in form.text}
+        list_of_ways = browser.get(f"/certificates/{mail.id}/validation").text
+        return ways, 'value="programs"' in solver, '/validation/webroot"' in list_of_ways
+
+    assert offered(house.signed_in(Role.ADMINISTRATOR)) == (set(by_program), True, True)
+    assert offered(operator) == (set(), False, False)
+    sent = {"param.credential": "programs", "param.delegations": "*.contoso.com:other.zone"}
+    assert operator.post(f"/certificates/{mail.id}/validation/dns", **sent).status == 403
+
+
 def test_tasks_are_added_ordered_switched_changed_and_removed(
     house: House, mail: ManagedCertificate, operator: Browser, tmp_path: Path
 ) -> None:
