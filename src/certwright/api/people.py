@@ -132,7 +132,7 @@ def delete_second_factor(engine: UsesEngine, name: Name) -> Shown:
 @router.put("/people/{name}/password", dependencies=[ADMINISTERS], responses=CHANGES)
 def put_password(engine: UsesEngine, name: Name, wanted: NewPassword) -> Shown:
     """Give somebody another password, who may do no more than you."""
-    return Shown.of(people.set_password(engine, name, wanted.password.get_secret_value()))
+    return Shown.of(people.set_password(engine, name, wanted.password.get_secret_value()).person)
 
 
 @router.delete("/people/{name}", dependencies=[ADMINISTERS], status_code=HTTPStatus.NO_CONTENT, responses=UNCHANGED)

@@ -81,7 +81,7 @@ def password(session: Session, name: Name, password_file: PasswordFile = None) -
     """Give somebody another password, and end what is locked; where this person is signed in, it ends."""
     from certwright.engine.people import set_password  # noqa: PLC0415 - loads the store
 
-    changed = set_password(session.engine, name, read_secret(password_file, "new password"))
+    changed = set_password(session.engine, name, read_secret(password_file, "new password")).person
     session.say(f"{changed.name} has a new password.", **changed.model_dump(mode="json"))
 
 

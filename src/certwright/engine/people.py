@@ -69,7 +69,7 @@ def set_role(engine: Engine, name: str, role: Role, tags: Sequence[str] = ()) ->
     return person
 
 
-def set_password(engine: Engine, name: str, password: str) -> Person:
+def set_password(engine: Engine, name: str, password: str) -> Secured:
     """Give somebody another password; whoever is signed in as this person has to sign in again.
 
     Raises:
@@ -83,7 +83,7 @@ def set_password(engine: Engine, name: str, password: str) -> Person:
         person = _own(lasting(unit, name), "a password")
         _check_rights(engine, person)
         unit.people.update(person, digest)
-    return person
+    return Secured(person=person, password=digest)
 
 
 def remove_person(engine: Engine, name: str) -> None:

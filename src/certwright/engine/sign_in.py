@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NoReturn
 
@@ -12,8 +12,9 @@ from certwright.domain.access import LONGEST_SESSION, Identity, Person, Role, Si
 from certwright.domain.errors import ConfigurationError, Forbidden, NotSignedIn
 from certwright.domain.managed import Tags
 from certwright.engine.context import Engine
-from certwright.engine.people import HASHER, limited, set_password
+from certwright.engine.people import HASHER, Secured, limited, set_password
 from certwright.sdk.params import read_params
+from certwright.store import UnitOfWork
 
 _NOBODY = HASHER.hash(secrets.token_urlsafe())
 """What the password of somebody who does not exist is compared with, so that names cannot be told apart by time."""
@@ -41,7 +42,7 @@ def sign_in(engine: Engine, name: str, password: str, code: str = "", address: s
         NotSignedIn: if there is nobody of that name, or the password or the code is another one; it does not say which.
         Throttled: after several wrong ones, for a while; or if too many sign in at this moment.
     """
-    return _begin_session(engine, check_person(engine, name, password, code, address), engine.now())
+    return _begin_by_password(engine, check_person(engine, name, password, code, address))
 
 
 def change_password(engine: Engine, name: str, password: str) -> str:
@@ -50,26 +51,28 @@ def change_password(engine: Engine, name: str, password: str) -> str:
     Raises:
         ConfigurationError: if the password cannot be taken.
     """
-    return _begin_session(engine, set_password(engine, name, password), engine.now())
+    return _begin_by_password(engine, set_password(engine, name, password))
 
 
-def sign_in_vouched(engine: Engine, identity: Identity, name: str, role: Role, tags: Sequence[str]) -> str:
+def sign_in_vouched(
+    engine: Engine,
+    identity: Identity,
+    name: str,
+    role: Role,
+    tags: Sequence[str],
+    still: Callable[[UnitOfWork], None],
+) -> str:
     """The secret that the browser shows of somebody for whom a provider vouches, in the role that follows from it now.
 
-    The name is kept from the first sign-in on: only issuer and subject say who it is.
+    The name is kept from the first sign-in on: only issuer and subject say who it is. `still` raises if the provider's
+    word does not count any more when the session begins.
 
     Raises:
         Forbidden: if this one was removed here, or the name is none, or somebody else's.
     """
     now = engine.now()
     with engine.store.write() as unit:
-        known = unit.people.vouched(identity)
-        if known and known.barred:
-            raise Forbidden(
-                f"{known.name} is not let in any more.",
-                hint="An administrator changes that: certwright person admit NAME",
-            )
-        if known:
+        if known := _admitted(unit, identity):
             person = known.model_copy(update={"identity": identity, "role": role, "tags": _tags(role, tags)})
             unit.people.update(person)
         else:
@@ -80,7 +83,27 @@ def sign_in_vouched(engine: Engine, identity: Identity, name: str, role: Role, t
                     hint="An administrator removes that one first, or chooses another claim for names.",
                 )
             unit.people.add(person)
-    return _begin_session(engine, person, now)
+
+    def counts(unit: UnitOfWork) -> None:
+        still(unit)
+        _admitted(unit, identity)
+
+    return _begin_session(engine, person, now, counts)
+
+
+def _admitted(unit: UnitOfWork, identity: Identity) -> Person | None:
+    """Who is known by this identity, if anybody is.
+
+    Raises:
+        Forbidden: if that one was removed here.
+    """
+    known = unit.people.vouched(identity)
+    if known and known.barred:
+        raise Forbidden(
+            f"{known.name} is not let in any more.",
+            hint="An administrator changes that: certwright person admit NAME",
+        )
+    return known
 
 
 def _stranger(identity: Identity, name: str, role: Role, tags: Sequence[str], now: datetime) -> Person:
@@ -104,9 +127,19 @@ def _tags(role: Role, tags: Sequence[str]) -> Tags:
         ) from None
 
 
-def _begin_session(engine: Engine, person: Person, now: datetime) -> str:
+def _begin_by_password(engine: Engine, shown: Secured) -> str:
+    def counts(unit: UnitOfWork) -> None:
+        found = unit.people.find(shown.person.name)
+        if found is None or found[1] != shown.password:
+            raise NotSignedIn("The password was changed at this moment.", hint="Sign in with the new one.")
+
+    return _begin_session(engine, shown.person, engine.now(), counts)
+
+
+def _begin_session(engine: Engine, person: Person, now: datetime, counts: Callable[[UnitOfWork], None]) -> str:
+    """Begin one, unless `counts` raises: what somebody has shown may have lost its worth a moment before."""
     secret = secrets.token_urlsafe(_SECRET_BYTES)
-    with engine.acting(person.caller).store.write() as unit:
+    with engine.acting(person.caller).provided(counts).store.write() as unit:
         session = SignedIn(person=person.name, since=now, seen_at=now)
         unit.people.begin_session(_digest(secret), session, now - LONGEST_SESSION)
     return secret
@@ -146,8 +179,8 @@ def sign_out(engine: Engine, secret: str) -> Person | None:
     return found[1]
 
 
-def check_person(engine: Engine, name: str, password: str, code: str, address: str) -> Person:
-    """Somebody who has shown to be that person, by the password, and the code if one is asked for.
+def check_person(engine: Engine, name: str, password: str, code: str, address: str) -> Secured:
+    """Somebody who has shown to be that person, by this password, and the code if one is asked for.
 
     Raises:
         NotSignedIn: if there is nobody of that name, or the password or the code is another one; it does not say which.
@@ -164,7 +197,7 @@ def check_person(engine: Engine, name: str, password: str, code: str, address: s
     if person.failures:
         with engine.store.write() as unit:
             unit.people.attempted(unit.people.get(person.name).unsuspected)
-    return person
+    return Secured(person=person, password=digest)
 
 
 def _who(engine: Engine, name: str) -> tuple[str, Person | None, str]:

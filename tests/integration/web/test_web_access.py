@@ -3,7 +3,9 @@
 import base64
 import re
 from contextlib import nullcontext
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import count
 from urllib.parse import urlencode
 
 import pytest
@@ -15,13 +17,14 @@ from certwright.api.access import Needs
 from certwright.domain.access import Caller, Permission, Role
 from certwright.domain.actors import Actor, ActorKind
 from certwright.domain.audit import Action
-from certwright.domain.errors import ConfigurationError, Forbidden
+from certwright.domain.errors import ConfigurationError, Forbidden, NotSignedIn
 from certwright.domain.runs import Run, RunKind
 from certwright.domain.totp import PERIOD, code
 from certwright.engine.audit import entries
 from certwright.engine.exchange.reach import reach, remember
 from certwright.engine.live import Live
 from certwright.engine.people import add_person, remove_second_factor, set_password, set_role
+from certwright.engine.sign_in import change_password, sign_in
 from certwright.exchange.connection import Connection
 from certwright.sdk.params import read_params
 from certwright.settings import Settings
@@ -492,6 +495,25 @@ def test_signing_out_a_new_password_and_a_removal_end_it_at_once(house: House) -
     with house.engine.store.write() as unit:
         unit.people.remove("viewer")
     assert third.get("/").status == 303
+
+
+def test_a_password_that_is_changed_while_somebody_comes_in_by_the_old_one_lets_nobody_in(house: House) -> None:
+    add_person(house.engine, "anna", Role.VIEWER, PASSWORD)
+    moments = count()
+
+    def now() -> datetime:
+        """Is asked for before a password is looked at, and once it is known to be right."""
+        if next(moments) % 2:
+            set_password(house.engine, "anna", OTHER)
+        return house.clock()
+
+    meanwhile = replace(house.engine, now=now)
+    with pytest.raises(NotSignedIn, match="was changed at this moment"):
+        sign_in(meanwhile, "anna", PASSWORD)
+    assert next(moments) == 2
+    with pytest.raises(NotSignedIn, match="was changed at this moment"):
+        change_password(meanwhile, "anna", PASSWORD)
+    assert house.browser().post("/sign-in", name="anna", password=OTHER).status == 303
 
 
 @pytest.mark.parametrize("origin", [None, "null", "http://evil.test", "http://127.0.0.1:1", "https://127.0.0.1"])

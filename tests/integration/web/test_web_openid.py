@@ -4,7 +4,7 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,8 +24,10 @@ from certwright.domain.errors import CertwrightError, ConfigurationError, Forbid
 from certwright.engine.audit import entries
 from certwright.engine.credentials import remove_credential, store_sign_in
 from certwright.engine.openid import peer
+from certwright.engine.openid.flow import SignIns
 from certwright.engine.openid.providers import providers, put_provider, remove_provider
 from certwright.engine.people import remove_person
+from certwright.engine.sign_in import sign_in_vouched
 from certwright.sdk.context import Credential
 from certwright.store.audit import Wanted
 from peers.openid import ACCESS_TOKEN, CLIENT, Misled, OpenId, openid
@@ -466,3 +468,30 @@ def test_who_came_by_a_provider_that_is_gone_is_out(house: House, provider: Open
     assert come(house, provider, browser).status == 303
     remove_provider(house.engine, "contoso")
     assert browser.get("/").status == 303
+
+
+def test_what_a_provider_said_before_it_was_set_up_anew_or_somebody_was_removed_lets_nobody_in(
+    house: House, provider: OpenId
+) -> None:
+    changes: list[Callable[[], Any]] = [
+        lambda: put_provider(house.engine, "contoso", params(house, provider), checked=False),
+        lambda: remove_provider(house.engine, "contoso"),
+    ]
+
+    def now() -> datetime:
+        if "/token" in provider.asked:
+            provider.asked.clear()
+            changes.pop(0)()
+        return house.clock()
+
+    signing_in = SignIns(replace(house.engine, now=now))
+    for told in ("Contoso was set up anew at this moment", "There is no credential 'contoso'"):
+        address, kept = signing_in.begin("contoso", "/")
+        back = parse_qs(urlsplit(provider.sign_in(address)).query)
+        with pytest.raises(CertwrightError, match=told):
+            signing_in.finish("contoso", {name: value for name, (value,) in back.items()}, kept.text)
+    assert not changes
+    (anna,) = people(house)
+    assert anna.identity
+    with pytest.raises(Forbidden, match="anna is not let in any more"):
+        sign_in_vouched(house.engine, anna.identity, anna.name, anna.role, (), lambda unit: unit.people.bar(anna))

@@ -24,8 +24,9 @@ from certwright.domain.openid import BEGUN_FOR, Expected
 from certwright.engine.context import Engine
 from certwright.engine.openid.params import after_sign_out
 from certwright.engine.openid.peer import Peer
-from certwright.engine.openid.providers import provider_params
+from certwright.engine.openid.providers import provider_params, stored_params
 from certwright.engine.sign_in import sign_in_vouched
+from certwright.store import UnitOfWork
 
 _KEY = "sign-in:key"
 _PEERS_SECONDS = 3600
@@ -114,7 +115,12 @@ class SignIns:
                 identity = Identity(provider=name, issuer=peer.params.issuer, subject=subject)
                 claims = peer.more_claims(tokens, claims)
             person = peer.params.mapped.person(claims)
-            secret = sign_in_vouched(self._engine, identity, *person)
+
+            def still(unit: UnitOfWork) -> None:
+                if stored_params(unit, name) != peer.params:
+                    raise NotSignedIn(f"{peer.params.title} was set up anew at this moment.", hint="Sign in again.")
+
+            secret = sign_in_vouched(self._engine, identity, *person, still)
             return Kept(secret, peer.params.address), begun.wanted
         except Throttled:
             raise

@@ -49,7 +49,12 @@ def provider_params(engine: Engine, name: str) -> ProviderParams:
         NotFound, ConfigurationError: if there is none of that name, or it does not fit (any more).
     """
     with engine.store.read() as unit:
-        _, values = unit.credentials.typed(FAMILY, name)
+        return stored_params(unit, name)
+
+
+def stored_params(unit: UnitOfWork, name: str) -> ProviderParams:
+    """As `provider_params`, at the moment of this transaction."""
+    _, values = unit.credentials.typed(FAMILY, name)
     return read_params(ProviderParams, values, f"the sign-in provider {name!r}")
 
 
