@@ -63,7 +63,7 @@ def _told(store: Store, what: str, run: Run | None, begun: str, held: LeaseHeld,
 
 def _who(unit: UnitOfWork, run: Run) -> str:
     """Who began it; what the service does by itself, the trail does not have."""
-    wanted = Wanted(action=Action.BEGAN, subject=run.managed_id)
+    wanted = Wanted(action=Action.BEGAN, subject_id=run.managed_id)
     began = (entry for entry in unit.trail.list(wanted, _MOST) if (entry.after or {}).get("run") == run.id)
     return next((entry.actor.name for entry in began), "Certwright itself")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import ColumnElement, Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, insert, select, tuple_
 
 from certwright.domain.access import Caller, at_the_command_line
 from certwright.domain.audit import Action, Entry, Head, Recorded, SignedHead, Subject, difference, the_store
@@ -28,9 +28,9 @@ _LAST = select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).lim
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which entries are wanted: those of this actor, action, kind and id of the subject, from a moment until another.
+    """Which entries are wanted: those of this actor, action, kind and subject, from a moment until another.
 
-    That at which it ends is not in it.
+    That at which it ends is not in it. `subject` is an id or a title, `subject_id` an id alone, which an index finds.
     """
 
     actor: str | None = None
@@ -39,10 +39,16 @@ class Wanted:
     subject: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    subject_id: str | None = None
 
     def clauses(self) -> list[ColumnElement[bool]]:
         """As conditions."""
-        columns = {audit.c.actor: self.actor, audit.c.action: self.action, audit.c.kind: self.kind}
+        columns = {
+            audit.c.actor: self.actor,
+            audit.c.action: self.action,
+            audit.c.kind: self.kind,
+            audit.c.subject: self.subject_id,
+        }
         found = [column == value for column, value in columns.items() if value is not None]
         if self.subject is not None:
             found.append((audit.c.subject == self.subject) | (audit.c.title == self.subject))
@@ -133,8 +139,7 @@ class Trail:
 
     def list(self, wanted: Wanted = ALL, limit: int = 50, before: int | None = None) -> Sequence[Entry]:
         """The newest entries, newest first; those before the one of this number, if it is given."""
-        query = select(audit.c.text).where(*wanted.clauses()).order_by(audit.c.number.desc()).limit(limit)
-        found = self.connection.scalars(query if before is None else query.where(audit.c.number < before))
+        found = self.connection.scalars(list_query(wanted, limit, before))
         return [Entry.model_validate_json(text) for text in found]
 
     def after(self, number: int, limit: int = 1000) -> Sequence[Entry]:
@@ -187,6 +192,15 @@ class Trail:
         signed = SignedHead.by(_key(secrets), head)
         self.connection.execute(insert(audit_heads).values(number=head.number, body=signed))
         return signed
+
+
+def list_query(wanted: Wanted, limit: int, before: int | None = None) -> Select[str]:
+    """The texts of these entries, newest first; from a moment on by theirs, as an index has them."""
+    order = (audit.c.number,) if wanted.since is None else (audit.c.at, audit.c.number)
+    query = select(audit.c.text).where(*wanted.clauses()).order_by(*(each.desc() for each in order)).limit(limit)
+    if before is None:
+        return query
+    return query.where(tuple_(*order) < select(*order).where(audit.c.number == before).scalar_subquery())
 
 
 def note_store(

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from certwright.domain.access import SERVICE, ApiToken, Caller, Identity, Permission, Person, Role, SignedIn
 from certwright.domain.actors import Actor, ActorKind
-from certwright.domain.audit import Action, SubjectKind
+from certwright.domain.audit import Action, Entry, SubjectKind, named
 from certwright.domain.audit_faults import Verification
 from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import Issuer, ManagedCertificate
@@ -20,8 +21,8 @@ from certwright.domain.windows import MaintenanceWindow, Span
 from certwright.sdk.context import Credential
 from certwright.settings import Settings
 from certwright.store import Store, UnitOfWork
-from certwright.store.audit import KEY, Wanted
-from world.stores import execute
+from certwright.store.audit import KEY, Wanted, list_query
+from world.stores import execute, on_sqlite
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 ANNA = Caller(Actor(kind=ActorKind.PERSON, name="anna"), frozenset(Permission))
@@ -269,6 +270,40 @@ def test_it_is_found_by_who_what_to_which_and_when(store: Store) -> None:
         assert list_(Wanted(since=list_()[0].at + timedelta(seconds=1))) == []
         assert list_(Wanted(until=list_()[-1].at)) == []
         assert list_(Wanted(until=list_()[0].at + timedelta(seconds=1))) == list_()
+
+
+def test_pages_from_a_moment_on_miss_nothing_though_the_clock_was_set_back(store: Store) -> None:
+    with store.write() as unit:
+        clock = iter(NOW + timedelta(minutes=minutes) for minutes in (60, 5, 10, 0))
+        trail = replace(unit.trail, clock=lambda _: next(clock))
+        for name in ("first", "second", "third", "fourth"):
+            trail.note(Action.ADDED, named(SubjectKind.WINDOW, name))
+        recent = Wanted(kind=SubjectKind.WINDOW, since=NOW + timedelta(minutes=5))
+        seen: list[Entry] = []
+        while page := unit.trail.list(recent, 1, seen[-1].number if seen else None):
+            seen += page
+    assert [entry.subject.title for entry in seen] == ["first", "third", "second"]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (Wanted(action=Action.REFUSED, kind=SubjectKind.TOKEN, since=NOW), "ix_audit_at"),
+        (Wanted(action=Action.REFUSED, subject="nobody", since=NOW), "ix_audit_at"),
+        (Wanted(action=Action.BEGAN, subject_id="0123456789ab"), "ix_audit_subject"),
+    ],
+)
+@pytest.mark.parametrize("before", [None, 9])
+def test_what_strangers_and_those_who_wait_have_asked_is_answered_by_an_index(
+    store: Store, wanted: Wanted, index: str, before: int | None
+) -> None:
+    with store.read() as unit:
+        connection = unit.trail.connection
+        written = list_query(wanted, 10, before).compile(connection, compile_kwargs={"literal_binds": True})
+        plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {written}")]
+    assert plan[0].startswith(f"SEARCH audit USING INDEX {index} ("), plan
+    assert not [step for step in plan if step.startswith(("SCAN", "USE TEMP"))]
 
 
 def test_heads_are_signed_when_something_was_added_by_one_key(store: Store) -> None:
