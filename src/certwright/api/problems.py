@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -79,7 +80,8 @@ def install(app: FastAPI) -> None:
 def _failed(request: Request, error: CertwrightError) -> JSONResponse:
     if isinstance(error, Forbidden):
         caller: Caller = request.state.caller
-        refuse(request.app.state.engine.acting(caller), caller.actor.name, source(request), error.message)
+        with suppress(CertwrightError):  # the caller is refused, whether or not that can be noted
+            refuse(request.app.state.engine.acting(caller), caller.actor.name, source(request), error.message)
     status = status_of(error)
     headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
     headers |= retry_after(error)

@@ -3,13 +3,14 @@
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NoReturn
 
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from certwright.domain.access import LONGEST_SESSION, Identity, Person, Role, SignedIn
-from certwright.domain.errors import ConfigurationError, Forbidden, NotSignedIn
+from certwright.domain.errors import ConfigurationError, Forbidden, NotSignedIn, StoreError
 from certwright.domain.managed import Tags
 from certwright.engine.context import Engine
 from certwright.engine.people import HASHER, Secured, limited, set_password
@@ -162,7 +163,7 @@ def recognise_person(engine: Engine, secret: str, *, alive: bool = True) -> Pers
     if found is None or found[1].barred or not found[0].is_valid(now):
         raise NotSignedIn("You are not signed in any more.", hint="Sign in again.")
     if alive and (seen := found[0].seen(now)):
-        with engine.store.write() as unit:
+        with suppress(StoreError), engine.store.write() as unit:  # who only reads needs no store that can be written
             unit.people.update_session(digest, seen)
     return found[1]
 

@@ -28,6 +28,7 @@ from certwright.engine.tokens import create_token, refuse
 from certwright.sdk.context import Credential
 from certwright.settings import Settings
 from world.api import Service
+from world.stores import execute
 
 OPEN = {f"{PREFIX}/openapi.json"}
 SOMETHING = "0123456789ab"
@@ -344,6 +345,16 @@ def test_when_it_was_used_is_kept_to_the_hour(service: Service) -> None:
             moments.append(unit.tokens.list()[0].used_at)
     assert moments[0] == moments[1] == service.clock.now - timedelta(hours=1)
     assert moments[2] == service.clock.now
+
+
+def test_who_reads_is_let_in_and_who_may_not_is_refused_though_nothing_can_be_written(service: Service) -> None:
+    reader = service.client("read")
+    settings = Settings(service.folder / "data", key_folder=service.folder / "keys")
+    for event in ("UPDATE ON tokens", "INSERT ON audit"):
+        full = "SELECT RAISE(ABORT, 'database or disk is full')"
+        execute(settings, f'CREATE TRIGGER "{event}" BEFORE {event} BEGIN {full}; END')
+    reader.get("/status")
+    reader.get("/people", 403)
 
 
 def test_the_secret_is_not_kept(service: Service) -> None:

@@ -31,6 +31,7 @@ from certwright.settings import Settings
 from certwright.store.audit import Wanted
 from certwright.web import application
 from certwright.web.app import PAGES
+from world.stores import execute
 from world.web import PASSWORD, Browser, House, digest_in
 
 OPEN = {
@@ -482,6 +483,14 @@ def test_it_ends_after_an_hour_without_a_sign_of_life_and_after_half_a_day_anywa
     assert idle.get("/").status == 303
     house.clock.now += timedelta(minutes=12)
     assert busy.get("/").status == 303
+
+
+def test_who_only_reads_stays_signed_in_though_nothing_can_be_written(house: House) -> None:
+    browser = house.signed_in(Role.VIEWER)
+    full = "SELECT RAISE(ABORT, 'database or disk is full')"
+    execute(house.settings, f"CREATE TRIGGER no_room BEFORE UPDATE ON sessions BEGIN {full}; END")
+    house.clock.now += timedelta(minutes=59)
+    assert browser.get("/").status == 200
 
 
 def test_signing_out_a_new_password_and_a_removal_end_it_at_once(house: House) -> None:
