@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from certwright.domain.access import Permission
 from certwright.domain.credentials import SignIn
 from certwright.domain.errors import ConfigurationError, InUse
 from certwright.domain.identifiers import Identifier, IdentifierType
@@ -144,9 +145,13 @@ def _try(engine: Engine, name: str, identifier: Identifier | None, run: ActiveRu
 
 
 def credentials(engine: Engine) -> list[CredentialInfo]:
-    """All, by name, with what uses each: what is stored, and the installation's own proxy."""
+    """All, by name, with what uses each: what is stored, and the installation's own proxy.
+
+    Sign-in providers, which tell who becomes what here, are shown to those alone who decide about people.
+    """
     with engine.store.read() as unit:
-        found = unit.credentials.list()
+        hidden = {} if Permission.ADMINISTER in engine.caller.permissions else unit.credentials.kinds("sign-in")
+        found = [one for one in unit.credentials.list() if one.name not in hidden]
     own = engine.proxy.credential
     return [replace(one, used_by=(*one.used_by, _OWN_PROXY)) if one.name == own else one for one in found]
 
@@ -157,11 +162,16 @@ def remove_credential(engine: Engine, name: str) -> None:
     Raises:
         NotFound: if there is none of that name.
         InUse: if it is used; the users are named.
-        ConfigurationError: if it is a sign-in provider, which is no matter of who manages certificates.
+        ConfigurationError: if it is a notification channel or a sign-in provider, with more to it than a credential.
         LeaseHeld: if a run works with it.
     """
     with engine.store.read() as unit:
         unit.credentials.check_unused(name)
+        if name in unit.credentials.kinds("notify"):
+            raise ConfigurationError(
+                f"{name!r} is a notification channel.",
+                hint=f"Remove it with what waits for it: certwright notification channel remove {name}",
+            )
         if name in unit.credentials.kinds("sign-in"):
             raise ConfigurationError(
                 f"{name!r} is a sign-in provider.",

@@ -137,6 +137,7 @@ PLACES: Mapping[str, Place] = {
         takes=Permission.ADMINISTER,
     ),
     "notification channel add": _CHANNEL,
+    "notification channel remove": _NOTIFICATIONS,
     "notification channel test": _NOTIFICATIONS,
     "notification rule add": _RULE,
     "person add": _PEOPLE,

@@ -332,6 +332,8 @@ def test_channels_and_rules_are_kept(service: Service) -> None:
     assert SECRET.encode() not in failed.body
     assert client.ask("DELETE", "/notifications/channels/chat").status in (409, 422)
     assert client.ask("DELETE", "/notifications/rules/nights").status == 204
+    refused = client.ask("DELETE", "/credentials/chat")
+    assert (refused.status, "is a notification channel" in refused.data["detail"]) == (422, True)
     assert client.ask("DELETE", "/notifications/channels/chat").status == 204
     assert client.ask("DELETE", "/notifications/channels/chat").status == 404
     done = client.ended(client.ask("POST", "/notifications/send"))

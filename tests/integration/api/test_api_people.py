@@ -83,6 +83,8 @@ def test_a_sign_in_provider_is_stored_tried_and_removed_and_its_secret_never_sho
     (shown,) = client.get("/sign-in-providers")["items"]
     assert shown["redirect_uri"] == "https://certwright.contoso.test/sign-in/with/contoso/callback"
     assert "the-secret" not in str([shown, stored.data, client.get("/credentials"), client.get("/audit")])
+    assert [each["name"] for each in client.get("/credentials")["items"]] == ["contoso"]
+    assert service.client("read", "manage").get("/credentials")["items"] == []
     assert client.ask("DELETE", "/credentials/contoso").status == 422
     assert client.ask("DELETE", "/sign-in-providers/contoso").status == 204
     for method, path in (("DELETE", ""), ("POST", "/test")):
