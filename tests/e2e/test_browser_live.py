@@ -18,6 +18,18 @@ from world.site import ISSUER
 from world.web import PASSWORD
 
 pytestmark = pytest.mark.e2e
+SLOW = """() => {
+  const real = window.fetch;
+  window.asked = [];
+  window.answered = [];
+  window.fetch = async (...given) => {
+    window.asked.push(performance.now());
+    const answer = await real(...given);
+    await new Promise((go) => setTimeout(go, 3000));
+    window.answered.push(performance.now());
+    return answer;
+  };
+}"""
 RELOADED = "window.performance.getEntriesByType('navigation')[0].type"
 
 
@@ -168,6 +180,21 @@ def test_a_page_is_asked_for_again_for_what_it_shows_alone(service: Served, brow
             create_token(engine, "inventory", ["read"], timedelta(days=1))
         expect(page.get_by_text("inventory")).to_be_visible()
         assert page.evaluate("window.here") == "still"
+
+
+def test_a_page_that_is_slow_to_come_is_not_asked_for_at_once_again(service: Served, browser: Browser) -> None:
+    with tab(browser) as page:
+        service.sign_in(page)
+        page.goto(f"{service.address}/certificates/{service.certificate}/renewal")
+        page.evaluate(SLOW)
+        for days in (28, 27, 26):
+            with service.site.engine() as engine:
+                choose(engine, service.certificate, days)
+            page.wait_for_timeout(1500)
+        expect(page.locator("[name=days_before]")).to_have_value("26", timeout=20_000)
+        asked, answered = page.evaluate("[window.asked, window.answered]")
+        pauses = [after - before for before, after in zip(answered, asked[1:], strict=False)]
+        assert min(pauses, default=0) > 900
 
 
 def test_what_somebody_is_at_in_a_form_is_judged_by_what_it_showed(service: Served, browser: Browser) -> None:

@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlencode
 
+from sqlalchemy import text
+
 from certwright import web
 from certwright.domain.access import Role
 from certwright.domain.identifiers import parse_all
@@ -117,6 +119,12 @@ class House(Service):
             duties=lambda: [DutyState("Housekeeping", timedelta(days=1), self.clock.now, 0)],
             presented=lambda: self_made(self.engine, parse_all(["localhost"])),
         )
+
+    def make_unreadable(self, managed_id: str) -> None:
+        """Have the store hold what no version reads, so that a page fails which reads this certificate."""
+        with self.engine.store.write() as unit:
+            spoilt = text("UPDATE managed SET body = '{}' WHERE id = :id")
+            unit.managed.connection.execute(spoilt, {"id": managed_id})
 
     def browser(self) -> Browser:
         """One that nobody has signed in with."""

@@ -103,6 +103,11 @@ class Rule(Value):
     digest: Digest = Digest.NONE
     digest_at: time = time(8)
 
+    @property
+    def as_user(self) -> str:
+        """What it is called among what uses a channel."""
+        return f"the notification rule {self.name!r}"
+
     def quiet_until(self, now: datetime) -> datetime | None:
         """When the quiet hours end that hold at `now`; None if none do."""
         local = now.astimezone(ZoneInfo(self.zone))

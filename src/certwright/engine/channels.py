@@ -63,11 +63,10 @@ def add_channel(engine: Engine, kind: str, name: str, values: Mapping[str, Any],
 
 def channels(unit: UnitOfWork) -> list[Channel]:
     """All, by name."""
-    kinds = unit.credentials.kinds("notify")
+    shown, rules = unit.credentials.shown("notify"), [rule for rule, _ in unit.notices.rules()]
     return [
-        Channel(c.name, kinds[c.name], carries(kinds[c.name]), c.shown, c.used_by)
-        for c in unit.credentials.list()
-        if c.name in kinds
+        Channel(name, kind, carries(kind), shown[name], [rule.as_user for rule in rules if name in rule.channels])
+        for name, kind in unit.credentials.kinds("notify").items()
     ]
 
 

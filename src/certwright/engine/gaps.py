@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from certwright.domain.access import Permission
 from certwright.domain.rules import PROBLEMS
-from certwright.engine.channels import beats, carries, channels
+from certwright.engine.channels import beats, carries
 from certwright.engine.context import Engine
 from certwright.engine.recovery import is_confirmed
 from certwright.store import UnitOfWork
@@ -60,7 +60,7 @@ def unproved(engine: Engine, unit: UnitOfWork) -> Iterator[Gap]:
 def advice(unit: UnitOfWork) -> list[str]:
     """All that would have more people hear of problems, each in one sentence with the next step."""
     told = [str(gap) for gap in unheard(unit)]
-    kinds = {channel.kind for channel in channels(unit) if channel.carries}
+    kinds = set(filter(carries, unit.credentials.kinds("notify").values()))
     if len(kinds) == 1:
         (only,) = kinds
         other = "webhook, apprise or event_log" if only == "smtp" else "smtp"

@@ -1,7 +1,7 @@
 """Credentials: what signs in somewhere, typed, and who uses it."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -118,6 +118,11 @@ class Credentials:
         query = select(credentials.c.name, credentials.c.shown).where(credentials.c.kind.startswith(f"{family}:"))
         return {row.name: json.loads(row.shown) for row in self.connection.execute(query.order_by(credentials.c.name))}
 
+    def of_kind(self, kind: str) -> Sequence[str]:
+        """The names of those of exactly this kind."""
+        query = select(credentials.c.name).where(credentials.c.kind == kind)
+        return self.connection.scalars(query.order_by(credentials.c.name)).all()
+
     def names(self) -> tuple[str, ...]:
         """The names of all."""
         return tuple(self.connection.scalars(select(credentials.c.name).order_by(credentials.c.name)))
@@ -192,7 +197,7 @@ class Credentials:
                 uses.setdefault(name, {})[user] = None
         for rule in self.connection.scalars(select(rules.c.body).order_by(rules.c.name)):
             for name in rule.channels:
-                uses.setdefault(name, {})[f"the notification rule {rule.name!r}"] = None
+                uses.setdefault(name, {})[rule.as_user] = None
         for issuer in self.connection.scalars(select(issuers.c.body).order_by(issuers.c.name)):
             for name in _named(issuer.params):
                 uses.setdefault(name, {})[f"the issuer {issuer.name!r}"] = None

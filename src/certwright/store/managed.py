@@ -8,7 +8,19 @@ from difflib import get_close_matches
 from string import hexdigits
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    type_coerce,
+    update,
+)
 
 from certwright.domain.audit import Subject, SubjectKind
 from certwright.domain.clocks import LOOKED_AT_LEAST, SKEW
@@ -88,6 +100,12 @@ class Managed:
         if tag is not None:
             query = query.where(managed.c.id.in_(select(tags.c.managed_id).where(tags.c.tag == tag)))
         return list(self.connection.scalars(query))
+
+    def with_task(self, kind: str) -> Sequence[ManagedCertificate]:
+        """Those with a task of this kind, by title; no index knows them, so all are searched, and few are read."""
+        has = type_coerce(managed.c.body, String).contains(f'"kind":"{kind}"', autoescape=True)
+        query = self._seen(select(managed.c.body)).where(has).order_by(managed.c.title)
+        return [each for each in self.connection.scalars(query) if any(task.kind == kind for task in each.tasks)]
 
     def holders(self, identifiers: Collection[str], but: str = "") -> dict[str, Subject]:
         """For each of these identifiers that is on one, but not on that of the id `but`: which one, the first by id."""

@@ -64,7 +64,8 @@ def _makers(visit: Visit, kind: str) -> list[Maker]:
 def _adding(visit: Visit) -> Response:
     kind, name = visit.request.path_params["kind"], visit.asked("name")
     hidden = credential_field(visit, name)
-    known = next((c for c in credentials(visit.engine) if c.name == name and c.kind == kind), None)
+    with visit.engine.store.read() as unit:
+        known = unit.credentials.sealed(name) if name in unit.credentials.of_kind(kind) else None
     values = {"name": name, **known.shown} if known else {}
     title = _("Replace the credential %(name)s") if known else _("A new credential: %(kind)s")
     about = (

@@ -19,6 +19,7 @@ from certwright.engine.exchange.judgement import (
     rights,
     seen_last,
     status,
+    tasks_there,
 )
 from certwright.engine.exchange.presented import Presented, presented
 from certwright.engine.exchange.reach import organisations, reach
@@ -57,11 +58,12 @@ def exchange(visit: Visit, error: CertwrightError | None = None) -> Response:
 
 def _seen(engine: Engine, known: dict[str, Connection]) -> Organisation:
     connection = next(iter(known.values()))
-    deployed = tuple((each, matrix(each.rows, each.expected)) for each in presented(engine, connection))
+    ours = meant_for(engine, connection)
+    deployed = tuple((each, matrix(each.rows, each.expected)) for each in presented(engine, ours))
     return Organisation(
         tuple(sorted(known)),
         connection.servers[0],
-        seen_last(engine, connection),
+        seen_last(engine, connection, ours),
         acknowledged(engine, connection),
         deployed,
     )
@@ -108,9 +110,9 @@ def _of_certificate(visit: Visit) -> Response:
     """To what is said here of a certificate; where that is nothing, to its own tab."""
     with visit.engine.store.read() as unit:
         managed = unit.managed.get(id_of(visit))
-    meant = (meant_for(visit.engine, next(iter(known.values()))) for known in organisations(visit.engine))
-    task = next((ours.task.id for several in meant for ours in several if ours.managed.id == managed.id), None)
-    return see(f"{_ALL}#deployed-{task}" if task else address(visit, "/deployment"))
+    known = (next(iter(each.values())) for each in organisations(visit.engine))
+    task = next((task for connection in known for task in tasks_there(managed, connection)), None)
+    return see(f"{_ALL}#deployed-{task.id}" if task else address(visit, "/deployment"))
 
 
 def _account(visit: Visit) -> Response:

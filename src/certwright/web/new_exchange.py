@@ -46,7 +46,7 @@ class Server(Params):
 
 def _makers(visit: Visit) -> tuple[Maker, Maker]:
     with visit.engine.store.read() as unit:
-        known = [each.name for each in unit.credentials.list() if each.kind == SignIn.EXCHANGE]
+        known = unit.credentials.of_kind(SignIn.EXCHANGE)
     return Maker(Server), Maker(Settings, lambda _: known, OWN, without=("servers",))
 
 

@@ -117,6 +117,12 @@ class TestManaged:
                 with pytest.raises(NotFound):
                     unit.managed.get(reference)
 
+    def test_those_with_a_task_of_a_kind_are_found(self, store: Store) -> None:
+        named = managed("web", tasks=(TaskSettings(kind="script", title="it", params={"kind": "exchange"}),))
+        add(store, managed("shop", tasks=(exchange(),)), managed("mail", tasks=(exchange(),)), managed("api"), named)
+        with store.read() as unit:
+            assert [each.title for each in unit.managed.with_task("exchange")] == ["mail", "shop"]
+
     def test_a_title_beats_a_beginning_and_a_name(self, store: Store) -> None:
         one, other = managed("one", "two.contoso.com", id="abcdef000000"), managed("abcdef")
         third = managed("two.contoso.com", "third.contoso.com")

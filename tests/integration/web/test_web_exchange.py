@@ -223,6 +223,12 @@ def test_who_may_only_request_is_told_who_carries_a_plan_out(mail: Mail) -> None
         assert "/apply" not in seen.text
 
 
+def test_what_is_deployed_elsewhere_is_not_read(mail: Mail) -> None:
+    mail.house.make_unreadable(mail.house.managed("www.contoso.test").id)
+    seen = mail.house.signed_in().get("/exchange")
+    assert (seen.status, "Contoso mail" in seen.words) == (200, True)
+
+
 def test_what_a_hint_names_leads_to_the_part_of_the_page_that_is_about_the_certificate(mail: Mail) -> None:
     browser = mail.house.signed_in(Role.VIEWER)
     seen = browser.get("/certificates/Contoso%20mail/exchange")

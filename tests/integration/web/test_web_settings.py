@@ -331,6 +331,24 @@ class TestNotifications:
         assert 'value="7"' in seen.text
 
 
+@pytest.mark.parametrize(
+    "path", ["/notifications", "/notifications/channels/add/webhook", "/credentials/add/exchange", "/new/exchange"]
+)
+def test_what_shows_no_certificate_reads_none(house: House, path: str) -> None:
+    house.make_unreadable(house.managed("mail.contoso.com").id)
+    assert house.signed_in(Role.OPERATOR).get(path).status == 200
+
+
+def test_of_many_users_of_a_credential_the_first_are_named(house: House) -> None:
+    store_sign_in(house.engine, SignIn.PFX, Credential("pfx", "", "secret"))
+    for number in range(12):
+        made = house.managed(f"mail{number:02}.contoso.com")
+        with house.engine.store.write() as unit:
+            unit.managed.update(made.model_copy(update={"pfx_password_credential": "pfx"}))
+    seen = house.signed_in().get("/credentials")
+    assert ("mail09" in seen.text, "mail10" in seen.text, "And 2 more" in seen.words) == (True, False, True)
+
+
 class TestWindows:
     def test_one_is_added_changed_and_not_removed_while_it_is_used(self, house: House) -> None:
         browser = house.signed_in(Role.OPERATOR)

@@ -157,12 +157,11 @@ def acknowledged(engine: Engine, connection: Connection) -> frozenset[str]:
     return frozenset(last.value if last else ())
 
 
-def seen_last(engine: Engine, connection: Connection) -> Seen | None:
-    """The organisation as it was read last: nobody is asked. None if it was never read."""
+def seen_last(engine: Engine, connection: Connection, ours: Collection[Ours]) -> Seen | None:
+    """The organisation as it was read last, with what is meant for it: nobody is asked. None if it was never read."""
     snapshot, record = last_seen(engine, connection), last_record(engine, connection, SNAPSHOT)
     if snapshot is None or record is None:
         return None
-    ours = meant_for(engine, connection)
     overview = whole(snapshot, engine.now(), _titles(ours), _differed(engine, ours))
     return Seen(snapshot, overview, tuple(_changed_since(engine, ours, record.at)))
 
@@ -185,14 +184,18 @@ def meant_for(engine: Engine, connection: Connection) -> list[Ours]:
     """What has a task for this organisation."""
     found = []
     with engine.store.read() as unit:
-        for managed in unit.managed.list():
-            tasks = [task for task in managed.tasks if task.kind == KIND and _is_there(task, connection)]
-            for task in tasks:
+        for managed in unit.managed.with_task(KIND):
+            for task in tasks_there(managed, connection):
                 versions = tuple(version_facts(v) for v in unit.versions.list(managed.id))
                 public = not unit.issuers.get(managed.issuer).capabilities.internal_names
                 undeployed = _undeployed(engine, unit, managed, task)
                 found.append(Ours(managed, task, versions, public, None, undeployed))
     return found
+
+
+def tasks_there(managed: ManagedCertificate, connection: Connection) -> list[TaskSettings]:
+    """The tasks of a managed certificate for this organisation."""
+    return [task for task in managed.tasks if task.kind == KIND and _is_there(task, connection)]
 
 
 def _undeployed(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, task: TaskSettings) -> str:

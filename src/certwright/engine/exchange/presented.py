@@ -1,6 +1,6 @@
 """What each certificate of an organisation is to be served as, and what was seen of it last: nobody is asked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -9,8 +9,7 @@ from certwright.domain.deployment import Finding, ServedRow
 from certwright.domain.managed import ManagedCertificate, TaskSettings
 from certwright.domain.runs import DeploymentState, Stage
 from certwright.engine.context import Engine
-from certwright.engine.exchange.judgement import Ours, meant_for
-from certwright.exchange.connection import Connection
+from certwright.engine.exchange.judgement import Ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,8 @@ class Presented:
         return self.state is not None and self.state.in_use is not None and not self.undeployed
 
 
-def presented(engine: Engine, connection: Connection) -> tuple[Presented, ...]:
-    """What is deployed to an organisation, as far as whoever asks may see it."""
-    return tuple(_seen(engine, meant_for(engine, connection)))
-
-
-def _seen(engine: Engine, meant: list[Ours]) -> Iterator[Presented]:
+def presented(engine: Engine, meant: Iterable[Ours]) -> Iterator[Presented]:
+    """What is deployed to an organisation, by what is meant for it."""
     for ours in meant:
         with engine.store.read() as unit:
             look = unit.looks.get(ours.managed.id).tasks.get(ours.task.id)

@@ -10,16 +10,22 @@
   const stream = "/live";
   const tabs = new BroadcastChannel("certwright");
   let known = Number(main.dataset.known);
-  let state = CONNECTED, source = null, isInLine = false, timer = 0, isLate = false;
+  let state = CONNECTED, source = null, isInLine = false, timer = 0, isAsking = false, isLate = false;
 
   const here = () => location.pathname + location.search;
-  const refresh = () => {
+  const refresh = async () => {
     timer = 0;
     isLate = document.hidden;
     if (isLate || state === ENDED) return;
-    htmx.ajax("GET", here(), { target: "#main", select: "#main", swap: "outerMorph", headers: BY_ITSELF });
+    isAsking = true;
+    await htmx.ajax("GET", here(), { target: "#main", select: "#main", swap: "outerMorph", headers: BY_ITSELF });
+    isAsking = false;
+    if (isLate) soon();
   };
-  const soon = () => { timer ||= setTimeout(refresh, OFTEN); };
+  const soon = () => {
+    if (isAsking) isLate = true;
+    else timer ||= setTimeout(refresh, OFTEN);
+  };
   const heard = ({ sequence, about }) => {
     known = Math.max(known, sequence);
     const wanted = document.querySelector("main").dataset.live;
