@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cryptography.x509 import ObjectIdentifier
+
 from certwright.domain.certificates import pem
 from certwright.domain.keys import private_key_pem
 from certwright.domain.managed import CertificateVersion, ManagedCertificate, TaskSettings
@@ -40,9 +42,9 @@ class Mail:
         deploy(self.house.engine, self.managed_id, attended=True)
         return newer.facts.thumbprint
 
-    def issued(self) -> Material:
-        """A version that is not deployed yet."""
-        newer = self.exchange.authority.issue()
+    def issued(self, *uses: ObjectIdentifier) -> Material:
+        """A version that is not deployed yet, for these extended key usages alone, if there are any."""
+        newer = self.exchange.authority.issue(uses=uses)
         with self.house.engine.store.write() as unit:
             assert newer.key
             unit.versions.add(_stored(unit.managed.get(self.managed_id), newer), private_key_pem(newer.key))

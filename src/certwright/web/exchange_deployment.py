@@ -27,6 +27,7 @@ from certwright.web.certificate import address, id_of
 from certwright.web.language import later
 from certwright.web.matrix import matrix
 from certwright.web.pages import Page, Visit
+from certwright.web.received import Sent
 
 _BACK = "/exchange"
 
@@ -99,8 +100,7 @@ def _plan(visit: Visit) -> Response:
 
 def _planned(visit: Visit) -> Response:
     planned = _came_of(visit, _Plans).planned
-    managed = details(visit.engine, id_of(visit)).managed
-    chosen = visit.waited("job").sent.getlist("server")
+    managed, chosen = details(visit.engine, id_of(visit)).managed, _chosen_before(visit)
     scripts = deployment.scripts(visit.engine, planned) if any(one.plan.changes for one in planned) else ()
     return _to_be_agreed(visit, managed, planned, chosen, _servers(managed), scripts)
 
@@ -118,7 +118,12 @@ def _rehearse(visit: Visit) -> Response:
 
 def _rehearsed(visit: Visit) -> Response:
     found = _came_of(visit, _Rehearsed).found
-    return visit.page("exchange-rehearsed.html", managed=details(visit.engine, id_of(visit)).managed, found=found)
+    return visit.page(
+        "exchange-rehearsed.html",
+        managed=details(visit.engine, id_of(visit)).managed,
+        found=found,
+        chosen=_chosen_before(visit),
+    )
 
 
 def _script(visit: Visit) -> Response:
@@ -224,7 +229,7 @@ def _done(visit: Visit) -> Response:
     results = _came_of(visit, _Done).results
     known = details(visit.engine, id_of(visit))
     managed = known.managed
-    chosen = visit.waited("job").sent.getlist("server")
+    chosen = _chosen_before(visit)
     return visit.page(
         "exchange-done.html",
         managed=managed,
@@ -308,7 +313,16 @@ def _servers(managed: ManagedCertificate) -> tuple[str, ...]:
 
 
 def _chosen(visit: Visit) -> list[str]:
-    return [str(each) for each in visit.fields.getlist("server")]
+    return _servers_of(visit.fields)
+
+
+def _chosen_before(visit: Visit) -> list[str]:
+    """The servers that were chosen for the job in the address; none for all."""
+    return _servers_of(visit.waited("job").sent)
+
+
+def _servers_of(sent: Sent) -> list[str]:
+    return [str(each) for each in sent.getlist("server")]
 
 
 def _plans(visit: Visit) -> list[str]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from markupsafe import escape
 
 from certwright.domain.access import Role
@@ -63,6 +64,7 @@ def test_one_server_first_then_the_others_and_back_again(mail: Mail) -> None:
     _, said = landed(browser, browser.post(f"{mail.at}/rehearse", server="mail02.contoso.test"))
     assert "Each was sent with -WhatIf: nothing was changed." in said.words
     assert "import the certificate: would be done." in said.words
+    assert sent(said) == {"server": "mail02.contoso.test"}, "it can be planned for the same again"
     assert mail.served() == before
 
     _, seen = landed(browser, browser.post(f"{mail.at}/apply", **sent(seen)))
@@ -92,6 +94,25 @@ def test_one_server_first_then_the_others_and_back_again(mail: Mail) -> None:
     assert "undone" in seen.words
     assert mail.served() == before
     assert "a person had its deployment taken back" in browser.get("/exchange").words
+
+
+def test_once_a_connector_is_agreed_to_it_is_planned_for_the_same_servers_again(mail: Mail) -> None:
+    mail.issued(ExtendedKeyUsageOID.SERVER_AUTH)
+    mail.exchange.organisation.state.send_connectors.append(
+        SendConnector("To partner", fqdn=NAMES[0], require_tls=True)
+    )
+    with mail.house.engine.store.write() as unit:
+        managed = unit.managed.get(mail.managed_id)
+        task = managed.tasks[0]
+        smtp = task.model_copy(update={"params": {**task.params, "services": "SMTP"}})
+        unit.managed.update(managed.model_copy(update={"tasks": (smtp,)}))
+    browser = mail.house.signed_in(Role.ADMINISTRATOR)
+    landed(browser, browser.post("/exchange/look", server="mail01.contoso.test"))
+    _, seen = landed(browser, browser.post(f"{mail.at}/plan", server="mail02.contoso.test"))
+    assert "Agree that To partner presents it without client authentication, and plan again" in seen.words
+    _, seen = landed(browser, browser.post(f"{mail.at}/acknowledge", connector="To partner", **sent(seen)))
+    assert "On mail02.contoso.test alone" in seen.words
+    assert "Agree that To partner" not in seen.words
 
 
 def test_earlier_versions_are_shown_with_what_keeps_them_and_removed_as_they_were_seen(mail: Mail) -> None:
