@@ -157,18 +157,22 @@ def _revoke(visit: Visit) -> Response:
     )
 
 
-def _removing(visit: Visit, error: CertwrightError | None = None) -> Response:
-    return tab(visit, "remove", error)
+def _removing(visit: Visit) -> Response:
+    again = visit.again()
+    return tab(visit, "remove", again.error if again else None)
 
 
 def _remove(visit: Visit) -> Response:
+    managed_id = id_of(visit)
     if visit.sent("sure") != "remove":
         return see(address(visit))
-    try:
-        remove(visit.engine, id_of(visit))
-    except ConfigurationError as error:
-        return _removing(visit, error)
-    return see("/certificates")
+    return visit.begin(
+        later("Manage it no more"),
+        lambda engine: remove(engine, managed_id),
+        lambda _: "/certificates",
+        address(visit, "/remove"),
+        refill=True,
+    )
 
 
 _ONE = "/certificates/{id}"

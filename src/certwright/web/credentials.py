@@ -120,6 +120,7 @@ _REMOVAL = Removal(
     back=_ALL,
     called=credential_name,
     remove=remove_credential,
+    beside=later("Remove the credential"),
 )
 PAGES = (
     Page(_ALL, Permission.READ, _all_credentials, label=later("Credentials")),

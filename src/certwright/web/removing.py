@@ -10,7 +10,7 @@ from certwright.domain.errors import CertwrightError
 from certwright.engine.context import Engine
 from certwright.store import UnitOfWork
 from certwright.web.language import _
-from certwright.web.pages import Page, Visit, attempt
+from certwright.web.pages import Page, Visit, attempt, with_query
 
 
 def credential_name(unit: UnitOfWork, name: str) -> str:
@@ -37,6 +37,7 @@ class Removal:
         called: what people call it, by what the address says; raises NotFound if there is none.
         remove: forgets it, by what the address says; refuses with the users of what is in use.
         by: see `path`.
+        beside: what is done, as people wait for it, marked so too, where it may take longer than a page may.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Removal:
     called: Callable[[UnitOfWork, str], str]
     remove: Callable[[Engine, str], object]
     by: str = "name"
+    beside: str = ""
 
     @property
     def pages(self) -> tuple[Page, ...]:
@@ -60,9 +62,10 @@ class Removal:
     def _question(self, visit: Visit, error: CertwrightError | None = None) -> Response:
         with visit.engine.store.read() as unit:
             name = self.called(unit, visit.asked(self.by))
+        again = visit.again()
         return visit.page(
             "removal.html",
-            error=error,
+            error=again.error if again else error,
             title=_(self.title) % {"name": name},
             follows=self.follows,
             button=self.button,
@@ -70,4 +73,10 @@ class Removal:
         )
 
     def _remove(self, visit: Visit) -> Response:
-        return attempt(visit, lambda: self.remove(visit.engine, visit.asked(self.by)), self._question, self.back)
+        which = visit.asked(self.by)
+        if not self.beside:
+            return attempt(visit, lambda: self.remove(visit.engine, which), self._question, self.back)
+        here = with_query(self.path, **{self.by: which})
+        return visit.begin(
+            self.beside, lambda engine: self.remove(engine, which), lambda _: self.back, here, refill=True
+        )

@@ -432,7 +432,15 @@ def test_one_is_managed_no_more_only_if_somebody_says_so(
     assert "private keys are deleted" in operator.get(path).words
     assert operator.post(path, sure="no").status == 303
     assert current(house, mail) == mail
-    assert operator.post(path, sure="remove").headers["Location"] == "/certificates"
+    task = TaskSettings(kind="script", title="one", params={"program": "/bin/true"})
+    with house.engine.store.write() as unit:
+        unit.managed.update(mail.model_copy(update={"tasks": (task,)}))
+        unit.deployments.save(DeploymentState(task_id=task.id, managed_id=mail.id, stage=Stage.APPLYING))
+    came, refused = landed(operator, operator.post(path, sure="remove"))
+    assert (came.startswith(f"{path}?again="), refused.status, "is in use" in refused.words) == (True, 422, True)
+    with house.engine.store.write() as unit:
+        unit.managed.update(mail)
+    assert landed(operator, operator.post(path, sure="remove"))[0] == "/certificates"
     assert operator.get(f"/certificates/{mail.id}").status == 404
 
 
