@@ -14,7 +14,7 @@ from certwright.engine import hold
 from certwright.engine.managed import Details, details
 from certwright.engine.material import version_facts
 from certwright.web.language import _, later
-from certwright.web.pages import Page, Visit, attempt
+from certwright.web.pages import Page, Visit, attempt, with_query
 from certwright.web.received import Sent, text, whole
 from certwright.web.runs import journal
 
@@ -116,10 +116,13 @@ def _uses(known: Details, version: CertificateVersion, facts: CertificateFacts) 
 
 
 def _log(visit: Visit) -> Response:
+    """Its runs, newest first, page by page; with the journal of the first on the page."""
     with visit.engine.store.read() as unit:
-        runs = unit.runs.list(unit.managed.get(id_of(visit)).id, _RUNS)
-        entries = unit.runs.entries(runs[0].id) if runs else []
-    return tab(visit, "log", runs=runs, **journal(entries))
+        found = unit.runs.list(unit.managed.get(id_of(visit)).id, _RUNS + 1, visit.asked("before") or None)
+        entries = unit.runs.entries(found[0].id) if found else []
+    runs = found[:_RUNS]
+    following = with_query(address(visit, "/log"), before=runs[-1].id) if len(found) > _RUNS else ""
+    return tab(visit, "log", runs=runs, following=following, **journal(entries))
 
 
 def _hold(visit: Visit) -> Response:

@@ -15,7 +15,7 @@ from certwright.domain.deployment import ServedRow, Verdict
 from certwright.domain.managed import CertificateVersion, Issuer, ManagedCertificate, TaskSettings
 from certwright.domain.renewal_state import Failure
 from certwright.domain.retry import Cause
-from certwright.domain.runs import DeploymentState, Stage
+from certwright.domain.runs import DeploymentState, Run, RunKind, Stage
 from certwright.domain.validation import Validation
 from certwright.engine.hold import hold
 from certwright.engine.managed import set_tags
@@ -423,6 +423,21 @@ def test_revoking_says_what_it_breaks_and_is_not_the_usual_answer(
     assert (why.status, "Say why it is revoked." in why.words) == (422, True)
     with house.engine.store.read() as unit:
         assert unit.versions.list(mail.id)[0].revoked_at is None
+
+
+def test_the_log_goes_back_to_the_first_run(house: House, mail: ManagedCertificate, operator: Browser) -> None:
+    made = [Run(managed_id=mail.id, kind=RunKind.REQUEST, started_at=house.clock()) for _ in range(52)]
+    with house.engine.store.write() as unit:
+        for each in made:
+            unit.runs.start(each)
+    shown, following = [], f"/certificates/{mail.id}/log"
+    while following:
+        seen = operator.get(following)
+        shown.append(re.findall(r'href="/runs/(\w+)"', seen.text))
+        found = re.search(r'href="([^"]+)">Next page', seen.text)
+        following = found[1] if found else ""
+    assert [len(each) for each in shown] == [50, 2]
+    assert [run for page in shown for run in page] == [each.id for each in reversed(made)]
 
 
 def test_one_is_managed_no_more_only_if_somebody_says_so(

@@ -47,6 +47,7 @@ def test_one_server_first_then_the_others_and_back_again(mail: Mail) -> None:
     assert "Contoso mail" in seen.words
     assert "MAIL02" in seen.words
     assert "Put back what was there before" not in seen.words
+    assert 'aria-label="Look at every port, Contoso mail"' in seen.text
 
     _, seen = landed(browser, browser.post(f"{mail.at}/plan", server="mail02.contoso.test"))
     assert "On mail02.contoso.test alone" in seen.words
@@ -84,7 +85,9 @@ def test_one_server_first_then_the_others_and_back_again(mail: Mail) -> None:
     assert f"Every port should serve {mail.version.facts.thumbprint[:8]}" in seen.words
     assert seen.text.count('class="outcome ok"') >= 2
 
-    assert "Put back what was there before" in browser.get("/exchange").words
+    seen = browser.get("/exchange")
+    assert "Put back what was there before" in seen.words
+    assert 'aria-label="What each server presents, Contoso mail"' in seen.text
     _, seen = landed(browser, browser.post(f"{mail.at}/undo-plan"))
     assert "what would be put back" in seen.words
     plan = sent(seen)

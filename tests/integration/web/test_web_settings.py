@@ -339,6 +339,18 @@ def test_what_shows_no_certificate_reads_none(house: House, path: str) -> None:
     assert house.signed_in(Role.OPERATOR).get(path).status == 200
 
 
+def test_each_act_in_a_list_says_on_what(house: House) -> None:
+    browser = house.signed_in(Role.OPERATOR)
+    for name in ("one", "two"):
+        browser.post("/windows/edit", **{**NIGHTS, "name": name})
+        browser.post("/notifications/rule", **{**RULE, "name": name})
+        store_sign_in(house.engine, SignIn.EXCHANGE, Credential(name, "svc", "secret"))
+    for path in ("/windows", "/notifications", "/credentials", "/issuers"):
+        acts = re.findall(r'(?:aria-label="([^"]*)")?>(?:Change|Remove|Replace|Test)<', browser.get(path).text)
+        assert acts, path
+        assert sorted({each for each in acts if each}) == sorted(acts), path
+
+
 def test_of_many_users_of_a_credential_the_first_are_named(house: House) -> None:
     store_sign_in(house.engine, SignIn.PFX, Credential("pfx", "", "secret"))
     for number in range(12):
