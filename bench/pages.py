@@ -34,11 +34,14 @@ from starlette.routing import Route
 from certwright import store, web
 from certwright.domain.access import Role
 from certwright.domain.runs import Entry, Phase, Run, RunKind
+from certwright.engine.exchange.reach import remember
 from certwright.engine.jobs import Jobs
 from certwright.engine.live import Live
 from certwright.engine.people import add_person
 from certwright.engine.sign_in import sign_in
+from certwright.exchange.connection import Connection
 from certwright.probe import Endpoint
+from certwright.sdk.params import read_params
 from certwright.server.http import listening
 from certwright.settings import Settings
 from certwright.web.rendering import STATIC
@@ -63,6 +66,8 @@ PAGES = {
     "search and filter": "/certificates?name=contoso&health=attention",
     "ends within 30 days": "/certificates?expiry=30",
     "overview": "/",
+    "Exchange": "/exchange",
+    "credentials": "/credentials",
 }
 _SCRIPTS = ("time.js", "kept.js", "live.js", "pick.js", "with.js")
 FIRST = ("vendor/pico.min.css", "app.css", "vendor/htmx.min.js", *_SCRIPTS, "icon.svg")
@@ -73,6 +78,7 @@ def prepare(settings: Settings, count: int, entries: int) -> None:
     store.create(settings)
     engine = open_engine(settings, lambda _: None)
     fill(engine, count, entries)
+    remember(engine, read_params(Connection, {"servers": ["ex7.contoso.com"]}, "the connection"))
     add_person(engine, "anna", Role.ADMINISTRATOR, PASSWORD)
     engine.store.close()
 
