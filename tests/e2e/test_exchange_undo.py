@@ -12,6 +12,7 @@ from certwright.domain.runs import Stage
 from certwright.engine.deploy import deploy, run_tasks
 from certwright.engine.deployment import TaskResult
 from certwright.engine.exchange import deployment, undo
+from certwright.engine.exchange.judgement import meant_for
 from certwright.engine.exchange.presented import presented
 from certwright.engine.revoke import revoke
 from certwright.engine.schedule import health
@@ -68,7 +69,7 @@ def test_what_was_revoked_while_an_undo_waits_is_not_put_back_whosever_it_was(on
     (stuck,) = undone(one, fails=True)
     assert "could not be taken back yet" in told(stuck)
     with one.site.engine() as engine:
-        (shown,) = presented(engine, read_params(Settings, stuck.task.params, "the task"))
+        (shown,) = presented(engine, meant_for(engine, read_params(Settings, stuck.task.params, "the task")))
         assert shown.rows == stuck.rows, "newer than what was seen when it was deployed"
         other = describe(engine, one.ca, "other.contoso.test")
         there = [stored.certificate for stored in one.exchange.server.state.certificates.values()]
