@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from certwright.domain.certificates import CertificateFacts, load_certificates, pem, self_signed
-from certwright.domain.errors import CertwrightError
+from certwright.domain.errors import ConfigurationError
 from certwright.domain.identifiers import Identifier
 from certwright.domain.keys import KeyType, PrivateKey, generate, load_own_key, private_key_pem
 from certwright.engine.context import Engine
@@ -54,7 +54,7 @@ def of_managed(engine: Engine, reference: str, names: Sequence[Identifier]) -> P
         managed_id = _meant(engine, reference)
         with engine.store.read() as unit:
             found = _current(unit, managed_id)
-    except (CertwrightError, ValueError) as error:
+    except (ConfigurationError, ValueError) as error:
         found = str(error)
     return found if isinstance(found, Presented) else self_made(engine, names, found)
 
