@@ -51,11 +51,11 @@ STATE_ALONE = {
 READS_OR_STATE = {
     "issuers": {"get", "list", "account_key", "external_account_binding"},
     "managed": {
-        *("get", "list", "revision", "current", "next_check", "due", "backlog", "count", "next_moment"),
+        *("get", "list", "with_task", "revision", "current", "next_check", "due", "backlog", "count", "next_moment"),
         *("set_next_check", "hurry", "hurry_ending", "find_again"),
         *("there", "holders", "check_title"),
     },
-    "credentials": {"get", "sealed", "typed", "kinds", "shown", "names", "list", "check_unused"},
+    "credentials": {"get", "sealed", "typed", "kinds", "of_kind", "shown", "names", "list", "check_unused"},
     "watches": {"get", "list", "page", "due", "save"},
     "windows": {"get", "list", "users"},
     "tokens": {"find", "get", "list", "update", "is_told_of"},
