@@ -18,9 +18,12 @@
     isLate = document.hidden;
     if (isLate || state === ENDED) return;
     isAsking = true;
-    await htmx.ajax("GET", here(), { target: "#main", select: "#main", swap: "outerMorph", headers: BY_ITSELF });
-    isAsking = false;
-    if (isLate) soon();
+    try {
+      await htmx.ajax("GET", here(), { target: "#main", select: "#main", swap: "outerMorph", headers: BY_ITSELF });
+    } finally {
+      isAsking = false;
+      if (isLate) soon();
+    }
   };
   const soon = () => {
     if (isAsking) isLate = true;
