@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import compile_path
 
 from certwright.domain.access import Permission, Person
-from certwright.domain.errors import CertwrightError, Changed, Forbidden, NotFound, StoreError
+from certwright.domain.errors import CertwrightError, Changed, Forbidden, LeaseHeld, NotFound, StoreError
 from certwright.domain.http_status import retry_after, status_of
 from certwright.domain.managed import new_id
 from certwright.engine.context import Engine
@@ -311,7 +311,9 @@ def shown_with(error: CertwrightError | None) -> int:
     """The status of a page that shows what was typed again, with the reason; or for the first time."""
     if error is None:
         return 200
-    return status_of(error) if isinstance(error, (NotFound, Forbidden, StoreError)) else 422
+    is_elsewhere = isinstance(error, (NotFound, Forbidden, Changed, LeaseHeld))
+    is_away = isinstance(error, StoreError) and error.retryable
+    return status_of(error) if is_elsewhere or is_away else 422
 
 
 def asked_from(request: Request) -> str:
