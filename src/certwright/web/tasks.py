@@ -12,6 +12,7 @@ from certwright.domain.errors import CertwrightError
 from certwright.domain.managed import ManagedCertificate, TaskSettings
 from certwright.domain.tasks import Role, Trigger
 from certwright.engine import catalog
+from certwright.engine.commands import may_run
 from certwright.engine.destinations import destinations
 from certwright.engine.managed import details
 from certwright.engine.task_list import (
@@ -125,9 +126,9 @@ def _sends_keys(kind: str) -> bool:
 
 def _lacks(visit: Visit, kind: str) -> Permission | None:
     """The permission that this person does not have, and without which no task of this kind is stored, or tried out."""
-    may = visit.person.caller.permissions
-    if catalog.plugin("tasks", kind).cls.commands and Permission.COMMANDS not in may:
+    if not may_run(visit.engine, catalog.plugin("tasks", kind).cls):
         return Permission.COMMANDS
+    may = visit.person.caller.permissions
     if _sends_keys(kind) and Permission.KEYS not in may and not destinations(_managed(visit).tasks):
         return Permission.KEYS
     return None
