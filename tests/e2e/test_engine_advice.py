@@ -16,6 +16,7 @@ from certwright.engine.context import Engine
 from certwright.engine.hold import hold
 from certwright.engine.renew import renew
 from certwright.wiring import utc_now
+from peers.ports import free_port
 from world.site import Site, authority, describe, register
 
 pytestmark = pytest.mark.e2e
@@ -64,6 +65,19 @@ def test_an_answer_about_what_was_changed_meanwhile_is_dropped(tmp_path: Path) -
         assert after.hold == held.hold
         assert after.ask_again
         assert after.ask_again > engine.now()
+
+
+def test_an_authority_that_is_away_is_asked_again_six_hours_later(tmp_path: Path) -> None:
+    with half_a_day_later(tmp_path) as (engine, managed):
+        with engine.store.write() as unit:
+            issuer = unit.issuers.get(managed.issuer)
+            away = {**issuer.params, "directory": f"https://127.0.0.1:{free_port()}/directory"}
+            unit.issuers.update(issuer.model_copy(update={"params": away}))
+        begun = engine.now()
+        assert renew(engine, managed.id, patient=True).nothing_to_do
+        again = state(engine, managed).ask_again
+        assert again
+        assert begun + timedelta(hours=6) <= again <= engine.now() + timedelta(hours=6)
 
 
 def test_a_run_whose_process_died_is_closed_although_nothing_is_due(tmp_path: Path) -> None:
