@@ -160,14 +160,12 @@ class Listing:
 
     def _different(self, column: Column[str], managed_id: Column[str]) -> list[str]:
         """The first values; the index is read by leaps from one to the next."""
-        found: list[str] = []
-        first = self.scope.narrow(select(func.min(column)), managed_id)
-        while len(found) < _MOST_DIFFERENT:
-            following = self.connection.scalar(first.where(column > found[-1]) if found else first)
-            if following is None:
-                break
-            found.append(following)
-        return found
+        least = self.scope.narrow(select(func.min(column).label("value")), managed_id)
+        leaps = least.cte("leaps", recursive=True)
+        following = least.where(column > leaps.c.value).scalar_subquery()
+        leaps = leaps.union_all(select(following).where(leaps.c.value.is_not(None)))
+        wanted = select(leaps.c.value).where(leaps.c.value.is_not(None)).limit(_MOST_DIFFERENT)
+        return list(self.connection.scalars(wanted))
 
 
 def page_query(after: str, limit: int, ends: Ends | None = None, title: Column[str] = managed.c.title) -> PageQuery:
