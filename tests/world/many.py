@@ -1,23 +1,27 @@
 """A store like that of a large company: rows are written straight into it, so that many of them take a minute."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, insert
 
+from certwright.domain.credentials import SignIn
 from certwright.domain.health import Condition
 from certwright.domain.health_rules import Health
 from certwright.domain.identifiers import parse_all
 from certwright.domain.managed import Issuer, ManagedCertificate
 from certwright.domain.runs import Entry, Outcome, Phase, Run, RunKind
 from certwright.engine.context import Engine
+from certwright.sdk.context import Credential
 from certwright.store import schema
+from certwright.store.uses import Used
 
 BATCH = 20_000
 ENTRIES_A_RUN = 50
 UNDER_WAY = 3
 SERVERS = 200
+PFX = "pfx"
 WORDS = ("mail", "www", "shop", "api", "vpn", "git", "wiki", "sso")
 SAID = {
     Health.CRITICAL: (0.001, "It has ended.", "Look at its last run, and request a new one."),
@@ -33,6 +37,7 @@ def fill(engine: Engine, count: int, entries: int) -> None:
     draw, now = random.Random(1), engine.now()
     with engine.store.write() as unit:
         unit.issuers.add(Issuer(name="le", kind="acme", params={}), b"key", None)
+        unit.credentials.add(SignIn.PFX, Credential(PFX, "", "a password"))
         connection = unit.managed.connection
         made: list[str] = []
         while len(made) < count:
@@ -42,6 +47,7 @@ def fill(engine: Engine, count: int, entries: int) -> None:
             named = [{"identifier": f"{row['title']}.contoso.com", "managed_id": row["id"]} for row in rows]
             connection.execute(insert(schema.names), named)
             connection.execute(insert(schema.searched), [_searched(row) for row in rows])
+            connection.execute(insert(schema.uses), [use for row in rows for use in _uses(row)])
             connection.execute(insert(schema.targets), [_target(number, row) for number, row in enumerate(rows)])
             made += [str(row["id"]) for row in rows]
         _journals(connection, made, entries, now)
@@ -49,7 +55,8 @@ def fill(engine: Engine, count: int, entries: int) -> None:
 
 def _certificate(number: int, draw: random.Random, now: datetime) -> dict[str, object]:
     title = f"{WORDS[number % len(WORDS)]}{number}"
-    one = ManagedCertificate(title=title, identifiers=parse_all([f"{title}.contoso.com"]), issuer="le")
+    names = parse_all([f"{title}.contoso.com"])
+    one = ManagedCertificate(title=title, identifiers=names, issuer="le", pfx_password_credential=PFX)
     (health,) = draw.choices(list(SAID), [share for share, _, _ in SAID.values()])
     _share, message, hint = SAID[health]
     said = Condition(health=health, rule="many", message=message, hint=hint)
@@ -59,6 +66,7 @@ def _certificate(number: int, draw: random.Random, now: datetime) -> dict[str, o
         "title": title,
         "issuer": "le",
         "revision": 1,
+        "referred": 1,
         "next_action_at": ends - timedelta(days=20) if health is Health.OK else now + timedelta(hours=1),
         "health": health,
         "health_until": None,
@@ -70,6 +78,11 @@ def _certificate(number: int, draw: random.Random, now: datetime) -> dict[str, o
 
 def _searched(row: Mapping[str, object]) -> dict[str, object]:
     return {"title": row["title"], "managed_id": row["id"], "text": f"{row['title']}\n{row['title']}.contoso.com"}
+
+
+def _uses(row: Mapping[str, object]) -> Iterator[dict[str, object]]:
+    for used, name in ((Used.ISSUER, row["issuer"]), (Used.CREDENTIAL, PFX)):
+        yield {"used": used, "name": name, "managed_id": row["id"]}
 
 
 def _target(number: int, row: Mapping[str, object]) -> dict[str, object]:

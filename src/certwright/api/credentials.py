@@ -25,12 +25,16 @@ _LONGEST = 10_000
 
 
 class Credential(BaseModel):
-    """A credential: what may be `shown` of it, and what uses it."""
+    """A credential: what may be `shown` of it, and what uses it.
+
+    `used_by` names ten managed certificates at most, of which `more` are left out, and whatever else uses it.
+    """
 
     name: str
     kind: str
     shown: dict[str, Any]
     used_by: list[str]
+    more: int
 
 
 class Stored(BaseModel):
@@ -74,7 +78,10 @@ class Trial(Body):
 
 def _all(engine: Engine) -> list[Credential]:
     found = credentials.credentials(engine)
-    return [Credential(name=c.name, kind=c.kind, shown=c.shown, used_by=list(c.used_by)) for c in found]
+    return [
+        Credential(name=c.name, kind=c.kind, shown=c.shown, used_by=list(c.used_by.first), more=c.used_by.more)
+        for c in found
+    ]
 
 
 def _shown(engine: Engine, name: str) -> Credential:

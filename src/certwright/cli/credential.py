@@ -125,13 +125,16 @@ def list_credentials(session: Session) -> None:
     from certwright.engine.credentials import credentials  # noqa: PLC0415 - loads the store
 
     found = credentials(session.engine)
-    rows = [{"name": c.name, "kind": c.kind, **c.shown, "used_by": list(c.used_by)} for c in found]
+    rows = [
+        {"name": c.name, "kind": c.kind, **c.shown, "used_by": list(c.used_by.first), "more": c.used_by.more}
+        for c in found
+    ]
     session.emit(
         rows,
         lambda console: console.print(
             table(
                 ["Name", "Kind", "What may be shown", "Used by"],
-                [[c.name, c.kind, _shown(c.shown), ", ".join(c.used_by) or "nothing"] for c in found],
+                [[c.name, c.kind, _shown(c.shown), str(c.used_by) or "nothing"] for c in found],
             )
         ),
     )

@@ -15,7 +15,7 @@ from certwright.domain.windows import Dates, MaintenanceWindow, Opening, Span
 from certwright.sdk.params import read_params
 
 if TYPE_CHECKING:
-    from certwright.store.windows import Users
+    from certwright.store.uses import Users
 
 app = typer.Typer(help="Maintenance windows: when deployments may begin.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="WINDOW", help="What you call it.")]
@@ -64,7 +64,8 @@ def list_windows(session: Session) -> None:
     with session.engine.store.read() as unit:
         found = [(window, unit.windows.users(window.name)) for window in unit.windows.list()]
     rows = [
-        [w.name, _together(w.spans), w.zone, _opens(w, w.next_opening(now), now), str(used.count)] for w, used in found
+        [w.name, _together(w.spans), w.zone, _opens(w, w.next_opening(now), now), str(len(used.first) + used.more)]
+        for w, used in found
     ]
     session.emit(
         [_data(window, users, now) for window, users in found],
@@ -97,7 +98,7 @@ def _show(session: Session, window: MaintenanceWindow) -> None:
         ("Window", window.name),
         ("Open", f"{_together(window.spans)} ({window.zone})"),
         ("Closed", _together(window.closed) or "on no other day"),
-        ("Used by", _used_by(users) or f"nothing yet: certwright certificate window CERT {shlex.quote(window.name)}"),
+        ("Used by", str(users) or f"nothing yet: certwright certificate window CERT {shlex.quote(window.name)}"),
     ]
     rows = [
         [
@@ -114,10 +115,6 @@ def _show(session: Session, window: MaintenanceWindow) -> None:
         console.print(table(["Opens", "Closes", "Opens (UTC)", "Closes (UTC)"], rows))
 
     session.emit(_data(window, users, now), to_person)
-
-
-def _used_by(users: "Users") -> str:
-    return ", ".join(users.first) + (f" and {users.more} more" if users.more else "")
 
 
 def _together(parts: Iterable[Span | Dates]) -> str:

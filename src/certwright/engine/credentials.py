@@ -153,7 +153,11 @@ def credentials(engine: Engine) -> list[CredentialInfo]:
         hidden = {} if Permission.ADMINISTER in engine.caller.permissions else unit.credentials.kinds("sign-in")
         found = [one for one in unit.credentials.list() if one.name not in hidden]
     own = engine.proxy.credential
-    return [replace(one, used_by=(*one.used_by, _OWN_PROXY)) if one.name == own else one for one in found]
+    return [_with_user(one, _OWN_PROXY) if one.name == own else one for one in found]
+
+
+def _with_user(one: CredentialInfo, user: str) -> CredentialInfo:
+    return replace(one, used_by=replace(one.used_by, first=(*one.used_by.first, user)))
 
 
 def remove_credential(engine: Engine, name: str) -> None:

@@ -187,7 +187,7 @@ def _history(engine: Engine) -> dict[str, Any]:
         events = [event.model_dump(mode="json") for event in unit.events.last(EVENTS)]
         issuers = [issuer.model_dump(mode="json") for issuer in unit.issuers.list()]
         watches = [watched.model_dump(mode="json") for watched in unit.watches.list()]
-    shown = [{"name": c.name, "kind": c.kind, "used_by": list(c.used_by)} for c in credentials(engine)]
+    shown = [{"name": c.name, "kind": c.kind, "used_by": list(c.used_by.first)} for c in credentials(engine)]
     return {"runs": runs, "events": events, "watches": watches, "issuers": issuers, "credentials": shown}
 
 

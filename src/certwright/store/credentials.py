@@ -1,21 +1,22 @@
 """Credentials: what signs in somewhere, typed, and who uses it."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from certwright.domain.audit import SubjectKind, named
 from certwright.domain.errors import ConfigurationError, InUse, NotFound
-from certwright.domain.managed import Json, ManagedCertificate, Value
+from certwright.domain.managed import Json, Value
 from certwright.sdk.context import Credential
 from certwright.store import rows
 from certwright.store.audit import Trail
-from certwright.store.schema import credentials, issuers, managed, rules
+from certwright.store.schema import credentials, issuers, managed, rules, uses
 from certwright.store.scope import EVERYTHING, Scope
 from certwright.store.secrets import Secrets
+from certwright.store.uses import Used, Users, credentials_in, credentials_of, users
 
 Family = Literal["dns", "notify", "sign-in"]
 """How the kinds begin that hold the values of a plugin's parameters model."""
@@ -24,6 +25,7 @@ _FOR: Mapping[Family, str] = {
     "notify": "a notification channel",
     "sign-in": "a sign-in provider",
 }
+_SHOWN = 10
 _USER: Mapping[str, str] = {"notify": "channel", "sign-in": "sign-in provider"}
 
 
@@ -34,7 +36,7 @@ class CredentialInfo:
     name: str
     kind: str
     shown: dict[str, Any]
-    used_by: tuple[str, ...]
+    used_by: Users
 
 
 class Sealed(Value):
@@ -129,10 +131,11 @@ class Credentials:
 
     def list(self) -> list[CredentialInfo]:
         """What may be shown of all, by name."""
-        uses = self._uses(self.scope)
-        found = self.connection.execute(select(credentials).order_by(credentials.c.name))
+        others = self._others()
+        found = self.connection.execute(select(credentials).order_by(credentials.c.name)).all()
         return [
-            CredentialInfo(row.name, row.kind, json.loads(row.shown), tuple(uses.get(row.name, ()))) for row in found
+            CredentialInfo(row.name, row.kind, json.loads(row.shown), self._users(row.name, others, self.scope))
+            for row in found
         ]
 
     def remove(self, name: str) -> None:
@@ -155,9 +158,9 @@ class Credentials:
             InUse: if it is used; the users are named.
         """
         self._row(name)
-        if users := self._uses().get(name):
+        if (used_by := self._users(name, self._others())).first:
             raise InUse(
-                f"The credential {name!r} is used by {', '.join(users)}.",
+                f"The credential {name!r} is used by {used_by}.",
                 hint="Give them another one, or remove them, first; a new password needs no removal.",
             )
 
@@ -188,49 +191,37 @@ class Credentials:
         row = self.connection.execute(select(credentials).where(credentials.c.name == name)).one_or_none()
         return (row.kind, json.loads(row.shown)) if row else None
 
-    def _uses(self, seen: Scope = EVERYTHING) -> Mapping[str, Iterable[str]]:
-        """Who uses each credential, each once; of managed certificates, those that are in sight."""
-        uses: dict[str, dict[str, None]] = {}
-        bodies = seen.narrow(select(managed.c.body), managed.c.id).order_by(managed.c.title)
-        for certificate in self.connection.scalars(bodies):
-            for name, user in _references(certificate):
-                uses.setdefault(name, {})[user] = None
+    def _users(self, name: str, others: Mapping[str, Collection[str]], seen: Scope = EVERYTHING) -> Users:
+        """Who uses it: the first of the managed certificates that are in sight, and all `others`."""
+        using = seen.narrow(users(Used.CREDENTIAL, name), uses.c.managed_id)
+        count = self.connection.scalar(using.with_only_columns(func.count())) or 0
+        first = using.order_by(uses.c.managed_id).limit(_SHOWN)
+        bodies = select(managed.c.body).where(managed.c.id.in_(first)).order_by(managed.c.title)
+        told = [
+            user for each in self.connection.scalars(bodies) for named, user in credentials_of(each) if named == name
+        ]
+        return Users((*dict.fromkeys(told), *others.get(name, ())), max(count - _SHOWN, 0))
+
+    def _others(self) -> Mapping[str, Collection[str]]:
+        """Who uses each credential beside managed certificates, each once."""
+        found: dict[str, dict[str, None]] = {}
         for rule in self.connection.scalars(select(rules.c.body).order_by(rules.c.name)):
             for name in rule.channels:
-                uses.setdefault(name, {})[rule.as_user] = None
+                found.setdefault(name, {})[rule.as_user] = None
         for issuer in self.connection.scalars(select(issuers.c.body).order_by(issuers.c.name)):
-            for name in _named(issuer.params):
-                uses.setdefault(name, {})[f"the issuer {issuer.name!r}"] = None
+            for name in credentials_in(issuer.params):
+                found.setdefault(name, {})[f"the issuer {issuer.name!r}"] = None
         for row in self.connection.execute(select(credentials).order_by(credentials.c.name)):
             user = _USER.get(_family(row.kind), "credential")
-            for name in _named(json.loads(row.shown)):
-                uses.setdefault(name, {})[f"the {user} {row.name!r}"] = None
-        return uses
+            for name in credentials_in(json.loads(row.shown)):
+                found.setdefault(name, {})[f"the {user} {row.name!r}"] = None
+        return found
 
 
 def _family(kind: str) -> str:
     """The family of a kind; empty if it is a user name and password."""
     family, colon, _ = kind.partition(":")
     return family if colon else ""
-
-
-def _references(certificate: ManagedCertificate) -> Iterator[tuple[str, str]]:
-    """Names of credentials with the title of what uses each."""
-    if certificate.pfx_password_credential:
-        yield certificate.pfx_password_credential, f"{certificate.title!r}"
-    for validation in certificate.validations:
-        for name in _named(validation.params):
-            yield name, f"{certificate.title!r}"
-    for task in certificate.tasks:
-        for name in _named(task.params):
-            yield name, f"{certificate.title!r} (task {task.title!r})"
-
-
-def _named(params: dict[str, Any]) -> Iterator[str]:
-    """Names of credentials in a plugin's parameters: those whose own name says so; the plugin is not at hand here."""
-    for key, value in params.items():
-        if "credential" in key and isinstance(value, str):
-            yield value
 
 
 def _secret(name: str) -> str:

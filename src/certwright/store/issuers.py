@@ -4,7 +4,7 @@ import base64
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, String, bindparam, delete, insert, select, type_coerce, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from certwright.domain.audit import SubjectKind, named
 from certwright.domain.errors import ConfigurationError, InUse, NotFound
@@ -12,6 +12,7 @@ from certwright.domain.managed import Issuer
 from certwright.store.audit import Trail
 from certwright.store.schema import issuers, managed
 from certwright.store.secrets import Secrets
+from certwright.store.uses import Used, users
 
 _GET = select(issuers.c.body).where(issuers.c.name == bindparam("name"))
 
@@ -90,9 +91,8 @@ class Issuers:
             InUse: if managed certificates use it; they are named.
         """
         issuer = self.get(name)
-        mentioned = type_coerce(managed.c.body, String).contains(json.dumps(name, ensure_ascii=False), autoescape=True)
-        bodies = self.connection.scalars(select(managed.c.body).where(mentioned).order_by(managed.c.title))
-        if titles := [certificate.title for certificate in bodies if name in certificate.issuers]:
+        using = select(managed.c.title).where(managed.c.id.in_(users(Used.ISSUER, name))).order_by(managed.c.title)
+        if titles := self.connection.scalars(using).all():
             raise InUse(
                 f"The issuer {name!r} is used by {', '.join(map(repr, titles))}.",
                 hint="Remove them, or give them another issuer, first.",

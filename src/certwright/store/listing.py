@@ -26,8 +26,9 @@ from certwright.domain.health_rules import Health
 from certwright.domain.identifiers import MAX_NAME, Identifier
 from certwright.domain.managed import ManagedCertificate
 from certwright.domain.runs import Stage
-from certwright.store.schema import deployments, managed, names, searched, tags, targets
+from certwright.store.schema import deployments, managed, names, searched, tags, targets, uses
 from certwright.store.scope import Scope
+from certwright.store.uses import Used
 
 _MOST_DIFFERENT = 100
 _FEW = 500
@@ -66,7 +67,7 @@ class Filter:
             script.
         ends: they end in this span; then they are in the order of their ends.
         never_issued: they never were.
-        has_tasks: they have some; no index knows that.
+        has_tasks: they have some.
         stage: one of their tasks stands there; no index knows that.
     """
 
@@ -96,7 +97,7 @@ class Filter:
         if self.never_issued:
             yield managed.c.ends_at.is_(None)
         if self.has_tasks:
-            yield ~type_coerce(managed.c.body, String).contains('"tasks":[]')
+            yield managed.c.id.in_(select(uses.c.managed_id).where(uses.c.used == Used.TASK))
         if self.stage is not None:
             there = type_coerce(deployments.c.body, String).contains(f'"stage":"{self.stage}"')
             yield managed.c.id.in_(select(deployments.c.managed_id).where(there))

@@ -12,13 +12,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    String,
     bindparam,
     delete,
     func,
     insert,
     select,
-    type_coerce,
     update,
 )
 
@@ -29,9 +27,10 @@ from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import CertificateVersion, ManagedCertificate
 from certwright.store import orders, schema, versions
 from certwright.store.audit import Trail
-from certwright.store.schema import managed, names, searched, tags, window_uses
+from certwright.store.schema import managed, names, searched, tags, uses, window_uses
 from certwright.store.scope import Scope
 from certwright.store.secrets import Secrets
+from certwright.store.uses import Used, used_by, users
 from certwright.store.versions import Versions
 from certwright.store.windows import Windows
 
@@ -66,7 +65,7 @@ class Managed:
         """
         self._check(certificate)
         values = {"id": certificate.id, "title": certificate.title, "issuer": certificate.issuer, "body": certificate}
-        self.connection.execute(insert(managed).values(**values, revision=1))
+        self.connection.execute(insert(managed).values(**values, revision=1, referred=1))
         self._refer(certificate)
         self.trail.change(subject(certificate), None, certificate)
 
@@ -102,10 +101,9 @@ class Managed:
         return list(self.connection.scalars(query))
 
     def with_task(self, kind: str) -> Sequence[ManagedCertificate]:
-        """Those with a task of this kind, by title; no index knows them, so all are searched, and few are read."""
-        has = type_coerce(managed.c.body, String).contains(f'"kind":"{kind}"', autoescape=True)
-        query = self._seen(select(managed.c.body)).where(has).order_by(managed.c.title)
-        return [each for each in self.connection.scalars(query) if any(task.kind == kind for task in each.tasks)]
+        """Those with a task of this kind, by title."""
+        query = self._seen(select(managed.c.body)).where(managed.c.id.in_(users(Used.TASK, kind)))
+        return self.connection.scalars(query.order_by(managed.c.title)).all()
 
     def holders(self, identifiers: Collection[str], but: str = "") -> dict[str, Subject]:
         """For each of these identifiers that is on one, but not on that of the id `but`: which one, the first by id."""
@@ -154,8 +152,9 @@ class Managed:
         self._check(certificate)
         self._forget_tasks(before, keep={task.id for task in certificate.tasks})
         values = {"title": certificate.title, "issuer": certificate.issuer, "body": certificate}
+        numbers = {"revision": revision + 1, "referred": revision + 1}
         row = managed.c.id == certificate.id
-        self.connection.execute(update(managed).where(row).values(**values, revision=revision + 1))
+        self.connection.execute(update(managed).where(row).values(**values, **numbers))
         self._refer(certificate)
         self.trail.change(subject(certificate), before, certificate)
         return revision + 1
@@ -219,14 +218,13 @@ class Managed:
         return self.connection.scalar(select(func.min(managed.c.next_action_at)).where(planned))
 
     def find_again(self, limit: int) -> int:
-        """Have those be searched that a process of an earlier version described, or called otherwise; how many."""
-        both = managed.outerjoin(
-            searched, (searched.c.managed_id == managed.c.id) & (searched.c.title == managed.c.title)
-        )
-        query = select(managed.c.body).select_from(both).where(searched.c.title.is_(None)).limit(limit)
-        found = list(self.connection.scalars(query))
+        """Have those be found that a process of an earlier version described; how many."""
+        is_behind = managed.c.referred.is_distinct_from(managed.c.revision)
+        found = self.connection.scalars(select(managed.c.body).where(is_behind).limit(limit)).all()
         for certificate in found:
             self._refer(certificate)
+        mine = managed.c.id.in_([certificate.id for certificate in found])
+        self.connection.execute(update(managed).where(mine).values(referred=managed.c.revision))
         return len(found)
 
     def _stored(self, managed_id: str) -> ManagedCertificate:
@@ -249,8 +247,8 @@ class Managed:
             Windows(self.connection, self.trail, self.scope).get(name)
 
     def _refer(self, certificate: ManagedCertificate) -> None:
-        """Have it found by its names, by parts of these and of its title, by its windows and its tags."""
-        for table in (names, window_uses, tags):
+        """Have it found by its names, by parts of these and of its title, by its windows, its tags and what it uses."""
+        for table in (names, window_uses, tags, uses):
             self.connection.execute(delete(table).where(table.c.managed_id == certificate.id))
         rows = [{"identifier": str(i), "managed_id": certificate.id} for i in certificate.identifiers]
         self.connection.execute(insert(names), rows)
@@ -259,10 +257,14 @@ class Managed:
         text = "\n".join((certificate.title.lower(), *map(str, certificate.identifiers)))
         row = {"title": certificate.title, "managed_id": certificate.id, "text": text}
         self.connection.execute(insert(searched).values(row))
-        if uses := [{"window": name, "managed_id": certificate.id} for name in sorted(certificate.windows)]:
-            self.connection.execute(insert(window_uses), uses)
+        if at := [{"window": name, "managed_id": certificate.id} for name in sorted(certificate.windows)]:
+            self.connection.execute(insert(window_uses), at)
         if words := [{"tag": tag, "managed_id": certificate.id} for tag in certificate.tags]:
             self.connection.execute(insert(tags), words)
+        used = [
+            {"used": used, "name": name, "managed_id": certificate.id} for used, name in sorted(used_by(certificate))
+        ]
+        self.connection.execute(insert(uses), used)
 
     def _forget_tasks(self, stored: ManagedCertificate, keep: set[str]) -> None:
         """Tasks live in the certificate's body, so what is stored about them is removed by hand."""

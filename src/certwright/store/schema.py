@@ -36,7 +36,7 @@ from certwright.domain.watching import Watched
 from certwright.domain.windows import MaintenanceWindow
 from certwright.store.columns import NUMBER, Moment, Stored
 
-REVISION = "0020"
+REVISION = "0021"
 """The newest migration; revisions are numbered so that a later one is greater."""
 
 metadata = MetaData(
@@ -93,6 +93,7 @@ class _Managed(TypedColumns):
     health_until: Column[datetime | None] = Column(Moment, server_default=text("'1970-01-01 00:00:00'"))
     condition: Column[Condition | None] = Column(Stored(Condition))
     ends_at: Column[datetime | None] = Column(Moment)
+    referred: Column[int | None] = Column(NUMBER)
     body: Column[ManagedCertificate] = Column(Stored(ManagedCertificate), nullable=False)
 
 
@@ -237,6 +238,12 @@ class _Tag(TypedColumns):
     managed_id = Column(String, ForeignKey("managed.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
+class _Uses(TypedColumns):
+    used = Column(String, primary_key=True)
+    name = Column(String, primary_key=True)
+    managed_id = Column(String, ForeignKey("managed.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
 class _Token(TypedColumns):
     id = Column(String, primary_key=True)
     name = Column(String, nullable=False, unique=True)
@@ -344,6 +351,7 @@ watches = Table("watches", metadata, _Watch)
 windows = Table("windows", metadata, _Window)
 window_uses = Table("window_uses", metadata, _WindowUse)
 tags = Table("tags", metadata, _Tag)
+uses = Table("uses", metadata, _Uses)
 tokens = Table("tokens", metadata, _Token)
 people = Table("people", metadata, _Person)
 sessions = Table("sessions", metadata, _Session)
@@ -382,4 +390,5 @@ _partial(Index("ix_managed_due", managed.c.next_action_at), _scheduled)
 _partial(Index("ix_watches_due", watches.c.next_look_at), _watched)
 _partial(Index("ix_managed_look", managed.c.next_look_at), _looked_at)
 _partial(Index("ix_managed_judge", managed.c.health_until), _changing)
+_partial(Index("ix_managed_referred", managed.c.referred), managed.c.referred.is_distinct_from(managed.c.revision))
 _partial(Index("ix_runs_open", runs.c.sequence), runs.c.ended_at.is_(None))

@@ -1,7 +1,6 @@
 """Maintenance windows, by name."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, delete, func, select
 
@@ -12,21 +11,9 @@ from certwright.store import rows
 from certwright.store.audit import Trail
 from certwright.store.schema import managed, window_uses, windows
 from certwright.store.scope import Scope
+from certwright.store.uses import Users
 
 _SHOWN = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Users:
-    """How many managed certificates refer to a window, and the titles of the first of them."""
-
-    count: int
-    first: Sequence[str]
-
-    @property
-    def more(self) -> int:
-        """How many there are beside the first."""
-        return self.count - len(self.first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +53,7 @@ class Windows:
         seen = self.scope.narrow(mine, managed.c.id)
         first = self.connection.scalars(seen.order_by(managed.c.title).limit(_SHOWN)).all()
         count = self.connection.scalar(seen.with_only_columns(func.count())) or 0
-        return Users(count, first)
+        return Users(first, count - len(first))
 
     def remove(self, name: str) -> None:
         """Forget a window.
@@ -77,10 +64,9 @@ class Windows:
         """
         window = self.get(name)
         users = self.users(name)
-        if users.count:
-            more = f", and {users.more} more" if users.more else ""
+        if users.first:
             raise InUse(
-                f"The maintenance window {name!r} is used by {', '.join(map(repr, users.first))}{more}.",
+                f"The maintenance window {name!r} is used by {replace(users, first=list(map(repr, users.first)))}.",
                 hint="Give them another one, or none, first: certwright certificate window",
             )
         self.connection.execute(delete(windows).where(windows.c.name == name))

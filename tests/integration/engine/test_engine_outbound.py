@@ -131,10 +131,10 @@ def test_settings_say_the_installation_s(tmp_path: Path) -> None:
 def test_the_credential_of_the_installation_s_proxy_is_in_use(engine: Engine) -> None:
     home = replace(engine, proxy=HOUSE)
     (shown,) = credentials(home)
-    assert shown.used_by == ("the installation's proxy (CERTWRIGHT_PROXY_CREDENTIAL)",)
+    assert shown.used_by.first == ("the installation's proxy (CERTWRIGHT_PROXY_CREDENTIAL)",)
     with pytest.raises(ConfigurationError, match=r"used by the installation's proxy \(CERTWRIGHT_PROXY_CREDENTIAL\)"):
         remove_credential(home, "corporate")
-    assert credentials(engine)[0].used_by == ()
+    assert credentials(engine)[0].used_by.first == ()
     remove_credential(engine, "corporate")
     assert credentials(engine) == []
 

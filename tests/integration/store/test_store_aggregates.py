@@ -18,6 +18,7 @@ from certwright.domain.validation import Validation
 from certwright.sdk.context import Credential
 from certwright.store import Store
 from certwright.store.managed import due_query
+from certwright.store.uses import Users
 
 pytestmark = pytest.mark.usefixtures("issuer")
 NOW = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
@@ -509,7 +510,7 @@ class TestCredentials:
             "exchange",
             "exchange",
             {"username": "CONTOSO\\admin"},
-            (),
+            Users((), 0),
         )
         assert "pä$$" not in repr(info)
 
@@ -559,7 +560,7 @@ class TestCredentials:
         add(store, mail)
         with store.write() as unit:
             unit.credentials.add("exchange", self.ADMIN)
-            assert unit.credentials.list()[0].used_by == (user,)
+            assert unit.credentials.list()[0].used_by == Users((user,), 0)
             with pytest.raises(ConfigurationError, match="is used by") as caught:
                 unit.credentials.remove("exchange")
             assert user in caught.value.message
@@ -567,6 +568,16 @@ class TestCredentials:
             unit.credentials.remove("exchange")
             assert unit.credentials.list() == []
             assert unit.secrets.find("credential:exchange") is None
+
+    def test_many_users_are_counted(self, store: Store) -> None:
+        for number in range(10, 22):
+            add(store, managed(f"host{number}", tasks=(exchange(credential="exchange"),)))
+        with store.write() as unit:
+            unit.credentials.add("exchange", self.ADMIN)
+            used_by = unit.credentials.list()[0].used_by
+            assert (len(used_by.first), used_by.more) == (10, 2)
+            with pytest.raises(ConfigurationError, match=r"is used by 'host\d\d' \(task 'Exchange'\), .*, and 2 more"):
+                unit.credentials.remove("exchange")
 
     def test_a_parameter_of_the_same_value_is_no_use(self, store: Store) -> None:
         add(store, managed(tasks=(exchange(server="exchange"),)))

@@ -1,8 +1,11 @@
 """Lists of managed certificates: what a filter finds."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from sqlalchemy import delete, update
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, delete, select, text, update
 
 from certwright.domain.deployment import ServedRow, Verdict
 from certwright.domain.health import Condition
@@ -10,8 +13,10 @@ from certwright.domain.health_rules import Health
 from certwright.domain.identifiers import parse_all
 from certwright.domain.managed import Issuer, ManagedCertificate, TaskSettings
 from certwright.domain.runs import DeploymentState
-from certwright.store import Store, listing, schema
+from certwright.domain.validation import Validation
+from certwright.store import Store, lifecycle, listing, schema
 from certwright.store.listing import Ends, Filter
+from certwright.store.uses import used_by
 from world.stores import on_sqlite
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -130,19 +135,47 @@ def test_a_list_goes_by_the_servers_that_tasks_found_or_put_it_on(store: Store, 
 
 
 def test_what_an_earlier_version_described_is_found_after_the_housekeeping(store: Store, issuer: Issuer) -> None:
-    made, renamed = add(store, "made", "a.contoso.com"), add(store, "renamed", "b.contoso.com")
+    made, renamed = add(store, "made", "a.contoso.com", tasks=(TASK,)), add(store, "renamed", "b.contoso.com")
     with store.write() as unit:
         connection = unit.looks.connection
-        connection.execute(delete(schema.searched).where(schema.searched.c.managed_id == made.id))
+        for table in (schema.searched, schema.uses):
+            connection.execute(delete(table).where(table.c.managed_id == made.id))
+        connection.execute(update(schema.managed).where(schema.managed.c.id == made.id).values(referred=None))
         mine = schema.managed.c.id == renamed.id
         connection.execute(
-            update(schema.managed).where(mine).values(title="now", body=renamed.model_copy(update={"title": "now"}))
+            update(schema.managed)
+            .where(mine)
+            .values(title="now", revision=2, body=renamed.model_copy(update={"title": "now"}))
         )
     with store.write() as unit:
         assert unit.managed.find_again(1) == 1
         assert unit.managed.find_again(9) == 1
         assert unit.managed.find_again(9) == 0
     assert [titles(store, Filter(part=part)) for part in ("made", "now")] == [["made"], ["now"]]
+    assert titles(store, Filter(has_tasks=True)) == ["made"]
+
+
+def test_an_older_store_learns_what_its_certificates_use(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    by_dns = Validation(challenge="dns-01", solver="dns", params={"credential": "dns"})
+    task = TaskSettings(kind="exchange", title="mail", params={"credential": "admin", "server": "ex1"})
+    fields = {"fallback_issuers": ("zerossl",), "pfx_password_credential": "pfx", "validations": (by_dns, by_dns)}
+    made = ManagedCertificate(title="mail", identifiers=parse_all(["a.b"]), issuer="le", tasks=(task,), **fields)
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+        command.upgrade(config, "0020")
+        connection.execute(text("INSERT INTO issuers VALUES ('le', '{}')"))
+        row = {"id": made.id, "body": made.model_dump_json()}
+        connection.execute(
+            text("INSERT INTO managed (id, title, issuer, revision, body) VALUES (:id, 'mail', 'le', 3, :body)"), row
+        )
+        lifecycle.migrate(connection)
+        found = {(used, name) for used, name, _ in connection.execute(select(schema.uses))}
+        assert found == used_by(made)
+        assert ("task", "exchange") in found
+        assert connection.scalars(select(schema.managed.c.referred)).all() == [3]
+    engine.dispose()
 
 
 @on_sqlite

@@ -6,7 +6,7 @@ from certwright.domain.errors import ConfigurationError, NotFound
 from certwright.domain.managed import ManagedCertificate
 from certwright.domain.windows import MaintenanceWindow, Span
 from certwright.store import Store
-from certwright.store.windows import Users
+from certwright.store.uses import Users
 
 pytestmark = pytest.mark.usefixtures("issuer")
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
@@ -51,7 +51,7 @@ def test_one_in_use_is_not_removed_and_its_users_are_named(store: Store) -> None
         unit.windows.put(window("weekend"))
         for certificate in (web, mail):
             unit.managed.add(certificate)
-        assert unit.windows.users("weekend") == Users(2, ["mail", "web"])
+        assert unit.windows.users("weekend") == Users(["mail", "web"], 0)
         with pytest.raises(ConfigurationError, match="used by 'mail', 'web'") as caught:
             unit.windows.remove("weekend")
         assert "certwright certificate window" in caught.value.hint

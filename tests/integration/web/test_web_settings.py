@@ -351,14 +351,15 @@ def test_each_act_in_a_list_says_on_what(house: House) -> None:
         assert sorted({each for each in acts if each}) == sorted(acts), path
 
 
-def test_of_many_users_of_a_credential_the_first_are_named(house: House) -> None:
+def test_of_many_users_of_a_credential_some_are_named(house: House) -> None:
     store_sign_in(house.engine, SignIn.PFX, Credential("pfx", "", "secret"))
     for number in range(12):
         made = house.managed(f"mail{number:02}.contoso.com")
         with house.engine.store.write() as unit:
             unit.managed.update(made.model_copy(update={"pfx_password_credential": "pfx"}))
     seen = house.signed_in().get("/credentials")
-    assert ("mail09" in seen.text, "mail10" in seen.text, "And 2 more" in seen.words) == (True, False, True)
+    assert len(set(re.findall(r"mail\d\d", seen.text))) == 10
+    assert "And 2 more" in seen.words
 
 
 class TestWindows:
