@@ -12,6 +12,7 @@ from certwright.domain.access import Role
 from certwright.domain.credentials import SignIn
 from certwright.domain.formats import PfxCipher, pkcs12_bytes
 from certwright.domain.managed import TaskSettings
+from certwright.domain.validation import Validation
 from certwright.engine.credentials import store_sign_in
 from certwright.engine.issuers import add_issuer
 from certwright.engine.windows import set_window
@@ -345,8 +346,21 @@ def test_each_act_in_a_list_says_on_what(house: House) -> None:
         browser.post("/windows/edit", **{**NIGHTS, "name": name})
         browser.post("/notifications/rule", **{**RULE, "name": name})
         store_sign_in(house.engine, SignIn.EXCHANGE, Credential(name, "svc", "secret"))
-    for path in ("/windows", "/notifications", "/credentials", "/issuers"):
-        acts = re.findall(r'(?:aria-label="([^"]*)")?>(?:Change|Remove|Replace|Test)<', browser.get(path).text)
+    mail = house.managed("mail.contoso.com", "web.contoso.com")
+    rules = (Validation(), Validation(names=("web.contoso.com",)))
+    tasks = [TaskSettings(kind="script", title=title, params={"program": "/bin/true"}) for title in ("one", "two")]
+    with house.engine.store.write() as unit:
+        unit.managed.update(mail.model_copy(update={"validations": rules, "tasks": tuple(tasks)}))
+    of_it = f"/certificates/{mail.id}"
+    for path in (
+        "/windows",
+        "/notifications",
+        "/credentials",
+        "/issuers",
+        f"{of_it}/deployment",
+        f"{of_it}/validation",
+    ):
+        acts = re.findall(r'(?:aria-label="([^"]*)")?>(?:Change|Remove|Replace|Disable)<', browser.get(path).text)
         assert acts, path
         assert sorted({each for each in acts if each}) == sorted(acts), path
 
