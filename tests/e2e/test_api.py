@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
@@ -106,6 +109,7 @@ def test_from_nothing_to_a_certificate_and_back_by_the_api_alone(tmp_path: Path)
         made = client.ask("POST", "/issuers", {"name": "house-ca", "params": ca.params}, Idempotency_Key="issuer")
         assert (made.status, made.data["capabilities"]["internal_names"]) == (201, True), made.body
         assert client.ask("POST", "/issuers/house-ca/test").status == 200
+        of_two_changes_none_is_lost(client, tmp_path, Path(ca.params["ca_file"]))
         proof = ca.validation.model_dump(mode="json")
         wanted = {"names": ["mail.contoso.test"], "issuers": ["house-ca"], "validations": [proof]}
         hold = {"reason": "It is tested first."}
@@ -152,6 +156,24 @@ def serving(folder: Path, *allowed: str, **variables: str) -> Iterator[Client]:
     assert ended.code == 0
     assert client.token not in ended.told
     assert "Traceback" not in ended.told
+
+
+def of_two_changes_none_is_lost(client: Client, folder: Path, roots: Path) -> None:
+    """Whoever changes an issuer while somebody else does is told so, or both changes are there."""
+    for number in range(3):
+        copied = shutil.copy(roots, folder / f"roots{number}.pem")
+        assert client.ask("PATCH", "/issuers/house-ca", {"unset": ["proxy"]}).status == 200
+        changes = {"proxy": "none", "ca_file": str(copied)}
+        with ThreadPoolExecutor() as both:
+            begun = {
+                k: both.submit(client.ask, "PATCH", "/issuers/house-ca", {"params": {k: v}}) for k, v in changes.items()
+            }
+        answers = {name: answer.result().status for name, answer in begun.items()}
+        stored = client.get("/issuers/house-ca")["params"]
+        assert HTTPStatus.OK in answers.values(), answers
+        for name, status in answers.items():
+            assert status in (HTTPStatus.OK, HTTPStatus.PRECONDITION_FAILED), answers
+            assert (stored[name] == changes[name]) == (status == HTTPStatus.OK), (answers, stored)
 
 
 def until(look: Callable[[], T], is_there: Callable[[T], object]) -> T:

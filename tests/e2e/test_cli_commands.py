@@ -201,8 +201,11 @@ def test_a_password_comes_from_a_file_or_from_standard_input(site: Site, tmp_pat
     site.cli(*add, "by-stdin", "--username", "u", "--password-file", "-", given="geheim\r\n", code=0)
     site.cli(*add, "by-file", "--username", "other", "--password-file", "-", given="new", code=0)
     with site.engine() as engine, engine.store.read() as unit:
-        assert unit.credentials.get("by-stdin").password == "geheim"
-        assert (unit.credentials.get("by-file").username, unit.credentials.get("by-file").password) == ("other", "new")
+        assert unit.credentials.get("by-stdin", "exchange").password == "geheim"
+        assert (
+            unit.credentials.get("by-file", "exchange").username,
+            unit.credentials.get("by-file", "exchange").password,
+        ) == ("other", "new")
     nobody = site.cli(*add, "by-prompt", "--username", "u", given="geheim\n", code=2)
     assert "nobody can be asked" in nobody.err
     assert (

@@ -183,7 +183,7 @@ def test_a_byte_order_mark_is_no_part_of_a_password(site: Site, shell: Shell) ->
     ended = shell(r"printf '\xef\xbb\xbfgeheim\r\n' | cw credential add exchange bom --username u --password-file -")
     assert ended.returncode == 0, ended.stderr
     with site.engine() as engine, engine.store.read() as unit:
-        assert unit.credentials.get("bom").password == "geheim"
+        assert unit.credentials.get("bom", "exchange").password == "geheim"
 
 
 def test_the_listener_everywhere_and_no_look_at_the_answers(shell: Shell) -> None:

@@ -129,4 +129,4 @@ def test_a_password_that_is_typed_is_not_shown(tmp_path: Path) -> None:
     finally:
         terminal.close()
     with site.engine() as engine, engine.store.read() as unit:
-        assert unit.credentials.get("typed").password == EXCHANGE_PASSWORD
+        assert unit.credentials.get("typed", "exchange").password == EXCHANGE_PASSWORD

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 from certwright.domain import keys
 from certwright.domain.audit import difference
 from certwright.domain.capabilities import check_choice
+from certwright.domain.credentials import SignIn
 from certwright.domain.identifiers import parse_all
 from certwright.domain.managed import Json, ManagedCertificate, new_id
 from certwright.domain.plain_text import check_line
@@ -117,7 +118,7 @@ def _check(engine: Engine, unit: UnitOfWork, before: ManagedCertificate, changed
         check_choice(changed, unit.issuers.get(name))
     check_validations(engine, unit, changed, before.validations)
     if changed.pfx_password_credential:
-        unit.credentials.get(changed.pfx_password_credential)
+        unit.credentials.get(changed.pfx_password_credential, SignIn.PFX)
 
 
 def _changed(managed: ManagedCertificate, wanted: Change, secret: str) -> ManagedCertificate:

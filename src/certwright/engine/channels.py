@@ -12,7 +12,7 @@ from certwright.domain.plain_text import check_line
 from certwright.domain.rules import Rule
 from certwright.engine import catalog
 from certwright.engine.context import Engine
-from certwright.engine.outbound import proxy_for
+from certwright.engine.outbound import proxy_for, require_proxy
 from certwright.engine.seen import taken
 from certwright.sdk.notifier import Notifier, NotifierContext
 from certwright.sdk.params import read_params, secrets_of, without_secrets
@@ -49,10 +49,12 @@ def add_channel(engine: Engine, kind: str, name: str, values: Mapping[str, Any],
     Raises:
         ConfigurationError: if a parameter is wrong, or the name is taken by a credential of another kind.
         NotificationError, Unreachable: if it cannot work.
+        Forbidden: as of `require_proxy`.
     """
     check_line(name, "The name")
     found = catalog.plugin("notifications", kind)
     params = read_params(found.params, dict(values), f"the notification channel {kind!r}")
+    require_proxy(engine, params)
     notifier: Notifier[Any] = found.cls(params, _context(engine, name, params))
     seen = notifier.check() if checked else ""
     with engine.store.write() as unit:

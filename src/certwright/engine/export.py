@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certwright.domain.access import Permission
 from certwright.domain.audit import Action
 from certwright.domain.certificates import pem
+from certwright.domain.credentials import SignIn
 from certwright.domain.errors import ConfigurationError, InvalidMaterial, NotFound
 from certwright.domain.formats import PfxCipher, intermediates, pkcs7_bytes, pkcs12_bytes
 from certwright.domain.keys import PrivateKey, private_key_pem
@@ -89,7 +90,7 @@ def contents(
         version = current_version(unit, managed)
         found = material(unit, version)
         if form is ExportFormat.PFX and password is None and managed.pfx_password_credential:
-            password = unit.credentials.get(managed.pfx_password_credential).password
+            password = unit.credentials.get(managed.pfx_password_credential, SignIn.PFX).password
     name = managed.identifiers[0].value.replace("*", "_").replace(":", "-")
     files = _files(found, form, cipher, password, managed.title)
     if secret := [f"{name}{suffix}" for suffix, _data, is_secret in files if is_secret]:

@@ -4,13 +4,13 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from certwright.domain import authorities
-from certwright.domain.errors import CertwrightError, ConfigurationError
+from certwright.domain.errors import CertwrightError, Changed, ConfigurationError
 from certwright.domain.managed import Issuer
 from certwright.domain.plain_text import check_line
 from certwright.engine import catalog
 from certwright.engine.context import Engine
 from certwright.engine.ledger import reserve_account
-from certwright.engine.outbound import proxy_for
+from certwright.engine.outbound import proxy_for, require_proxy
 from certwright.sdk.issuer import Asked, IssuerPlugin
 from certwright.sdk.journal import Journal, SilentJournal
 from certwright.sdk.params import change_params, read_params
@@ -39,6 +39,7 @@ def asked_of(engine: Engine, kind: str, values: Mapping[str, Any]) -> Asked:
     """
     found = catalog.plugin("issuers", kind)
     params = read_params(found.params, dict(values), "the authority")
+    require_proxy(engine, params)
     plugin: IssuerPlugin[Any] = found.cls(
         params, found.cls.new_account_key(), {}, SilentJournal(), proxy_for(engine, params)
     )
@@ -76,6 +77,7 @@ def add_issuer(
     found = catalog.plugin("issuers", kind)
     check_line(name, "The name")
     params = read_params(found.params, values, f"the issuer {name!r}")
+    require_proxy(engine, params)
     issuer = Issuer(name=name, kind=kind, params=params.model_dump(mode="json"))
     with engine.store.lease(f"issuer:{name}") as lease:
         with engine.store.write(lease) as unit:
@@ -119,6 +121,8 @@ def change_issuer(
         NotFound: if there is no such issuer, or a credential is missing.
         ConfigurationError: if it is of another kind, or a parameter is wrong, not known, or one of the account.
         IssuanceError, Unreachable: if the authority refuses or does not answer.
+        Forbidden: as of `require_proxy`.
+        Changed: if its parameters were changed by somebody else meanwhile.
     """
     with engine.store.read() as unit:
         issuer, account_key = unit.issuers.get(name), unit.issuers.account_key(name)
@@ -134,10 +138,16 @@ def change_issuer(
             hint="Add another issuer, and give it to the certificates: certwright certificate issuers",
         )
     params = change_params(found.params, issuer.params, values, unset, f"the issuer {name!r}")
+    require_proxy(engine, params)
     changed = {"params": params.model_dump(mode="json")}
     _plugin(engine, issuer.model_copy(update=changed), account_key, SilentJournal()).find_account()
     with engine.store.write() as unit:
-        issuer = unit.issuers.get(name).model_copy(update=changed)
+        now = unit.issuers.get(name)
+        if now.params != issuer.params:
+            raise Changed(
+                f"The issuer {name!r} was changed by somebody else meanwhile.", hint="Look at it again first."
+            )
+        issuer = now.model_copy(update=changed)
         unit.issuers.update(issuer)
     return issuer
 

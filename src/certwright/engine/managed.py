@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from certwright.domain import certificates, keys
 from certwright.domain.capabilities import check_choice, check_issuer
 from certwright.domain.certificates import CertificateFacts
+from certwright.domain.credentials import SignIn
 from certwright.domain.errors import ConfigurationError, InUse
 from certwright.domain.health import Condition
 from certwright.domain.identifiers import parse_all
@@ -129,7 +130,7 @@ def create(engine: Engine, wish: Wish) -> ManagedCertificate:
             check_choice(managed, unit.issuers.get(name))
         check_validations(engine, unit, managed)
         if wish.pfx_password_credential:
-            unit.credentials.get(wish.pfx_password_credential)
+            unit.credentials.get(wish.pfx_password_credential, SignIn.PFX)
         if wish.own_key and managed.key.own_key:
             unit.secrets.put(managed.key.own_key, keys.private_key_pem(wish.own_key))
         if task:

@@ -11,7 +11,7 @@ from certwright.engine.material import material
 from certwright.engine.revoked import revoked
 from certwright.sdk.context import Credential, TaskContext
 from certwright.sdk.journal import Journal
-from certwright.sdk.params import read_params
+from certwright.sdk.params import credentials_named, read_params
 from certwright.sdk.task import Action, Task
 from certwright.store import Lease
 
@@ -36,6 +36,7 @@ def make_task(
     """
     found = catalog.plugin("tasks", settings.kind)
     params = read_params(found.params, settings.params, f"the task {settings.title!r}")
+    kinds = dict(credentials_named(found.params, settings.params))
     with engine.store.read() as unit:
         mine = material(unit, version) if version else None
         older = [v for v in unit.versions.list(managed.id) if version and v.issued_at < version.issued_at]
@@ -45,7 +46,7 @@ def make_task(
         certificate_title=managed.title,
         version=mine,
         predecessors=predecessors,
-        credentials=lambda name: _credential(engine, name),
+        credentials=lambda name: _credential(engine, name, kinds[name]),
         memory=TaskMemory(engine, settings.id, leases),
         journal=journal,
         now=engine.now,
@@ -89,9 +90,9 @@ class TaskMemory:
             unit.deployments.memory_put(self._task_id, key, value)
 
 
-def _credential(engine: Engine, name: str) -> Credential:
+def _credential(engine: Engine, name: str, kind: str) -> Credential:
     with engine.store.read() as unit:
-        return unit.credentials.get(name)
+        return unit.credentials.get(name, kind)
 
 
 def _record(engine: Engine, subject: str, kind: str) -> Any:

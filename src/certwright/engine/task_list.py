@@ -17,7 +17,7 @@ from certwright.engine.context import Engine
 from certwright.engine.destinations import require_keys
 from certwright.engine.schedule import reschedule
 from certwright.engine.task import is_action
-from certwright.sdk.params import change_params, credential_names, read_params
+from certwright.sdk.params import change_params, credentials_named, read_params
 from certwright.store import UnitOfWork
 
 Tasks = tuple[TaskSettings, ...]
@@ -81,12 +81,12 @@ def fitted(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, task: 
 
     Raises:
         NotFound: if a credential is missing.
-        ConfigurationError: if it could never run.
+        ConfigurationError: if it could never run, or a credential is of another kind than it takes.
         Forbidden: if it sends the private key somewhere, and who asks may not have that.
     """
     require_keys(engine, task.kind, task.params, managed.tasks)
-    for name in credential_names(catalog.plugin("tasks", task.kind).params, task.params):
-        unit.credentials.get(name)
+    for name, kind in credentials_named(catalog.plugin("tasks", task.kind).params, task.params):
+        unit.credentials.get(name, kind)
     return _watching(managed, task)
 
 
@@ -118,8 +118,8 @@ def change_task(
         revision: as of `add_task`.
 
     Raises:
-        ConfigurationError: if a parameter is wrong or not known, a credential is missing, its new title is taken, or it
-            could never run.
+        ConfigurationError: if a parameter is wrong or not known, a credential is missing or of another kind, its new
+            title is taken, or it could never run.
         Forbidden: if it runs programs, or is to send the private key elsewhere, and who asks may not have that.
     """
     with engine.store.read() as unit:
@@ -137,8 +137,8 @@ def change_task(
         if changed.title != wanted.title:
             _check_free(managed, changed.title)
         require_keys(engine, wanted.kind, params, managed.tasks)
-        for name in credential_names(model, params):
-            unit.credentials.get(name)
+        for name, kind in credentials_named(model, params):
+            unit.credentials.get(name, kind)
         if state := unit.deployments.get(wanted.id):
             again = state.stage is Stage.DEPLOYED and params != wanted.params
             fresh: dict[str, Any] = {"stage": Stage.NEW} if again else {}

@@ -14,7 +14,7 @@ from certwright.engine.commands import may_run, require_commands, require_to_run
 from certwright.engine.context import Engine
 from certwright.engine.dns import kind_of, may_use
 from certwright.engine.schedule import reschedule
-from certwright.sdk.params import credential_names, names_given, read_params
+from certwright.sdk.params import credentials_named, names_given, read_params
 from certwright.store import UnitOfWork
 
 
@@ -61,7 +61,8 @@ def may_choose(engine: Engine, unit: UnitOfWork, validation: Validation) -> bool
 
 
 def _credentials(validation: Validation) -> list[str]:
-    return credential_names(catalog.plugin("solvers", validation.solver).params, validation.params)
+    named = credentials_named(catalog.plugin("solvers", validation.solver).params, validation.params)
+    return [name for name, _kind in named]
 
 
 def check_validations(

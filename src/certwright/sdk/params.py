@@ -165,11 +165,11 @@ def names_given(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def credential_names(model: type[BaseModel], values: Mapping[str, Any]) -> list[str]:
-    """The names of stored credentials among `values`."""
+def credentials_named(model: type[BaseModel], values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The names of stored credentials among `values`, each with the kind that is wanted."""
     extras = {name: field.json_schema_extra for name, field in model.model_fields.items()}
     return [
-        str(values[name])
+        (str(values[name]), str(extra["credential"]))
         for name, extra in extras.items()
         if isinstance(extra, dict) and "credential" in extra and values.get(name)
     ]

@@ -70,17 +70,17 @@ class Credentials:
         """Keep the values of a parameters model, as `add`: what may be `shown`, and what is `hidden`."""
         self._keep(name, f"{family}:{kind}", shown, json.dumps(dict(hidden)).encode())
 
-    def get(self, name: str) -> Credential:
-        """The user name and password of this name.
+    def get(self, name: str, kind: str) -> Credential:
+        """The user name and password of this name and kind: whatever asks names the kind that it sends out.
 
         Raises:
             NotFound: with the names that there are.
-            ConfigurationError: if it is none of a user name and password.
+            ConfigurationError: if it is of another kind.
         """
-        kind, shown = self._row(name)
-        if _family(kind):
+        found, shown = self._row(name)
+        if found != kind:
             raise ConfigurationError(
-                f"The credential {name!r} is one of the kind {kind}: it holds no user name and password.",
+                f"The credential {name!r} is one of the kind {found}, and not {kind}.",
                 hint="Name another one; certwright credential list shows them.",
             )
         return Credential(name, shown.get("username", ""), self.secrets.get(_secret(name)).decode())

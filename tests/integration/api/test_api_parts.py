@@ -138,6 +138,53 @@ def test_the_tasks_of_all_certificates_come_page_by_page(service: Service) -> No
     assert service.client("manage").ask("POST", f"/certificates/{tried.id}/tasks", wanted, If_Match='"1"').status == 403
 
 
+def test_a_stored_password_goes_to_no_proxy_that_did_not_get_it_before(service: Service) -> None:
+    client, keeper = service.client("manage", "edit", "read"), service.client("manage", "keys", "read")
+    for name, kind in (("ex", "exchange"), ("corporate", "proxy")):
+        put(client, f"/credentials/{name}", {"kind": kind, "username": "svc", "password": SECRET})
+    with service.engine.store.write() as unit:
+        unit.issuers.add(
+            Issuer(name="x", kind="acme", params={"directory": "https://ca.test/", "email": "pki@contoso.com"}), b"k"
+        )
+    theirs, ours = "http://mallory.test:3128", "http://proxy.contoso.com:3128"
+
+    def channel(by: Client, proxy: str, credential: str) -> Answer:
+        params = {"url": "https://hook.test/", "proxy": proxy, "proxy_credential": credential}
+        return by.ask("PUT", "/notifications/channels/hook", {"kind": "webhook", "params": params, "check": False})
+
+    other = channel(keeper, ours, "ex")
+    assert (other.status, "'ex' is one of the kind exchange, and not proxy" in other.data["detail"]) == (422, True)
+    own = {"proxy": theirs, "proxy_credential": "corporate"}
+    account = {"directory": "https://ca.test/", "email": "pki@contoso.com", "agree_tos": True}
+    issuer = {"name": "y", "kind": "acme", "params": account | own}
+    for refused in (
+        channel(client, theirs, "corporate"),
+        client.ask("POST", "/issuers", issuer),
+        client.ask("PATCH", "/issuers/x", {"params": own}),
+    ):
+        assert refused.status == 403, refused.body
+        assert refused.data["causes"] == [f"The password would be sent to {theirs}."]
+    assert [each["name"] for each in client.get("/issuers")["items"]] == ["le", "x"]
+    assert client.get("/notifications/channels")["items"] == []
+    assert channel(keeper, ours, "corporate").status == 200
+    assert channel(client, ours, "corporate").status == 200
+    assert channel(client, theirs, "corporate").status == 403
+    assert channel(client, "system", "corporate").status == 200
+
+
+def test_each_use_of_a_credential_takes_one_of_its_kind(service: Service) -> None:
+    put(service.client("manage"), "/credentials/proxy", {"kind": "proxy", "username": "svc", "password": SECRET})
+    mail = service.managed("web.contoso.com")
+    wanted = {"names": ["mail.contoso.com"], "issuers": [mail.issuer], "pfx_password_credential": "proxy"}
+    refused = service.client("edit").ask("POST", "/certificates", wanted)
+    assert (refused.status, "is one of the kind proxy, and not pfx" in refused.data["detail"]) == (422, True)
+    params = {"servers": ["ex01.contoso.com"], "auth": "ntlm", "credential": "proxy"}
+    add_task(service, mail.id, '"1"', 422, kind="exchange", params=params)
+    client = service.client("edit", "read")
+    changed = client.ask("PATCH", f"/certificates/{mail.id}", {"pfx_password_credential": "proxy"}, If_Match='"1"')
+    assert (changed.status, "not pfx" in changed.data["detail"]) == (422, True)
+
+
 def test_a_credential_is_stored_used_and_never_shown(service: Service) -> None:
     client = service.client("manage", "read")
     stored = put(client, "/credentials/ex", {"kind": "exchange", "username": "svc", "password": SECRET})

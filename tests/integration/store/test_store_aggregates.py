@@ -504,7 +504,7 @@ class TestCredentials:
     def test_they_are_shown_without_their_password(self, store: Store) -> None:
         with store.write() as unit:
             unit.credentials.add("exchange", self.ADMIN)
-            assert unit.credentials.get("exchange") == self.ADMIN
+            assert unit.credentials.get("exchange", "exchange") == self.ADMIN
             (info,) = unit.credentials.list()
         assert (info.name, info.kind, info.shown, info.used_by) == (
             "exchange",
@@ -518,7 +518,7 @@ class TestCredentials:
         with store.write() as unit:
             unit.credentials.add("exchange", self.ADMIN)
             unit.credentials.add("exchange", Credential("exchange", "admin@contoso.com", "new"))
-            assert unit.credentials.get("exchange") == Credential("exchange", "admin@contoso.com", "new")
+            assert unit.credentials.get("exchange", "exchange") == Credential("exchange", "admin@contoso.com", "new")
             assert len(unit.credentials.list()) == 1
 
     def test_a_name_is_of_one_kind(self, store: Store) -> None:
@@ -526,12 +526,12 @@ class TestCredentials:
             unit.credentials.add("exchange", self.ADMIN)
             with pytest.raises(ConfigurationError, match="'exchange' of the kind exchange already"):
                 unit.credentials.add("pfx", Credential("exchange", "", "other"))
-            assert unit.credentials.get("exchange").password == "pä$$"
+            assert unit.credentials.get("exchange", "exchange").password == "pä$$"
 
     def test_an_unknown_one_is_not_found(self, store: Store) -> None:
         with store.write() as unit:
             with pytest.raises(NotFound) as caught:
-                unit.credentials.get("ghost")
+                unit.credentials.get("ghost", "exchange")
             assert caught.value.hint == "Credentials: none yet."
             unit.credentials.add("exchange", self.ADMIN)
             with pytest.raises(NotFound) as caught:

@@ -246,7 +246,7 @@ def test_no_secret_lies_in_the_files(settings: Settings, store: Store, issuer: I
         assert unit.issuers.external_account_binding("eab") == ("kid", canary)
         assert unit.orders.private_key(managed.id) == canary
         assert unit.versions.private_key(version.id) == canary
-        assert unit.credentials.get("admin").password == canary.decode()
+        assert unit.credentials.get("admin", "exchange").password == canary.decode()
         assert unit.secrets.get("own-key:1") == canary
 
 

@@ -247,7 +247,7 @@ def test_credentials(kept: Store, credential: Credential) -> None:
     with kept.write() as unit:
         unit.credentials.add("exchange", credential)
     with kept.read() as unit:
-        assert unit.credentials.get(credential.name) == credential
+        assert unit.credentials.get(credential.name, "exchange") == credential
 
 
 @few

@@ -298,7 +298,7 @@ def test_an_account_is_stored_once_it_has_signed_in_and_replaces_none(house: Hou
 
     def stored() -> dict[str, Credential]:
         with house.engine.store.read() as unit:
-            return {name: unit.credentials.get(name) for name in unit.credentials.names()}
+            return {name: unit.credentials.get(name, "exchange") for name in unit.credentials.names()}
 
     with world(tmp_path, spec("MAIL01")) as made:
         server = made.first.spec.fqdn

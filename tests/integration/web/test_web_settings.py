@@ -114,7 +114,7 @@ class TestCredentials:
         for each in ("/credentials", "/credentials/add/exchange?name=exchange"):
             assert "s3cret-word" not in browser.get(each).text
         with house.engine.store.read() as unit:
-            assert unit.credentials.get("exchange").password == "s3cret-word"
+            assert unit.credentials.get("exchange", "exchange").password == "s3cret-word"
 
     def test_one_that_cannot_be_stored_is_filled_in_again_without_its_secret(self, house: House) -> None:
         browser = house.signed_in(Role.OPERATOR)

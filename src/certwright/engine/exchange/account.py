@@ -47,8 +47,8 @@ def _names(server: str) -> Iterator[str]:
 def _is_free(unit: UnitOfWork, account: Credential) -> bool:
     """Whether there is none of that name, or this very one."""
     try:
-        return unit.credentials.get(account.name) == account
+        return unit.credentials.get(account.name, SignIn.EXCHANGE) == account
     except NotFound:
         return True
-    except ConfigurationError:  # it is one of another family
+    except ConfigurationError:  # it is one of another kind
         return False

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from certwright.domain.access import UseCase
+from certwright.domain.credentials import SignIn
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.managed import ManagedCertificate, TaskSettings
 from certwright.engine.context import Engine
@@ -127,7 +128,7 @@ def open_organisation(engine: Engine, connection: Connection, typed: Credential 
         if typed is not None and typed.name == name:
             return typed
         with engine.store.read() as unit:
-            return unit.credentials.get(name)
+            return unit.credentials.get(name, SignIn.EXCHANGE)
 
     return connect(connection, credential)
 

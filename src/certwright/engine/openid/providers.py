@@ -9,6 +9,7 @@ from certwright.domain.access import Role
 from certwright.domain.errors import ConfigurationError
 from certwright.engine.context import Engine
 from certwright.engine.openid.params import ProviderParams, redirect_uri
+from certwright.engine.outbound import require_proxy
 from certwright.sdk.params import read_params, secrets_of, without_secrets
 from certwright.store import UnitOfWork
 
@@ -84,6 +85,7 @@ def put_provider(engine: Engine, name: str, values: Mapping[str, Any], *, checke
         )
     params = read_params(ProviderParams, dict(values), f"the sign-in provider {name!r}")
     _require_all_of(engine, (role for role, by in params.mapped.roles if by))
+    require_proxy(engine, params)
     seen = Peer.of(engine, name, params).judge() if checked else ""
     with engine.store.write() as unit:
         _require_all_of(engine, _roles_by(unit, name))
