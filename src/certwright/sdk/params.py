@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import quote, quote_plus
@@ -175,6 +176,7 @@ def credentials_named(model: type[BaseModel], values: Mapping[str, Any]) -> list
     ]
 
 
+@lru_cache(maxsize=256)
 def secret_names(model: type[BaseModel]) -> tuple[str, ...]:
     """The parameters of `model` that are secret."""
     schemas = model.model_json_schema().get("properties", {})
