@@ -24,10 +24,13 @@ _SAID_EVERY, _COUNTS_FOR = timedelta(minutes=10), timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What is presented: leaf first, with its key. `told` is why it is not what the settings name, if it is not."""
+    """What is presented: leaf first, with its key, which is the same if the leaf is.
+
+    `told` is why it is not what the settings name, if it is not.
+    """
 
     chain: tuple[x509.Certificate, ...]
-    key: PrivateKey = field(repr=False)
+    key: PrivateKey = field(repr=False, compare=False)
     facts: CertificateFacts
     told: str = ""
 

@@ -1,7 +1,9 @@
 """What the service presents, seen on the wire."""
 
+import logging
 import socket
 import ssl
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -117,6 +119,16 @@ def test_each_new_version_is_presented_at_once_and_open_connections_stay(engine:
         assert sha256(at) == shown
         before.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert before.recv(100).startswith(b"HTTP/1.1 404")
+
+
+def test_what_is_presented_already_is_neither_made_nor_told_of_again(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tls = OwnTls(engine, settings, NAMES)
+    caplog.set_level(logging.INFO, "certwright")
+    monkeypatch.setattr(tempfile, "tempdir", str(settings.data_folder / "gone"))
+    tls.look()
+    assert caplog.messages == []
 
 
 def test_none_takes_the_place_of_what_the_settings_meant_at_first(engine: Engine, settings: Settings) -> None:
