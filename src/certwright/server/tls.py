@@ -62,6 +62,10 @@ class OwnTls:
                 if error.message != trouble:
                     log.warning("The certificate of the pages stays as it is: %s", error.message)
                 trouble = error.message
+            except Exception as error:
+                if repr(error) != trouble:
+                    log.exception("unexpected, at the certificate of the pages")
+                trouble = repr(error)
             else:
                 trouble = ""
 
@@ -120,7 +124,11 @@ def _read(path: Path) -> bytes:
 
 
 def _context(presented: Presented) -> ssl.SSLContext:
-    """A TLS server that presents it; each connection begins anew, so that none is given an earlier certificate."""
+    """A TLS server that presents it; each connection begins anew, so that none is given an earlier certificate.
+
+    Raises:
+        ConfigurationError: if this machine has no room for it at this moment, or OpenSSL does not take it.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.num_tickets = 0
@@ -128,11 +136,14 @@ def _context(presented: Presented) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     password = secrets.token_bytes(32).hex().encode()
     key = presented.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password))
-    handle, name = tempfile.mkstemp()  # OpenSSL reads from files only; what lies there opens nothing
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(key + pem(presented.chain))
-        context.load_cert_chain(name, password=password)
-    finally:
-        Path(name).unlink()
+        handle, name = tempfile.mkstemp()  # OpenSSL reads from files only; what lies there opens nothing
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(key + pem(presented.chain))
+            context.load_cert_chain(name, password=password)
+        finally:
+            Path(name).unlink()
+    except OSError as error:
+        raise ConfigurationError(f"OpenSSL cannot be given the service's certificate: {error.strerror}.") from error
     return context

@@ -4,10 +4,11 @@ import logging
 import socket
 import ssl
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,13 @@ from certwright.domain.managed import CertificateVersion, KeyForm, ManagedCertif
 from certwright.engine.context import Engine
 from certwright.engine.managed import remove
 from certwright.probe import Endpoint, Observation, Target, probe
+from certwright.server import tls as own_tls
 from certwright.server.http import listening
 from certwright.server.tls import OwnTls
 from certwright.settings import Settings
 from peers.ports import free_port
 from unit.domain.workshop import Authority, general_names
+from world.processes import until
 
 NAMES = parse_all(["localhost", "127.0.0.1"])
 DAY = timedelta(days=1)
@@ -129,6 +132,38 @@ def test_what_is_presented_already_is_neither_made_nor_told_of_again(
     monkeypatch.setattr(tempfile, "tempdir", str(settings.data_folder / "gone"))
     tls.look()
     assert caplog.messages == []
+
+
+def test_whatever_keeps_it_from_being_presented_a_new_one_is_presented_later(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    managed = ManagedCertificate(title="certs", identifiers=parse_all(["certs.contoso.com"]), issuer="le")
+    with engine.store.write() as unit:
+        unit.managed.add(managed)
+    faults: list[Exception] = []
+
+    def now() -> datetime:
+        if faults:
+            raise faults.pop()
+        return engine.now()
+
+    tls = OwnTls(replace(engine, now=now), replace(settings, own_certificate="certs"), NAMES)
+    wanted = issue(engine, managed, KeyType.ECDSA_P256)
+    caplog.clear()
+    faults.extend([OverflowError("no such moment")] * 2)
+    monkeypatch.setattr(own_tls, "EVERY_SECONDS", 0.01)
+    stop = threading.Event()
+    running = threading.Thread(target=tls.run, args=(stop,))
+    with monkeypatch.context() as gone:
+        gone.setattr(tempfile, "tempdir", str(settings.data_folder / "gone"))
+        running.start()
+        until(lambda: len(caplog.messages) > 1)
+    until(lambda: tls.presented.facts.sha256 == wanted)
+    stop.set()
+    running.join()
+    unexpected, known = caplog.messages
+    assert unexpected == "unexpected, at the certificate of the pages"
+    assert known.endswith("OpenSSL cannot be given the service's certificate: No such file or directory.")
 
 
 def test_none_takes_the_place_of_what_the_settings_meant_at_first(engine: Engine, settings: Settings) -> None:
