@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -39,7 +39,7 @@ class Door(socket.socket):
             ConnectionAbortedError: if it was turned away; asyncio goes on with the next one.
         """
         connection, address = super().accept()
-        host = str(address[0])
+        host = _unmapped(str(address[0]))
         inside = Counter(where for one, where in self._inside.items() if one.fileno() >= 0)
         if inside.total() >= MOST or (inside[host] >= MOST_FROM_ONE and not ip_address(host).is_loopback):
             connection.close()
@@ -76,6 +76,8 @@ class Hurried(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request."""
         super().connection_made(transport)
+        self.client = self.client and (_unmapped(self.client[0]), self.client[1])
+        self.server = self.server and (_unmapped(self.server[0]), self.server[1])
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -143,6 +145,12 @@ class Named:
         host = _without_port(Headers(scope=scope).get("host", ""))
         at = scope["server"][0] if scope.get("server") else ""
         return host in ("localhost", "127.0.0.1", "::1", at, socket.gethostname().lower()) or self._knows(host)
+
+
+def _unmapped(host: str) -> str:
+    """An address as it is known: a socket for all of them shows one of IPv4 within IPv6 (RFC 4291 section 2.5.5.2)."""
+    at = ip_address(host)
+    return str(at.ipv4_mapped or at) if isinstance(at, IPv6Address) else host
 
 
 def _without_port(host: str) -> str:

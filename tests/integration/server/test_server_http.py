@@ -3,24 +3,31 @@
 import http.client
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from certwright.domain.errors import ConfigurationError
+from certwright.domain.identifiers import parse_all
 from certwright.engine.context import Engine
 from certwright.engine.tally import Tally
 from certwright.engine.tokens import create_token
 from certwright.probe import Endpoint
+from certwright.server import door
 from certwright.server.duties import Duties
 from certwright.server.endpoints import routes
 from certwright.server.http import listening
 from certwright.server.metrics import Exposition
 from certwright.server.readiness import Readiness
+from certwright.server.tls import OwnTls
+from certwright.settings import Settings
 from peers.ports import free_port
 
 
@@ -142,6 +149,28 @@ def test_others_are_told_whether_it_is_ready_and_nothing_else(
         assert (status, json.loads(body)) == (503, {"ready": False, "reasons": []})
         for shown, status in (("", 403), ("Bearer x", 403), (f"Bearer {other}", 403), (f"Bearer {token}", 200)):
             assert get(at, "/metrics", Authorization=shown)[0] == status
+
+
+def test_where_it_listens_at_every_address_those_of_ipv4_are_what_they_are(
+    engine: Engine, readiness: Readiness, exposition: Exposition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, port, clients = Starlette(routes=routes(engine, readiness, exposition)), free_port("::"), []
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    monkeypatch.setattr(door, "MOST_FROM_ONE", 0)  # nobody but who is on this machine
+
+    async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+        clients.append(scope["client"][0])
+        await app(scope, receive, send)
+
+    tls = OwnTls(engine, Settings(tmp_path, key_folder=tmp_path), parse_all(["localhost"]))
+    with listening(Endpoint("::", port), noted, tls):
+        for host in ("127.0.0.2", "::1"):
+            connection = http.client.HTTPSConnection(host, port, timeout=60, context=context, source_address=(host, 0))
+            with closing(connection):
+                connection.request("GET", "/metrics")
+                assert connection.getresponse().status == 200
+    assert clients == ["127.0.0.2", "::1"]
 
 
 def test_what_a_proxy_on_this_machine_hands_on_is_not_from_here(
