@@ -1,7 +1,6 @@
 """The application of the pages: who is let in, and what no answer is without."""
 
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -55,7 +54,7 @@ from certwright.web import (
 from certwright.web.language import _, spoken
 from certwright.web.pages import COOKIE, Page, Visit, endpoint
 from certwright.web.problems import BY_ITSELF, READING, Problems, problem
-from certwright.web.received import Sent
+from certwright.web.received import Sent, address_parts
 from certwright.web.rendering import STATIC
 from certwright.web.waiting import Waits
 
@@ -157,8 +156,8 @@ def _strange() -> CertwrightError:
 
 def _is_own(request: Request) -> bool:
     """Whether one of our own pages sends it; a browser says so in headers that no page can choose."""
-    origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    origin = address_parts(request.headers.get("origin", ""))
+    return origin is not None and origin.netloc != "" and origin.netloc == request.headers.get("host")
 
 
 def _guarded(

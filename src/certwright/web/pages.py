@@ -8,7 +8,7 @@ from functools import cache
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -24,7 +24,7 @@ from certwright.engine.service import Service
 from certwright.web.forms import Filled, Maker, filled
 from certwright.web.language import _
 from certwright.web.next_steps import about
-from certwright.web.received import Sent, received, text
+from certwright.web.received import Sent, address_parts, received, text
 from certwright.web.rendering import TEMPLATES
 from certwright.web.waiting import Waited, Waits
 
@@ -228,9 +228,10 @@ def _above(path: str) -> Iterator[str]:
 
 def own_address(address: str) -> str:
     """This, if it leads to a page of ours; else to the overview."""
-    parts = urlsplit(address)
-    is_own = not parts.scheme and not parts.netloc and address.startswith("/") and not address.startswith(("//", "/\\"))
-    return address if is_own and address.isprintable() else "/"
+    parts = address_parts(address)
+    is_own = parts is not None and not parts.scheme and not parts.netloc
+    is_path = address.startswith("/") and not address.startswith(("//", "/\\"))
+    return address if is_own and is_path and address.isprintable() else "/"
 
 
 def pages_for(request: Request, may: Collection[Permission]) -> Callable[[str], bool]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,6 +14,7 @@ from certwright.engine.context import Engine
 from certwright.engine.sign_in import recognise_person
 from certwright.web.language import _, later
 from certwright.web.pages import COOKIE, own_address, rendered, see, sent_from, told_to_wait, with_query
+from certwright.web.received import address_parts
 
 BY_ITSELF = "Certwright-Live"
 """With this header a page is asked for by itself, not by a person."""
@@ -99,7 +99,7 @@ def _signed_out(request: Request) -> Response:
 
 def _came_from(request: Request) -> str:
     """The page of ours on which the form was that is sent; the overview, if the browser does not say."""
-    parts = urlsplit(request.headers.get("referer", ""))
-    if parts.netloc != request.headers.get("host"):
+    parts = address_parts(request.headers.get("referer", ""))
+    if parts is None or parts.netloc != request.headers.get("host"):
         return "/"
     return own_address(parts.path + (f"?{parts.query}" if parts.query else ""))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from starlette.datastructures import ImmutableMultiDict
 
@@ -62,6 +62,14 @@ def typed_twice(sent: Sent, name: str = "password") -> str:
     if password != text(sent, "again"):
         raise ConfigurationError(_("The two passwords differ."), hint=_("Type the same one twice."))
     return password
+
+
+def address_parts(address: str) -> SplitResult | None:
+    """The parts of an address that anybody may have sent; None if it is none."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return None
 
 
 def received(kind: str, body: bytes) -> Sent:

@@ -1,7 +1,7 @@
 """Signing in, by a password or by a provider, and out."""
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from certwright.engine.openid.params import CALLBACK
 from certwright.engine.openid.providers import providers
 from certwright.engine.sign_in import is_begun, sign_in, sign_out
 from certwright.web.pages import COOKIE, asked_from, endpoint, own_address, rendered, see, told_to_wait, with_query
-from certwright.web.received import Sent, text
+from certwright.web.received import Sent, address_parts, text
 
 _BEGUN = "certwright-begun"
 _WITH = CALLBACK.removesuffix("/callback")
@@ -141,7 +141,7 @@ def _keep(request: Request, answer: Response, name: str, kept: Kept) -> Response
         _BEGUN,
         kept.text,
         max_age=int(BEGUN_FOR.total_seconds()) if kept.text else 0,
-        path=_WITH.format(name=name),
+        path=_WITH.format(name=quote(name, safe="")),
         httponly=True,
         samesite="lax",  # a provider's page leads back to ours
         secure=_is_secure(request, kept.address),
@@ -151,5 +151,5 @@ def _keep(request: Request, answer: Response, name: str, kept: Kept) -> Response
 
 def _is_secure(request: Request, address: str) -> bool:
     """Whether the browser speaks TLS, to us or to a proxy; who comes back from a provider does not say where from."""
-    schemes = (urlsplit(each).scheme for each in (request.headers.get("origin", ""), address))
-    return "https" in (request.url.scheme, *schemes)
+    told = map(address_parts, (request.headers.get("origin", ""), address))
+    return "https" in (request.url.scheme, *(parts.scheme for parts in told if parts))

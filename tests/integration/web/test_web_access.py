@@ -528,7 +528,9 @@ def test_a_password_that_is_changed_while_somebody_comes_in_by_the_old_one_lets_
     assert house.browser().post("/sign-in", name="anna", password=OTHER).status == 303
 
 
-@pytest.mark.parametrize("origin", [None, "null", "http://evil.test", "http://127.0.0.1:1", "https://127.0.0.1"])
+@pytest.mark.parametrize(
+    "origin", [None, "null", "http://evil.test", "http://127.0.0.1:1", "https://127.0.0.1", "http://["]
+)
 def test_what_another_site_has_a_browser_send_does_nothing(house: House, origin: str | None) -> None:
     mail, browser = house.managed("mail.contoso.com"), house.signed_in()
     for path in (f"/certificates/{mail.id}/hold", "/sign-out", "/sign-in", "/first-start"):
@@ -543,6 +545,7 @@ def test_what_another_site_has_a_browser_send_does_nothing(house: House, origin:
         ("https://evil.test/", "/"),
         ("//evil.test/", "/"),
         ("/\\evil.test/", "/"),
+        ("//[", "/"),
         ("evil", "/"),
         ("/x\r\nSet-Cookie: a=b", "/"),
         ("", "/"),
@@ -550,7 +553,9 @@ def test_what_another_site_has_a_browser_send_does_nothing(house: House, origin:
 )
 def test_signing_in_leads_to_our_own_pages_only(house: House, wanted: str, led: str) -> None:
     add_person(house.engine, "anna", Role.VIEWER, PASSWORD)
-    seen = house.browser().post("/sign-in", name="anna", password=PASSWORD, next=wanted)
+    browser = house.browser()
+    assert f'name="next" value="{led}"' in browser.get(f"/sign-in?{urlencode({'next': wanted})}").text
+    seen = browser.post("/sign-in", name="anna", password=PASSWORD, next=wanted)
     assert seen.headers["Location"] == led
 
 
@@ -641,6 +646,7 @@ def test_a_password_is_kept_as_a_digest_of_its_own(house: House) -> None:
         ("http://{at}/certificates/0123456789ab/renewal?x=1", "/certificates/0123456789ab/renewal?x=1"),
         ("http://evil.test/certificates", "/"),
         ("http://{at}//evil.test/", "/"),
+        ("http://[x", "/"),
         ("", "/"),
     ],
 )

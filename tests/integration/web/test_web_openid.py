@@ -12,7 +12,7 @@ from html import unescape
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import trustme
@@ -113,6 +113,14 @@ def test_a_token_that_is_as_it_must_be_lets_in(house: House, provider: OpenId, a
     assert "anna, operator" in browser.get("/").words
     kept = {part.strip() for given in seen.headers.get_all("Set-Cookie") or () for part in given.split(";")}
     assert {"HttpOnly", "SameSite=lax", "Path=/", "Path=/sign-in/with/contoso"} <= kept
+
+
+@pytest.mark.parametrize("name", ["a\r\nX-Foo: bar", 'a"bä€', "a; Domain=evil", "\0"])
+def test_who_comes_back_from_nobody_is_told_so_and_keeps_nothing(house: House, name: str) -> None:
+    seen = house.browser().get(f"/sign-in/with/{quote(name)}/callback", Origin="http://[")
+    assert (seen.status, seen.headers["X-Foo"]) == (401, None)
+    wanted = ['certwright-begun=""', "HttpOnly", "Max-Age=0", f"Path=/sign-in/with/{quote(name)}", "SameSite=lax"]
+    assert seen.headers["Set-Cookie"].split("; ") == wanted
 
 
 def test_what_browsers_keep_goes_by_tls_alone_where_a_proxy_speaks_it(house: House, provider: OpenId) -> None:
