@@ -1,9 +1,10 @@
 """Where the service answers, by its settings: at which address, whether by TLS, and under which names."""
 
 import socket
+from contextlib import suppress
 from ipaddress import ip_address
 
-from certwright.domain.errors import ConfigurationError
+from certwright.domain.errors import ConfigurationError, InvalidIdentifier
 from certwright.domain.identifiers import Identifier
 from certwright.domain.web_address import is_address, is_this_machine
 from certwright.probe import Endpoint
@@ -45,14 +46,15 @@ def own_names(settings: Settings, at: Endpoint) -> tuple[Identifier, ...]:
     """
     with settings.blaming("hosts"):
         named = [Identifier.parse(host) for host in settings.hosts]
-    here = [] if _is_any(at) else [Identifier.parse(at.host)]
-    return tuple(dict.fromkeys([*named, *here, *map(Identifier.parse, (_LOCAL, "127.0.0.1", "::1"))]))
+    with suppress(InvalidIdentifier):  # a machine may be called what no certificate can be for
+        named.append(Identifier.parse(_host(settings, at)))
+    return tuple(dict.fromkeys([*named, *map(Identifier.parse, (_LOCAL, "127.0.0.1", "::1"))]))
 
 
 def address(settings: Settings, at: Endpoint) -> str:
     """What a person types to reach it, ending in a slash."""
     scheme = "https" if speaks_tls(settings, at) else "http"
-    host = (settings.hosts or (socket.gethostname(),))[0] if _is_any(at) else at.host
+    host = _host(settings, at)
     return f"{scheme}://[{host}]:{at.port}/" if ":" in host else f"{scheme}://{host}:{at.port}/"
 
 
@@ -61,6 +63,11 @@ def on_this_machine(at: Endpoint) -> Endpoint:
     if not _is_any(at):
         return at
     return Endpoint("::1" if ":" in at.host else "127.0.0.1", at.port)
+
+
+def _host(settings: Settings, at: Endpoint) -> str:
+    """By what others reach it."""
+    return (settings.hosts or (socket.gethostname(),))[0] if _is_any(at) else at.host
 
 
 def _is_any(at: Endpoint) -> bool:

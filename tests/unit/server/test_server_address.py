@@ -1,5 +1,6 @@
 """Where the service answers, by its settings."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,16 @@ def test_its_names_are_those_that_were_set_its_address_and_loopback() -> None:
     for at, here in ((Endpoint("192.0.2.1", 1), ["192.0.2.1"]), (Endpoint("0.0.0.0", 1), [])):
         names = [name.value for name in address.own_names(settings, at)]
         assert names == ["certs.contoso.com", "certs.fabrikam.com", *here, *loopback]
+
+
+@pytest.mark.parametrize(("machine", "named"), [("VM", ["vm"]), ("vm_1", [])])
+def test_where_it_listens_at_every_address_the_host_that_is_told_is_one_of_its_names(
+    monkeypatch: pytest.MonkeyPatch, machine: str, named: list[str]
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: machine)
+    settings, at = Settings(*PLACES), Endpoint("0.0.0.0", 8480)
+    assert address.address(settings, at) == f"https://{machine}:8480/"
+    assert [name.value for name in address.own_names(settings, at)] == [*named, "localhost", "127.0.0.1", "::1"]
 
 
 @pytest.mark.parametrize(
