@@ -92,7 +92,7 @@ def _change_password(visit: Visit) -> Response:
         secret = change_password(acting, visit.person.name, new)
     except (NotSignedIn, ConfigurationError, Changed) as error:
         return _account(visit, error=error)
-    return signed_in(visit.request, secret, "/account")
+    return signed_in(visit.engine, visit.request, secret, "/account")
 
 
 PAGES = (

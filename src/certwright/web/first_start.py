@@ -76,7 +76,8 @@ def routes(engine: Engine, setup: SetupToken) -> Sequence[BaseRoute]:
         except ConfigurationError as error:
             setup.check(token)
             return _page(request, token, error, name)
-        return signed_in(request, sign_in(engine, name, password, address=asked_from(request)), first_account.PATH)
+        secret = sign_in(engine, name, password, address=asked_from(request))
+        return signed_in(engine, request, secret, first_account.PATH)
 
     return [Route("/first-start", endpoint(show)), Route("/first-start", endpoint(make), methods=["POST"])]
 

@@ -64,7 +64,7 @@ def _by_password(engine: Engine, sign_ins: SignIns) -> Sequence[BaseRoute]:
         name, wanted = text(fields, "name"), own_address(text(fields, "next"))
         try:
             secret = sign_in(engine, name, text(fields, "password"), text(fields, "code"), asked_from(request))
-            return signed_in(request, secret, wanted)
+            return signed_in(engine, request, secret, wanted)
         except (NotSignedIn, Forbidden, Throttled) as error:
             return told_to_wait(_page(engine, request, wanted, error, name), error)
 
@@ -87,7 +87,7 @@ def _by_provider(engine: Engine, sign_ins: SignIns) -> Sequence[BaseRoute]:
         except CertwrightError as error:
             answer = told_to_wait(_page(engine, request, "/", error), error)
             return answer if isinstance(error, Throttled) else _keep(request, answer, name, _NOTHING)
-        answer = signed_in(request, secret.text, own_address(wanted), secret.address)
+        answer = signed_in(engine, request, secret.text, own_address(wanted), secret.address)
         return _keep(request, answer, name, _NOTHING)
 
     return [Route(_WITH, endpoint(go)), Route(CALLBACK, endpoint(come_back))]
@@ -121,8 +121,12 @@ def _page(
     )
 
 
-def signed_in(request: Request, secret: str, wanted: str, address: str = "") -> Response:
-    """Go on there, with a browser that shows the secret from now on; `address` is ours, if a provider led to it."""
+def signed_in(engine: Engine, request: Request, secret: str, wanted: str, address: str = "") -> Response:
+    """Go on there, with a browser that shows the secret from now on; `address` is ours, if a provider led to it.
+
+    The session whose secret the browser has shown until now ends: nobody could sign out of that any more.
+    """
+    sign_out(engine, request.cookies.get(COOKIE, ""))
     answer = see(wanted)
     answer.set_cookie(
         COOKIE,

@@ -509,6 +509,15 @@ def test_signing_out_a_new_password_and_a_removal_end_it_at_once(house: House) -
     assert third.get("/").status == 303
 
 
+def test_signing_in_again_ends_what_the_browser_showed_before_and_nothing_else(house: House) -> None:
+    browser, elsewhere = house.signed_in(Role.VIEWER), house.signed_in(Role.VIEWER)
+    before = replace(browser)
+    assert browser.post("/sign-in", name="viewer", password="correct horse").status == 401
+    assert before.get("/").status == 200
+    assert browser.post("/sign-in", name="viewer", password=PASSWORD).status == 303
+    assert [each.get("/").status for each in (before, browser, elsewhere)] == [303, 200, 200]
+
+
 def test_a_password_that_is_changed_while_somebody_comes_in_by_the_old_one_lets_nobody_in(house: House) -> None:
     add_person(house.engine, "anna", Role.VIEWER, PASSWORD)
     moments = count()

@@ -115,6 +115,14 @@ def test_a_token_that_is_as_it_must_be_lets_in(house: House, provider: OpenId, a
     assert {"HttpOnly", "SameSite=lax", "Path=/", "Path=/sign-in/with/contoso"} <= kept
 
 
+def test_who_comes_by_a_provider_ends_what_the_browser_showed_before(house: House, provider: OpenId) -> None:
+    browser = house.signed_in()
+    before = replace(browser)
+    assert come(house, provider, browser).status == 303
+    assert before.get("/").status == 303
+    assert "anna, operator" in browser.get("/").words
+
+
 @pytest.mark.parametrize("name", ["a\r\nX-Foo: bar", 'a"bä€', "a; Domain=evil", "\0"])
 def test_who_comes_back_from_nobody_is_told_so_and_keeps_nothing(house: House, name: str) -> None:
     seen = house.browser().get(f"/sign-in/with/{quote(name)}/callback", Origin="http://[")
