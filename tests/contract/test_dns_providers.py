@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from certwright.domain.errors import CertwrightError, ConfigurationError, SolverError, Unreachable
 from certwright.engine import catalog
@@ -157,7 +157,8 @@ def test_secrets_are_in_no_repr(case: Case) -> None:
     ours = case.provider()
     shown = f"{ours!r} {ours.params!r} {ours.params} {ours.context!r} {ours.params.model_dump_json()}"
     assert not [secret for secret in secrets_in(case, case.peer.params) if secret in shown]
-    assert all(isinstance(getattr(ours.params, name), SecretStr | None) for name in secret_names(type(ours.params)))
+    params: BaseModel = ours.params
+    assert all(isinstance(getattr(params, name), SecretStr | None) for name in secret_names(type(params)))
 
 
 def test_whatever_is_asked_waits_its_turn(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
