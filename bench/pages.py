@@ -144,7 +144,7 @@ async def _listen(port: int, secret: str, heard: list[int], place: int) -> None:
     writer.write(f"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: certwright={secret}\r\n\r\n".encode())
     async for line in reader:
         if line.startswith(b"id: "):
-            heard[place] = int(line[4:])
+            heard[place] = int(line[4:].partition(b"-")[0])
 
 
 async def _watched(settings: Settings, port: int, secret: str) -> tuple[list[int], int]:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 
@@ -14,12 +13,11 @@ from pydantic import BaseModel, Field
 from certwright.api.access import READS, Shown, UsesEngine, caller
 from certwright.api.problems import answers
 from certwright.domain.access import Permission
-from certwright.domain.changes import Change
 from certwright.domain.errors import Forbidden, NotSignedIn
 from certwright.domain.managed import Value
 from certwright.domain.runs import Entry, Run
 from certwright.engine.context import Engine
-from certwright.engine.live import EVENT_STREAM, STREAM_HEADERS, Live, changes, events, goes_on_after
+from certwright.engine.live import EVENT_STREAM, STREAM_HEADERS, Live, Place, changes, events, goes_on_after
 
 router = APIRouter(tags=["runs"])
 Id = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="Of the run.")]
@@ -122,7 +120,7 @@ async def stream_entries(
         after, after_change = int(sequence), int(number) if number else after_change
     batches = live.entries(after, run)
     await anext(batches)
-    known = _Known(goes_on_after(after, live.newest), goes_on_after(after_change, live.acts))
+    known = Place(goes_on_after(after, live.newest), goes_on_after(after_change, live.acts))
 
     def admit() -> Engine:
         again = caller(request, shown)
@@ -133,9 +131,14 @@ async def stream_entries(
         seen = await run_sync(_seen, acting, batch) if acting.caller.tags else batch
         acts = () if run else await live.acts_after(known.number)
         told = await run_sync(changes, acting, acts) if acts else ()
-        text = "".join(map(known.entry, seen))
+        text = ""
+        for entry in seen:
+            known.sequence = entry.sequence
+            text += _event(known, "entry", entry)
         known.sequence = batch[-1].sequence if batch else known.sequence
-        text += "".join(map(known.change, told))
+        for change in told:
+            known.number = change.number
+            text += _event(known, "change", change)
         known.number = acts[-1].number if acts else known.number
         return text
 
@@ -158,22 +161,5 @@ def _seen(engine: Engine, batch: Sequence[Entry]) -> Sequence[Entry]:
     return [entry for entry in batch if entry.run_id in seen]
 
 
-@dataclass(slots=True)
-class _Known:
-    """How far a listener was told: the sequence number of the last entry, and the number of the last change."""
-
-    sequence: int
-    number: int
-
-    def entry(self, told: Entry) -> str:
-        """As an event."""
-        self.sequence = told.sequence
-        return self._event("entry", told)
-
-    def change(self, told: Change) -> str:
-        """As an event."""
-        self.number = told.number
-        return self._event("change", told)
-
-    def _event(self, name: str, told: Value) -> str:
-        return f"id: {self.sequence}-{self.number}\nevent: {name}\ndata: {told.model_dump_json()}\n\n"
+def _event(known: Place, name: str, told: Value) -> str:
+    return f"id: {known}\nevent: {name}\ndata: {told.model_dump_json()}\n\n"

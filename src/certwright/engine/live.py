@@ -30,6 +30,18 @@ STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 """Of an answer that must reach who listens as it is written, through proxies too."""
 
 
+@dataclass(slots=True)
+class Place:
+    """How far a listener was told: the sequence number of the last entry, and the number of the last act."""
+
+    sequence: int
+    number: int
+
+    def __str__(self) -> str:
+        """As the id of an event, with which a listener that lost the stream goes on."""
+        return f"{self.sequence}-{self.number}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Now:
     """What there is: which runs have ended, the newest numbers, and what came since the last look."""

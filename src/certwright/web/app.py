@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from certwright.domain.errors import CertwrightError, Forbidden
 from certwright.engine.context import Engine
 from certwright.engine.jobs import Jobs
-from certwright.engine.live import Live
+from certwright.engine.live import Live, Place
 from certwright.engine.sign_in import recognise_person
 from certwright.web import (
     account,
@@ -170,7 +170,8 @@ def _guarded(
         person.caller.require(page.permission)
         acting = engine.acting(person.caller)
         with engine.store.read() as unit:
-            known = unit.runs.newest_entry()
+            number, _ = unit.trail.end() or (0, "")
+            known = Place(unit.runs.newest_entry(), number)
         if page.path.startswith(_ONE):
             with acting.store.read() as unit:
                 unit.managed.get(request.path_params["id"])

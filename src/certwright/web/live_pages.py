@@ -15,7 +15,7 @@ from certwright.domain.access import Permission
 from certwright.domain.errors import Forbidden, NotSignedIn
 from certwright.domain.runs import Entry
 from certwright.engine.context import Engine
-from certwright.engine.live import EVENT_STREAM, STREAM_HEADERS, Live, events
+from certwright.engine.live import EVENT_STREAM, STREAM_HEADERS, Live, Place, events, goes_on_after
 from certwright.engine.sign_in import recognise_person
 from certwright.web.pages import COOKIE
 from certwright.web.received import whole
@@ -34,20 +34,22 @@ def routes(engine: Engine, live: Live) -> Sequence[BaseRoute]:
             acting = await run_in_threadpool(admit, request)
         except (NotSignedIn, Forbidden):
             return Response(status_code=401)
-        batches = live.entries(_known(request), None)
+        sequence, number = _known(request)
+        batches = live.entries(sequence, None)
         await anext(batches)
-        known = live.acts
+        known = Place(goes_on_after(sequence, live.newest), goes_on_after(number, live.acts))
 
         async def write(acting: Engine, batch: Sequence[Entry]) -> str:
-            nonlocal known
-            acts = await live.acts_after(known)
-            known = acts[-1].number if acts else known
+            acts = await live.acts_after(known.number)
             newest = {entry.run_id: entry.sequence for entry in batch}
             seen = await run_in_threadpool(_seen, acting, newest) if newest else []
-            told = sorted((newest[run_id], run_id) for run_id in seen)
-            runs = "".join(f"id: {sequence}\nevent: entry\ndata: {run_id}\n\n" for sequence, run_id in told)
+            text = ""
+            for sequence, run_id in sorted((newest[run_id], run_id) for run_id in seen):
+                known.sequence = sequence
+                text += f"id: {known}\nevent: entry\ndata: {run_id}\n\n"
+            known.number = acts[-1].number if acts else known.number
             kinds = sorted({act.subject.kind for act in acts})
-            return runs + "".join(f"event: act\ndata: {kind}\n\n" for kind in kinds)
+            return text + "".join(f"id: {known}\nevent: act\ndata: {kind}\n\n" for kind in kinds)
 
         async def told() -> AsyncIterator[str]:
             try:
@@ -62,9 +64,10 @@ def routes(engine: Engine, live: Live) -> Sequence[BaseRoute]:
     return [Route("/live", listen)]
 
 
-def _known(request: Request) -> int | None:
-    """The last entry that the browser knows of; a browser that lost the stream says so by itself."""
-    return whole(request.headers.get("last-event-id") or request.query_params.get("after", ""))
+def _known(request: Request) -> tuple[int | None, int | None]:
+    """The last entry and the last act that the browser knows of; one that lost the stream says so by itself."""
+    sequence, _, number = (request.headers.get("last-event-id") or request.query_params.get("after", "")).partition("-")
+    return whole(sequence), whole(number)
 
 
 def _seen(engine: Engine, run_ids: Collection[str]) -> Collection[str]:

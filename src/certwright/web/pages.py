@@ -20,6 +20,7 @@ from certwright.domain.errors import CertwrightError, Changed, Forbidden, LeaseH
 from certwright.domain.http_status import retry_after, status_of
 from certwright.domain.managed import new_id
 from certwright.engine.context import Engine
+from certwright.engine.live import Place
 from certwright.engine.service import Service
 from certwright.web.forms import Filled, Maker, filled
 from certwright.web.language import _
@@ -40,8 +41,8 @@ _ONE = "/certificates/"
 class Visit:
     """A request for a page, who makes it and acts with the engine, and what a form sent along.
 
-    `wake` has the worker look at what is due. `known` is the sequence number of the newest journal entry of which the
-    page can tell. `waits` are what takes longer than a page may.
+    `wake` has the worker look at what is due. `known` is how far what is done and written had come when the page was
+    made. `waits` are what takes longer than a page may.
     """
 
     request: Request
@@ -49,7 +50,7 @@ class Visit:
     person: Person
     fields: Sent
     wake: Callable[[], None]
-    known: int
+    known: Place
     waits: Waits
 
     @property

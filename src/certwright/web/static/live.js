@@ -9,7 +9,9 @@
   const BY_ITSELF = { "Certwright-Live": "1" };
   const stream = "/live";
   const tabs = new BroadcastChannel("certwright");
-  let known = Number(main.dataset.known);
+  const place = (text) => text.split("-").map(Number); // the last journal entry, and the last of what people did
+  const isAhead = (one, other) => one.some((number, at) => number > other[at]);
+  let known = place(main.dataset.known);
   let state = CONNECTED, source = null, isInLine = false, timer = 0, isAsking = false, isLate = false;
 
   const here = () => location.pathname + location.search;
@@ -29,8 +31,8 @@
     if (isAsking) isLate = true;
     else timer ||= setTimeout(refresh, OFTEN);
   };
-  const heard = ({ sequence, about }) => {
-    known = Math.max(known, sequence);
+  const heard = ({ at, about }) => {
+    known = known.map((number, each) => Math.max(number, at[each]));
     const wanted = document.querySelector("main").dataset.live;
     if (!wanted || !about || wanted.split(" ").some((each) => about.includes(each))) soon();
   };
@@ -54,10 +56,13 @@
   const isSignedOut = () =>
     fetch(here(), { method: "HEAD", headers: BY_ITSELF }).then(({ status }) => status === SIGNED_OUT, () => false);
   const listen = (leave) => {
-    source = new EventSource(`${stream}?after=${known}`);
-    source.onopen = () => tell({ state: CONNECTED });
-    source.addEventListener("entry", ({ lastEventId, data }) => tell({ sequence: Number(lastEventId), about: [data] }));
-    source.addEventListener("act", ({ data }) => tell({ sequence: known, about: ["act", data] }));
+    source = new EventSource(`${stream}?after=${known.join("-")}`);
+    source.onopen = () => {
+      tell({ state: CONNECTED });
+      tabs.postMessage({ at: known }); // what came before this is told by no stream to a tab that knows less
+    };
+    source.addEventListener("entry", ({ lastEventId, data }) => tell({ at: place(lastEventId), about: [data] }));
+    source.addEventListener("act", ({ lastEventId, data }) => tell({ at: place(lastEventId), about: ["act", data] }));
     source.onerror = async () => {
       // A browser tries a broken connection again by itself, but not one that was answered otherwise.
       const isClosed = source.readyState === EventSource.CLOSED;
@@ -80,8 +85,8 @@
   };
   tabs.onmessage = ({ data }) => {
     if ("state" in data) become(data.state);
-    else if ("asks" in data) { if (source && known > data.asks) tabs.postMessage({ sequence: known }); }
-    else heard(data);
+    else if ("asks" in data) { if (source && isAhead(known, data.asks)) tabs.postMessage({ at: known }); }
+    else if (data.about || isAhead(data.at, known)) heard(data);
   };
 
   htmx.registerExtension("live", {
