@@ -16,7 +16,7 @@ from certwright.store.audit import Trail
 from certwright.store.schema import credentials, issuers, managed, rules, uses
 from certwright.store.scope import EVERYTHING, Scope
 from certwright.store.secrets import Secrets
-from certwright.store.uses import Used, Users, credentials_in, credentials_of, users
+from certwright.store.uses import SHOWN, Used, Users, credentials_in, credentials_of, users
 
 Family = Literal["dns", "notify", "sign-in"]
 """How the kinds begin that hold the values of a plugin's parameters model."""
@@ -25,7 +25,6 @@ _FOR: Mapping[Family, str] = {
     "notify": "a notification channel",
     "sign-in": "a sign-in provider",
 }
-_SHOWN = 10
 _USER: Mapping[str, str] = {"notify": "channel", "sign-in": "sign-in provider"}
 
 
@@ -195,12 +194,12 @@ class Credentials:
         """Who uses it: the first of the managed certificates that are in sight, and all `others`."""
         using = seen.narrow(users(Used.CREDENTIAL, name), uses.c.managed_id)
         count = self.connection.scalar(using.with_only_columns(func.count())) or 0
-        first = using.order_by(uses.c.managed_id).limit(_SHOWN)
+        first = using.order_by(uses.c.managed_id).limit(SHOWN)
         bodies = select(managed.c.body).where(managed.c.id.in_(first)).order_by(managed.c.title)
         told = [
             user for each in self.connection.scalars(bodies) for named, user in credentials_of(each) if named == name
         ]
-        return Users((*dict.fromkeys(told), *others.get(name, ())), max(count - _SHOWN, 0))
+        return Users((*dict.fromkeys(told), *others.get(name, ())), max(count - SHOWN, 0))
 
     def _others(self) -> Mapping[str, Collection[str]]:
         """Who uses each credential beside managed certificates, each once."""

@@ -4,7 +4,7 @@ import base64
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from certwright.domain.audit import SubjectKind, named
 from certwright.domain.errors import ConfigurationError, InUse, NotFound
@@ -12,7 +12,7 @@ from certwright.domain.managed import Issuer
 from certwright.store.audit import Trail
 from certwright.store.schema import issuers, managed
 from certwright.store.secrets import Secrets
-from certwright.store.uses import Used, users
+from certwright.store.uses import SHOWN, Used, Users, users
 
 _GET = select(issuers.c.body).where(issuers.c.name == bindparam("name"))
 
@@ -88,13 +88,15 @@ class Issuers:
 
         Raises:
             NotFound: if there is none.
-            InUse: if managed certificates use it; they are named.
+            InUse: if managed certificates use it; the first of these are named.
         """
         issuer = self.get(name)
-        using = select(managed.c.title).where(managed.c.id.in_(users(Used.ISSUER, name))).order_by(managed.c.title)
-        if titles := self.connection.scalars(using).all():
+        using = users(Used.ISSUER, name)
+        if count := self.connection.scalar(using.with_only_columns(func.count())):
+            titles = select(managed.c.title).where(managed.c.id.in_(using)).order_by(managed.c.title)
+            first = [repr(title) for title in self.connection.scalars(titles.limit(SHOWN))]
             raise InUse(
-                f"The issuer {name!r} is used by {', '.join(map(repr, titles))}.",
+                f"The issuer {name!r} is used by {Users(first, count - len(first))}.",
                 hint="Remove them, or give them another issuer, first.",
             )
         self.connection.execute(delete(issuers).where(issuers.c.name == name))

@@ -10,6 +10,9 @@ from sqlalchemy import Select, select
 from certwright.domain.managed import ManagedCertificate
 from certwright.store.schema import uses
 
+SHOWN = 10
+"""Of many who use something so many are named."""
+
 
 class Used(StrEnum):
     """What is used."""

@@ -11,9 +11,7 @@ from certwright.store import rows
 from certwright.store.audit import Trail
 from certwright.store.schema import managed, window_uses, windows
 from certwright.store.scope import Scope
-from certwright.store.uses import Users
-
-_SHOWN = 10
+from certwright.store.uses import SHOWN, Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class Windows:
         both = managed.join(window_uses, window_uses.c.managed_id == managed.c.id)
         mine = select(managed.c.title).select_from(both).where(window_uses.c.window == name)
         seen = self.scope.narrow(mine, managed.c.id)
-        first = self.connection.scalars(seen.order_by(managed.c.title).limit(_SHOWN)).all()
+        first = self.connection.scalars(seen.order_by(managed.c.title).limit(SHOWN)).all()
         count = self.connection.scalar(seen.with_only_columns(func.count())) or 0
         return Users(first, count - len(first))
 
