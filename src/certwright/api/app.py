@@ -27,6 +27,7 @@ from certwright.api import (
     watched,
     windows,
 )
+from certwright.api.changes import HEEDS_CONDITIONS
 from certwright.engine.context import Engine
 from certwright.engine.jobs import Jobs
 from certwright.engine.live import Live
@@ -84,6 +85,7 @@ def application(engine: Engine, wake: Callable[[], None], live: Live, work: Jobs
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,
+        dependencies=[HEEDS_CONDITIONS],
     )
     app.state.engine = engine
     app.state.wake = wake

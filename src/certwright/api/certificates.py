@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
 from certwright.api.access import EDITS, HOLDS, READS, REQUESTS, UsesEngine, Wakes
-from certwright.api.changes import CHANGES, GUARDED, Body, Id, Line, Moment, Revision
+from certwright.api.changes import GUARDED, UNCHANGED, Body, Id, Line, Moment, Revision, SeenRevision
 from certwright.api.problems import answers
 from certwright.api.repeats import RepeatableRoute
 from certwright.domain.errors import NotFound
@@ -188,15 +188,16 @@ def get_chain(engine: UsesEngine, id: Id) -> PemChain:  # noqa: A002 - the API's
     return PemChain(current.chain_pem)
 
 
-@router.post("/certificates/{id}/request", dependencies=[REQUESTS], status_code=202, responses=CHANGES)
+@router.post("/certificates/{id}/request", dependencies=[REQUESTS], status_code=202, responses=UNCHANGED)
 def post_request(
     engine: UsesEngine,
     id: Id,  # noqa: A002 - the API's word
+    seen: SeenRevision,
     wake: Wakes,
     response: Response,
 ) -> Certificate:
     """Have a new version requested now, unless a person holds it back; asking again meanwhile changes nothing."""
-    hold.ask(engine, id)
+    hold.ask(engine, id, seen)
     wake()
     return get_certificate(engine, id, response)
 
@@ -240,15 +241,26 @@ def put_tags(
     return get_certificate(engine, id, response)
 
 
-@router.put("/certificates/{id}/hold", dependencies=[HOLDS], responses=CHANGES)
-def put_hold(engine: UsesEngine, id: Id, wanted: Hold, response: Response) -> Certificate:  # noqa: A002 - as above
+@router.put("/certificates/{id}/hold", dependencies=[HOLDS], responses=UNCHANGED)
+def put_hold(
+    engine: UsesEngine,
+    id: Id,  # noqa: A002 - the API's word
+    wanted: Hold,
+    seen: SeenRevision,
+    response: Response,
+) -> Certificate:
     """Have it not be renewed; deployments go on."""
-    hold.hold(engine, id, wanted.reason, wanted.until)
+    hold.hold(engine, id, wanted.reason, wanted.until, seen)
     return get_certificate(engine, id, response)
 
 
-@router.delete("/certificates/{id}/hold", dependencies=[HOLDS], responses=CHANGES)
-def delete_hold(engine: UsesEngine, id: Id, response: Response) -> Certificate:  # noqa: A002 - the API's word
+@router.delete("/certificates/{id}/hold", dependencies=[HOLDS], responses=UNCHANGED)
+def delete_hold(
+    engine: UsesEngine,
+    id: Id,  # noqa: A002 - the API's word
+    seen: SeenRevision,
+    response: Response,
+) -> Certificate:
     """Let it be renewed again; what failed before keeps its pause, unless somebody requests it."""
-    hold.release(engine, id)
+    hold.release(engine, id, seen)
     return get_certificate(engine, id, response)

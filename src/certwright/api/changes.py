@@ -2,15 +2,16 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Header, HTTPException, Path, Request, Response
+from fastapi.dependencies.models import Dependant
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from certwright.api.access import UsesEngine
+from certwright.api.access import Calls, UsesEngine
 from certwright.api.problems import answers
 from certwright.domain.errors import ConfigurationError, InvalidMaterial, Taken
 from certwright.domain.keys import is_pem
@@ -100,22 +101,30 @@ def pem_or_base64(text: str, what: str) -> bytes:
         raise InvalidMaterial(f"The {what} is neither PEM nor base64.", hint="Send it in one of the two.") from None
 
 
-def _revision(
+def _seen(
     if_match: Annotated[
         str | None, Header(pattern='^"[0-9]{1,18}"$', description="The ETag with which it was read.", examples=['"3"'])
     ] = None,
-) -> int:
+) -> int | None:
+    return None if if_match is None else int(if_match.strip('"'))
+
+
+SeenRevision = Annotated[int | None, Depends(_seen)]
+"""The revision that the caller has seen, if they say so; without one the last word counts."""
+
+
+def _revision(seen: SeenRevision) -> int:
     """That which the caller has seen.
 
     Raises:
         HTTPException: without one.
     """
-    if if_match is None:
+    if seen is None:
         raise HTTPException(
             HTTPStatus.PRECONDITION_REQUIRED,
             "A change takes the ETag of what was read as If-Match, so that nobody's change is lost: read it first.",
         )
-    return int(if_match.strip('"'))
+    return seen
 
 
 Revision = Annotated[int, Depends(_revision)]
@@ -126,20 +135,28 @@ def show_tag(response: Response, value: Value) -> None:
     response.headers.update({"ETag": f'"{digest(value)}"', "Cache-Control": "no-store"})
 
 
-def _no_tag(request: Request) -> None:
-    """Return if none is sent.
+def _headers(dependant: Dependant) -> Iterator[str]:
+    """The headers that an operation takes."""
+    yield from (each.alias for each in dependant.header_params)
+    for one in dependant.dependencies:
+        yield from _headers(one)
+
+
+def _all_heeded(request: Request, _: Calls) -> None:
+    """Return if the operation heeds each condition that is sent, or only tells something.
 
     Raises:
-        ConfigurationError: if one is, which nobody would heed.
+        ConfigurationError: if it would do its work in spite of one.
     """
-    if "if-match" in request.headers or "if-none-match" in request.headers:
+    sent = {"if-match", "if-none-match"} & set(request.headers)
+    if request.method != "GET" and sent.difference(_headers(request.scope["route"].dependant)):
         raise ConfigurationError(
-            "What is kept here has no ETag: the last word counts, so nothing was changed.",
-            hint="Leave out If-Match and If-None-Match.",
+            "This operation does not heed that condition, so nothing was done.",
+            hint="Leave out If-Match and If-None-Match; the description of the API says where they are heeded.",
         )
 
 
-HEEDS_NO_TAG = Depends(_no_tag)
+HEEDS_CONDITIONS = Depends(_all_heeded)
 
 
 IfMatch = Annotated[

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from certwright.api import listing
 from certwright.api.access import MANAGES, READS, UsesEngine, UsesJobs
-from certwright.api.changes import ASKS_PEERS, CHANGES, HEEDS_NO_TAG, Body, Line, Name
+from certwright.api.changes import ASKS_PEERS, CHANGES, Body, Line, Name
 from certwright.api.jobs import BEGUN, begun
 from certwright.api.listing import Asked, Named
 from certwright.api.problems import answers
@@ -100,7 +100,7 @@ def list_credential_kinds() -> list[Kind]:
     return [Kind(name=k.name, sentence=k.sentence, unavailable=k.unavailable) for k in credentials.kinds()]
 
 
-@router.put("/credentials/{name}", dependencies=[MANAGES, HEEDS_NO_TAG], responses=ASKS_PEERS)
+@router.put("/credentials/{name}", dependencies=[MANAGES], responses=ASKS_PEERS)
 def put_credential(engine: UsesEngine, name: Name, wanted: Secret) -> Stored:
     """Store a credential, in place of the one of that name."""
     if wanted.kind.startswith(credentials.DNS):
@@ -131,9 +131,7 @@ def post_credential_test(engine: UsesEngine, jobs: UsesJobs, name: Name, wanted:
     return begun(jobs.begin(engine, "credential test", name, work), response)
 
 
-@router.delete(
-    "/credentials/{name}", dependencies=[MANAGES, HEEDS_NO_TAG], status_code=HTTPStatus.NO_CONTENT, responses=ASKS_PEERS
-)
+@router.delete("/credentials/{name}", dependencies=[MANAGES], status_code=HTTPStatus.NO_CONTENT, responses=ASKS_PEERS)
 def delete_credential(engine: UsesEngine, name: Name) -> None:
     """Remove a credential that nothing uses."""
     credentials.remove_credential(engine, name)

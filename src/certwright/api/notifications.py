@@ -12,7 +12,6 @@ from certwright.api.access import MANAGES, READS, UsesEngine, UsesJobs
 from certwright.api.changes import (
     ASKS_PEERS,
     CHANGES,
-    HEEDS_NO_TAG,
     UNCHANGED,
     Body,
     Line,
@@ -153,7 +152,7 @@ def _channel(engine: Engine, name: str) -> Channel:
     return listing.one(_channels(engine), name, "channel", "/notifications/channels")
 
 
-@router.put("/notifications/channels/{name}", dependencies=[MANAGES, HEEDS_NO_TAG], responses=ASKS_PEERS)
+@router.put("/notifications/channels/{name}", dependencies=[MANAGES], responses=ASKS_PEERS)
 def put_channel(engine: UsesEngine, name: Name, wanted: WantedChannel) -> StoredChannel:
     """Store a channel, in place of the one of that name; what waits for it is sent soon."""
     seen = channels.add_channel(engine, wanted.kind, name, wanted.params, checked=wanted.check)
@@ -169,7 +168,7 @@ def post_channel_test(engine: UsesEngine, name: Name) -> Sent:
 
 @router.delete(
     "/notifications/channels/{name}",
-    dependencies=[MANAGES, HEEDS_NO_TAG],
+    dependencies=[MANAGES],
     status_code=HTTPStatus.NO_CONTENT,
     responses=CHANGES,
 )

@@ -123,14 +123,14 @@ def put_role(engine: Guarded, name: Name, wanted: NewRole) -> Shown:
     return Shown.of(people.set_role(engine, name, wanted.role, wanted.tags))
 
 
-@router.delete("/people/{name}/second-factor", dependencies=[ADMINISTERS], responses=CHANGES)
-def delete_second_factor(engine: UsesEngine, name: Name) -> Shown:
+@router.delete("/people/{name}/second-factor", dependencies=[ADMINISTERS], responses=UNCHANGED)
+def delete_second_factor(engine: Guarded, name: Name) -> Shown:
     """Have somebody not be asked for a code any more, such as when the phone is lost."""
     return Shown.of(people.remove_second_factor(engine, name))
 
 
-@router.put("/people/{name}/password", dependencies=[ADMINISTERS], responses=CHANGES)
-def put_password(engine: UsesEngine, name: Name, wanted: NewPassword) -> Shown:
+@router.put("/people/{name}/password", dependencies=[ADMINISTERS], responses=UNCHANGED)
+def put_password(engine: Guarded, name: Name, wanted: NewPassword) -> Shown:
     """Give somebody another password, who may do no more than you."""
     return Shown.of(people.set_password(engine, name, wanted.password.get_secret_value()).person)
 
@@ -141,8 +141,8 @@ def delete_person(engine: Guarded, name: Name) -> None:
     people.remove_person(engine, name)
 
 
-@router.post("/people/{name}/admit", dependencies=[ADMINISTERS], responses=CHANGES)
-def post_admission(engine: UsesEngine, name: Name) -> Shown:
+@router.post("/people/{name}/admit", dependencies=[ADMINISTERS], responses=UNCHANGED)
+def post_admission(engine: Guarded, name: Name) -> Shown:
     """Let somebody in again who was removed and comes by a provider."""
     return Shown.of(people.admit_person(engine, name))
 

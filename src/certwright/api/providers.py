@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from certwright.api import listing
 from certwright.api.access import ADMINISTERS, UsesEngine
-from certwright.api.changes import ASKS_PEERS, CHANGES, HEEDS_NO_TAG, Body, Name
+from certwright.api.changes import ASKS_PEERS, CHANGES, Body, Name
 from certwright.api.listing import Asked, Named
 from certwright.api.problems import answers
 from certwright.api.repeats import RepeatableRoute
@@ -76,7 +76,7 @@ def _provider(engine: Engine, name: str) -> Provider:
     return listing.one(_all(engine), name, "sign-in provider", "/sign-in-providers")
 
 
-@router.put("/sign-in-providers/{name}", dependencies=[ADMINISTERS, HEEDS_NO_TAG], responses=ASKS_PEERS)
+@router.put("/sign-in-providers/{name}", dependencies=[ADMINISTERS], responses=ASKS_PEERS)
 def put_provider(engine: UsesEngine, name: Name, wanted: WantedProvider) -> StoredProvider:
     """Store a provider that gives no role that may more than you; whoever came by it has to sign in again."""
     seen = providers.put_provider(engine, name, wanted.params, checked=wanted.check)
@@ -92,7 +92,7 @@ def post_provider_test(engine: UsesEngine, name: Name) -> Tried:
 
 @router.delete(
     "/sign-in-providers/{name}",
-    dependencies=[ADMINISTERS, HEEDS_NO_TAG],
+    dependencies=[ADMINISTERS],
     status_code=HTTPStatus.NO_CONTENT,
     responses=CHANGES,
 )

@@ -18,34 +18,38 @@ from certwright.engine.schedule import decide, reschedule
 from certwright.store.managed import subject
 
 
-def hold(engine: Engine, reference: str, reason: str, until: datetime | None) -> Decision:
+def hold(engine: Engine, reference: str, reason: str, until: datetime | None, revision: int | None = None) -> Decision:
     """Have a managed certificate not be renewed, until the moment given or for ever; deployments go on.
+
+    Here and below, `revision` is that at which it was looked at before, if somebody did.
 
     Raises:
         ConfigurationError: if that moment is past, or the reason is no line of text.
+        Changed: if it is not at this revision any more.
     """
     now = engine.now()
     if until is not None and until <= now:
         raise ConfigurationError(f"{until:%Y-%m-%d %H:%M} UTC is past.", hint="Give a moment to come, or none.")
     check_line(reason, "The reason")
     held = Hold(reason=reason.rstrip("."), since=now, until=until)
-    return _change(engine, reference, Action.HELD, {"hold": held})
+    return _change(engine, reference, Action.HELD, {"hold": held}, revision)
 
 
-def release(engine: Engine, reference: str) -> Decision:
+def release(engine: Engine, reference: str, revision: int | None = None) -> Decision:
     """Let it be renewed again; what failed before keeps its pause, unless somebody asks for it."""
-    return _change(engine, reference, Action.RELEASED, {"hold": None})
+    return _change(engine, reference, Action.RELEASED, {"hold": None}, revision)
 
 
-def ask(engine: Engine, reference: str) -> Decision:
+def ask(engine: Engine, reference: str, revision: int | None = None) -> Decision:
     """Have a new version requested soon, by whoever does what is due, though it may not be due.
 
     What waits for its first request is released by that.
 
     Raises:
         ConfigurationError: if a person holds it back, or the authority does not want to be asked yet.
+        Changed: if it is not at this revision any more.
     """
-    with engine.changing(reference) as (unit, managed):
+    with engine.changing(reference, revision) as (unit, managed):
         current = unit.managed.current(managed.id)
         wish = Wish(by=str(engine.caller.actor), at=engine.now(), version_id=current.id if current else None)
         state = first_request.requested(unit, managed.id, engine.now())
@@ -83,8 +87,10 @@ def not_heeded(engine: Engine, decision: Decision) -> ConfigurationError:
     return ConfigurationError(decision.message, hint=hint if is_others else decision.hint)
 
 
-def _change(engine: Engine, reference: str, action: Action, change: Mapping[str, Hold | None]) -> Decision:
-    with engine.changing(reference) as (unit, managed):
+def _change(
+    engine: Engine, reference: str, action: Action, change: Mapping[str, Hold | None], revision: int | None
+) -> Decision:
+    with engine.changing(reference, revision) as (unit, managed):
         before = unit.renewals.get(managed.id)
         after = before.model_copy(update=change)
         unit.renewals.save(managed.id, after)

@@ -39,11 +39,12 @@ CHANGING = (Permission.EDIT, Permission.MANAGE, Permission.ADMINISTER)
 
 @dataclass(frozen=True)
 class Operation:
-    """One method at one path, and the permissions that it asks for."""
+    """One method at one path, the permissions that it asks for, and whether it is described as heeding If-Match."""
 
     method: str
     path: str
     permissions: tuple[Permission, ...]
+    heeds: bool
 
 
 def operations(engine: Engine) -> list[Operation]:
@@ -51,6 +52,7 @@ def operations(engine: Engine) -> list[Operation]:
     found = []
     places = Settings(Path("/nowhere"), Path("/nowhere"))
     app = application(engine, lambda: None, Live(engine.store), Jobs(engine), places)
+    described = app.openapi()["paths"]
     for context in iter_route_contexts(app.routes):
         route = context.original_route
         if not isinstance(route, APIRoute):
@@ -58,7 +60,11 @@ def operations(engine: Engine) -> list[Operation]:
             continue
         guards = [one.call for one in route.dependant.dependencies if isinstance(one.call, Needs)]
         asked = tuple(guard.permission for guard in guards)
-        found += [Operation(method, str(context.path), asked) for method in route.methods or ()]
+        for method in route.methods or ():
+            told = described[context.path][method.lower()]
+            heeds = "if-match" in [each["name"] for each in told.get("parameters", ())]
+            assert heeds == ("412" in told["responses"]), context.path
+            found.append(Operation(method, str(context.path), asked, heeds))
     return found
 
 
@@ -88,6 +94,17 @@ def test_every_operation_refuses_who_has_no_token_or_too_little(service: Service
         refused = service.client(*others).ask(operation.method, path)
         assert refused.status == 403, path
         assert f"--allow {operation.permissions[0].value}" in refused.data["hint"]
+
+
+def test_no_operation_that_changes_something_overlooks_a_condition(service: Service) -> None:
+    found = [one for one in operations(service.engine) if one.method != "GET"]
+    assert sum(one.heeds for one in found) > 20
+    client = service.client(*Permission)
+    for operation in found:
+        path = re.sub(r"{(\w+)}", SOMETHING, operation.path.removeprefix(PREFIX))
+        answer = client.ask(operation.method, path, If_Match=f'"{"0" * 32}"')
+        is_refused = "does not heed that condition" in answer.data["detail"]
+        assert (is_refused, answer.status in (412, 422, 404)) == (not operation.heeds, True), operation
 
 
 BODIES = {
@@ -126,7 +143,7 @@ def test_what_is_out_of_sight_is_on_every_route_as_if_it_were_not_there(service:
             with service.engine.store.read() as unit:
                 seen = f'"{unit.managed.revision(each.id)}"'
             body = BODIES.get(path.rpartition("/")[2], {}) if operation.method in ("POST", "PUT", "PATCH") else None
-            answer = limited.ask(operation.method, path, body, If_Match=seen)
+            answer = limited.ask(operation.method, path, body, **({"If_Match": seen} if operation.heeds else {}))
             statuses.append((answer.status, bool(ALONE.search(answer.body.decode()))))
         assert statuses[0] == (404, True), operation
         assert not statuses[1][1], operation

@@ -147,6 +147,22 @@ def test_of_two_who_change_the_same_the_second_is_refused(service: Service) -> N
     assert (second["wanted"]["window"], second["wanted"]["renewal"]["days_before"]) == ("nights", 20)
 
 
+@pytest.mark.parametrize(
+    ("method", "below", "wanted"),
+    [("POST", "/request", None), ("PUT", "/hold", {"reason": "we move"}), ("DELETE", "/hold", None)],
+)
+def test_what_is_begun_or_held_back_is_what_was_seen(
+    service: Service, method: str, below: str, wanted: dict[str, str] | None
+) -> None:
+    mail, client = service.managed("mail.contoso.com"), service.client("read", "edit", "request")
+    path = f"/certificates/{mail.id}"
+    before = client.get(path)
+    late = client.ask(method, path + below, wanted, If_Match='"99"')
+    assert (late.status, late.data["type"]) == (412, "urn:certwright:problem:changed")
+    assert client.get(path) == before
+    assert client.ask(method, path + below, wanted, If_Match='"1"').status in (200, 202)
+
+
 @pytest.mark.parametrize(("tag", "status"), [("", 428), ("*", 422), ('W/"1"', 422), ('"x"', 422), ('"99"', 412)])
 def test_a_change_takes_what_was_seen_before(service: Service, tag: str, status: int) -> None:
     mail = service.managed("mail.contoso.com")

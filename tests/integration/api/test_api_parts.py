@@ -347,12 +347,29 @@ def test_what_is_to_be_new_takes_the_place_of_nothing(
     assert client.ask("PUT", path, wanted).status == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "wanted"),
+    [("PUT /password", {"password": "another correct horse"}), ("DELETE /second-factor", None), ("POST /admit", None)],
+)
+def test_what_leaves_a_person_as_shown_is_done_for_who_saw_them_last(
+    service: Service, method: str, wanted: dict[str, Any] | None
+) -> None:
+    client = service.client(*Permission)
+    add_person(service.engine, "anna", Role.ADMINISTRATOR, "correct horse battery")
+    kind, _, below = method.partition(" ")
+    seen = client.ask("GET", "/people/anna").headers["ETag"]
+    refused = client.ask(kind, f"/people/anna{below}", wanted, If_Match=f'"{"0" * 32}"')
+    assert (refused.status, "somebody else" in refused.data["detail"]) == (412, True)
+    assert client.ask(kind, f"/people/anna{below}", wanted, If_Match=seen).status == 200
+
+
 @pytest.mark.parametrize("path", ["credentials/x", "notifications/channels/x", "sign-in-providers/x"])
-def test_where_no_etag_is_heeded_one_is_refused(service: Service, path: str) -> None:
+@pytest.mark.parametrize("header", ["If_Match", "If_None_Match"])
+def test_where_no_etag_is_heeded_one_is_refused(service: Service, path: str, header: str) -> None:
     client = service.client(*Permission)
     for kind, wanted in (("PUT", {"kind": "smb", "username": "svc", "password": "c4nary"}), ("DELETE", None)):
-        refused = client.ask(kind, f"/{path}", wanted, If_Match=f'"{"0" * 32}"')
-        assert (refused.status, "the last word counts" in refused.data["detail"]) == (422, True)
+        refused = client.ask(kind, f"/{path}", wanted, **{header: f'"{"0" * 32}"'})
+        assert (refused.status, "does not heed that condition" in refused.data["detail"]) == (422, True)
 
 
 def test_short_lists_go_on_where_they_ended(service: Service) -> None:

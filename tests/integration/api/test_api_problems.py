@@ -140,6 +140,6 @@ def test_half_characters_and_moments_beyond_reckoning_are_refused(
 ) -> None:
     mail = service.managed("mail.contoso.com")
     client = service.client(*Permission)
-    seen = {"If-Match": '"1"'} if "{id}" in path else {}
+    seen = {"If-Match": '"1"'} if path.endswith("/window") else {}
     answer = client.ask(method, path.format(id=mail.id), data, **seen)
     assert (answer.status, answer.data["type"]) == (422, "urn:certwright:problem:invalid-request")
