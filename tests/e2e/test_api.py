@@ -108,6 +108,7 @@ def test_from_nothing_to_a_certificate_and_back_by_the_api_alone(tmp_path: Path)
     with authority() as ca, serving(tmp_path, *EVERYTHING) as client:
         made = client.ask("POST", "/issuers", {"name": "house-ca", "params": ca.params}, Idempotency_Key="issuer")
         assert (made.status, made.data["capabilities"]["internal_names"]) == (201, True), made.body
+        assert made.headers["Location"] == "/api/v1/issuers/house-ca"
         assert client.ask("POST", "/issuers/house-ca/test").status == 200
         of_two_changes_none_is_lost(client, tmp_path, Path(ca.params["ca_file"]))
         proof = ca.validation.model_dump(mode="json")

@@ -3,6 +3,7 @@
 `application` makes it; every operation but the description of the API itself asks `access.needs` for a permission.
 """
 
-from certwright.api.app import PREFIX, RESOURCES, application
+from certwright.api.app import RESOURCES, application
+from certwright.api.changes import PREFIX
 
 __all__ = ["PREFIX", "RESOURCES", "application"]

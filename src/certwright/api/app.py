@@ -27,13 +27,12 @@ from certwright.api import (
     watched,
     windows,
 )
-from certwright.api.changes import HEEDS_CONDITIONS
+from certwright.api.changes import HEEDS_CONDITIONS, PREFIX
 from certwright.engine.context import Engine
 from certwright.engine.jobs import Jobs
 from certwright.engine.live import Live
 from certwright.settings import Settings
 
-PREFIX = "/api/v1"
 RESOURCES = (
     status,
     certificates,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
+from urllib.parse import quote
 
 from fastapi import Depends, Header, HTTPException, Path, Request, Response
 from fastapi.dependencies.models import Dependant
@@ -21,6 +22,7 @@ from certwright.engine.context import Engine
 from certwright.engine.seen import as_new, as_seen, digest
 from certwright.store import UnitOfWork
 
+PREFIX = "/api/v1"
 T = TypeVar("T", bound=Value)
 Id = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="Of the managed certificate.")]
 _LINE = r"^[^\x00-\x1f\x7f]+$"
@@ -133,6 +135,11 @@ Revision = Annotated[int, Depends(_revision)]
 def show_tag(response: Response, value: Value) -> None:
     """Give the ETag of what has no revision: a digest of it."""
     response.headers.update({"ETag": f'"{digest(value)}"', "Cache-Control": "no-store"})
+
+
+def show_place(response: Response, *path: str) -> None:
+    """Tell where that is which was made."""
+    response.headers["Location"] = "/".join((PREFIX, *(quote(part, safe="") for part in path)))
 
 
 def _headers(dependant: Dependant) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field, SecretStr
 
 from certwright.api import listing
 from certwright.api.access import MANAGES, READS, UsesEngine
-from certwright.api.changes import ASKS_PEERS, UNCHANGED, Body, Line, Name, Unchanged, show_tag
+from certwright.api.changes import ASKS_PEERS, UNCHANGED, Body, Line, Name, Unchanged, show_place, show_tag
 from certwright.api.listing import Asked, Named
 from certwright.api.problems import answers
 from certwright.api.repeats import RepeatableRoute
@@ -120,13 +120,14 @@ def get_issuer(engine: UsesEngine, name: Name, response: Response) -> Issuer:
 
 
 @router.post("/issuers", dependencies=[MANAGES], status_code=HTTPStatus.CREATED, responses=ASKS_PEERS)
-def post_issuer(engine: UsesEngine, wanted: NewIssuer) -> Issuer:
+def post_issuer(engine: UsesEngine, wanted: NewIssuer, response: Response) -> Issuer:
     """Register an account at an authority, whose terms of service you agree to by its parameters."""
     given = wanted.external_account
     eab = (given.kid, given.key.get_secret_value().encode()) if given else None
     made = issuers.add_issuer(
         engine, wanted.kind, wanted.name, wanted.params, internal_names=wanted.internal_names, eab=eab
     )
+    show_place(response, "issuers", made.name)
     return Issuer.of(made)
 
 

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field, SecretStr
 
 from certwright.api import listing
 from certwright.api.access import ADMINISTERS, UsesEngine
-from certwright.api.changes import CHANGES, UNCHANGED, Body, Line, Name, Unchanged, show_tag
+from certwright.api.changes import CHANGES, UNCHANGED, Body, Line, Name, Unchanged, show_place, show_tag
 from certwright.api.listing import Asked, Named
 from certwright.api.problems import answers
 from certwright.api.repeats import RepeatableRoute
@@ -101,11 +101,11 @@ def list_people(engine: UsesEngine, asked: Asked) -> Named[Shown]:
 
 
 @router.post("/people", dependencies=[ADMINISTERS], status_code=HTTPStatus.CREATED, responses=CHANGES)
-def post_person(engine: UsesEngine, wanted: NewPerson) -> Shown:
+def post_person(engine: UsesEngine, wanted: NewPerson, response: Response) -> Shown:
     """Let somebody sign in, who may do no more than you."""
-    return Shown.of(
-        people.add_person(engine, wanted.name, wanted.role, wanted.password.get_secret_value(), wanted.tags)
-    )
+    made = people.add_person(engine, wanted.name, wanted.role, wanted.password.get_secret_value(), wanted.tags)
+    show_place(response, "people", made.name)
+    return Shown.of(made)
 
 
 @router.get("/people/{name}", dependencies=[ADMINISTERS], responses=answers(HTTPStatus.NOT_FOUND))
@@ -155,11 +155,12 @@ def list_tokens(engine: UsesEngine, asked: Asked) -> Named[ApiToken]:
 
 
 @router.post("/tokens", dependencies=[ADMINISTERS], status_code=HTTPStatus.CREATED, responses=CHANGES)
-def post_token(engine: UsesEngine, wanted: NewToken) -> MadeToken:
+def post_token(engine: UsesEngine, wanted: NewToken, response: Response) -> MadeToken:
     """Make a token and show it, once."""
     token, secret = tokens.create_token(
         engine, wanted.name, wanted.permissions, timedelta(days=wanted.days), wanted.tags
     )
+    show_place(response, "tokens", token.name)
     return MadeToken(token=token, secret=secret)
 
 

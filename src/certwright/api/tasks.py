@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from certwright.api.access import DEPLOYS, READS, SETS_TASKS, UsesEngine, UsesJobs
 from certwright.api.actions import Deploy, exists
-from certwright.api.changes import CHANGES, GUARDED, Body, Id, Line, Revision
+from certwright.api.changes import CHANGES, GUARDED, Body, Id, Line, Revision, show_place
 from certwright.api.jobs import BEGUN, begun
 from certwright.api.problems import answers
 from certwright.api.repeats import RepeatableRoute
@@ -156,7 +156,8 @@ def post_task(
     response: Response,
 ) -> list[Task]:
     """Add a task behind the others."""
-    task_list.add_task(engine, id, wanted.described(), revision)
+    made = task_list.add_task(engine, id, wanted.described(), revision)
+    show_place(response, "certificates", id, "tasks", made.id)
     return list_tasks(engine, id, response)
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from certwright.api.access import EDITS, REMOVES, UsesEngine, Wakes
 from certwright.api.certificates import Certificate, Renewal, get_certificate
-from certwright.api.changes import CHANGES, GUARDED, Body, Id, Line, Revision, pem_or_base64
+from certwright.api.changes import CHANGES, GUARDED, Body, Id, Line, Revision, pem_or_base64, show_place
 from certwright.api.repeats import RepeatableRoute
 from certwright.domain.identifiers import MAX_NAMES
 from certwright.domain.keys import MAX_KEY_FILE, KeyType
@@ -141,7 +141,7 @@ def post_certificate(engine: UsesEngine, wanted: NewCertificate, wake: Wakes, re
     """Describe a certificate that is to be kept valid; it is due at once."""
     made = managed.create(engine, wanted.wish())
     wake()
-    response.headers["Location"] = f"/api/v1/certificates/{made.id}"
+    show_place(response, "certificates", made.id)
     return get_certificate(engine, made.id, response)
 
 

@@ -3,11 +3,11 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field, SecretStr
 
 from certwright.api.access import MANAGES, READS, UsesEngine
-from certwright.api.changes import ASKS_PEERS, CHANGES, Body, Line, pem_or_base64
+from certwright.api.changes import ASKS_PEERS, CHANGES, Body, Line, pem_or_base64, show_place
 from certwright.api.problems import answers
 from certwright.api.repeats import RepeatableRoute
 from certwright.domain.errors import ConfigurationError
@@ -95,14 +95,17 @@ def get_watched(engine: UsesEngine, id: Id) -> Item:  # noqa: A002 - the API's w
 
 
 @router.post("/watched", dependencies=[MANAGES], status_code=HTTPStatus.CREATED, responses=ASKS_PEERS)
-def post_watched(engine: UsesEngine, wanted: NewItem) -> Item:
+def post_watched(engine: UsesEngine, wanted: NewItem, response: Response) -> Item:
     """Watch the certificate in a file, or what a service serves, which is looked at now."""
     if (wanted.service is None) == (wanted.file is None):
         raise ConfigurationError("Either a file or a service is watched.", hint="Send one of file and service.")
     if wanted.service:
-        return Item.of(engine, watch.watch_endpoint(engine, Place(**wanted.service.model_dump()), wanted.title))
-    data, password = wanted.file.read() if wanted.file else (b"", None)
-    return Item.of(engine, watch.watch_file(engine, data, wanted.title, password))
+        made = watch.watch_endpoint(engine, Place(**wanted.service.model_dump()), wanted.title)
+    else:
+        data, password = wanted.file.read() if wanted.file else (b"", None)
+        made = watch.watch_file(engine, data, wanted.title, password)
+    show_place(response, "watched", made.id)
+    return Item.of(engine, made)
 
 
 @router.put("/watched/{id}/file", dependencies=[MANAGES], responses=CHANGES)

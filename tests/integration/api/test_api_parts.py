@@ -41,7 +41,8 @@ def test_tasks_are_added_changed_moved_and_removed(service: Service) -> None:
         ("exchange", 1, "new"),
         ("again", 2, "new"),
     ]
-    path = f"/certificates/{mail.id}/tasks/{second.data[1]['settings']['id']}"
+    path = second.headers["Location"].removeprefix("/api/v1")
+    assert path == f"/certificates/{mail.id}/tasks/{second.data[1]['settings']['id']}"
     wanted = {"place": 1, "enabled": False, "trigger": "manual", "params": {"services": ["IIS"]}, "retries": 3}
     client = service.client("manage")
     changed = client.ask("PATCH", path, wanted, If_Match=second.headers["ETag"])
@@ -417,7 +418,8 @@ def test_a_file_is_watched_replaced_and_no_more(service: Service, tmp_path: Path
     made = client.ask("POST", "/watched", {"title": "partner", "file": {"content": pem("partner")}})
     assert made.status == 201, made.body
     assert made.data["watched"]["title"] == "partner"
-    item = f"/watched/{made.data['watched']['id']}"
+    item = made.headers["Location"].removeprefix("/api/v1")
+    assert item == f"/watched/{made.data['watched']['id']}"
     put(client, f"{item}/file", {"content": pem("other")})
     put(client, f"{item}/file", {"content": "n o n s e n s e"}, 422)
     assert client.ask("POST", "/watched", {"file": {"content": pem("b")}}).status == 201

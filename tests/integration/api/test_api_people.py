@@ -17,6 +17,7 @@ def test_people_are_added_and_removed_and_their_passwords_never_shown(service: S
         made = client.ask("POST", "/people", {"name": name, "role": role, "password": PASSWORD})
         assert made.status == 201, made.body
         assert PASSWORD.encode() not in made.body
+        assert made.headers["Location"] == f"/api/v1/people/{name}"
     assert [person["name"] for person in client.get("/people")["items"]] == ["anna", "berta"]
     assert client.ask("PUT", "/people/berta/password", {"password": f"{PASSWORD} 2"}).status == 200
     assert client.ask("PUT", "/people/berta/password", {"password": "short"}).status == 422
@@ -41,12 +42,12 @@ def test_nobody_gives_away_more_than_they_have(service: Service) -> None:
 
 def test_a_token_is_shown_once_and_lets_in_until_it_is_removed(service: Service) -> None:
     client = service.client(*ALL)
-    made = client.ask("POST", "/tokens", {"name": "robot", "permissions": ["read"], "days": 1})
-    assert made.status == 201, made.body
+    made = client.ask("POST", "/tokens", {"name": "the robot", "permissions": ["read"], "days": 1})
+    assert (made.status, made.headers["Location"]) == (201, "/api/v1/tokens/the%20robot"), made.body
     headers = {"Authorization": f"Bearer {made.data['secret']}"}
     assert service.client().ask("GET", "/status", **headers).status == 200
     assert made.data["secret"] not in str(client.get("/tokens"))
-    assert client.ask("DELETE", "/tokens/robot").status == 204
+    assert client.ask("DELETE", made.headers["Location"].removeprefix("/api/v1")).status == 204
     assert service.client().ask("GET", "/status", **headers).status == 401
 
 
