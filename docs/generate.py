@@ -140,7 +140,7 @@ def operations_page() -> str:
         (guard,) = [one.call for one in route.dependant.dependencies if isinstance(one.call, Needs)]
         summary = (inspect.getdoc(route.endpoint) or "").partition("\n")[0]
         (method,) = route.methods or {""}
-        rows.append(f"| `{method} {PREFIX}{route.path}` | {guard.permission} | {summary} |\n")
+        rows.append(f"| `{method} {PREFIX}{route.path_format}` | {guard.permission} | {summary} |\n")
     head = f"{MARK}\n# Operations of the API\n\nMore about them: [the API](api.md).\n\n"
     return head + "| Operation | Permission | |\n|---|---|---|\n" + "".join(rows)
 

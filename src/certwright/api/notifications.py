@@ -185,7 +185,7 @@ def list_rules(engine: UsesEngine, asked: Asked) -> Named[ShownRule]:
         return listing.page((ShownRule.of(rule) for rule, _ in unit.notices.rules()), asked)
 
 
-@router.get("/notifications/rules/{name}", dependencies=[READS], responses=answers(HTTPStatus.NOT_FOUND))
+@router.get("/notifications/rules/{name:path}", dependencies=[READS], responses=answers(HTTPStatus.NOT_FOUND))
 def get_rule(engine: UsesEngine, name: Name, response: Response) -> ShownRule:
     """One rule."""
     with engine.store.read() as unit:
@@ -194,7 +194,7 @@ def get_rule(engine: UsesEngine, name: Name, response: Response) -> ShownRule:
     return ShownRule.of(kept)
 
 
-@router.put("/notifications/rules/{name}", dependencies=[MANAGES], responses=UNCHANGED)
+@router.put("/notifications/rules/{name:path}", dependencies=[MANAGES], responses=UNCHANGED)
 def put_rule(engine: Put, name: Name, wanted: WantedRule) -> ShownRule:
     """Keep a rule, in place of the one of that name."""
     rule = wanted.rule(name)
@@ -203,7 +203,7 @@ def put_rule(engine: Put, name: Name, wanted: WantedRule) -> ShownRule:
 
 
 @router.delete(
-    "/notifications/rules/{name}", dependencies=[MANAGES], status_code=HTTPStatus.NO_CONTENT, responses=UNCHANGED
+    "/notifications/rules/{name:path}", dependencies=[MANAGES], status_code=HTTPStatus.NO_CONTENT, responses=UNCHANGED
 )
 def delete_rule(engine: Guarded, name: Name) -> None:
     """Remove a rule."""

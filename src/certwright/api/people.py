@@ -164,7 +164,7 @@ def post_token(engine: UsesEngine, wanted: NewToken, response: Response) -> Made
     return MadeToken(token=token, secret=secret)
 
 
-@router.delete("/tokens/{name}", dependencies=[ADMINISTERS], status_code=HTTPStatus.NO_CONTENT, responses=CHANGES)
+@router.delete("/tokens/{name:path}", dependencies=[ADMINISTERS], status_code=HTTPStatus.NO_CONTENT, responses=CHANGES)
 def delete_token(engine: UsesEngine, name: Name) -> None:
     """Have a token let nobody in any more."""
     tokens.remove_token(engine, name)

@@ -86,7 +86,7 @@ def list_windows(engine: UsesEngine, asked: Asked) -> Named[Window]:
         return Named(items=[Window.of(unit, kept, engine.now()) for kept in page.items], next=page.next)
 
 
-@router.get("/windows/{name}", dependencies=[READS], responses=answers(HTTPStatus.NOT_FOUND))
+@router.get("/windows/{name:path}", dependencies=[READS], responses=answers(HTTPStatus.NOT_FOUND))
 def get_window(engine: UsesEngine, name: Name, response: Response) -> Window:
     """One maintenance window; its ETag changes with what is kept, not with its openings."""
     with engine.store.read() as unit:
@@ -95,7 +95,7 @@ def get_window(engine: UsesEngine, name: Name, response: Response) -> Window:
         return Window.of(unit, kept, engine.now())
 
 
-@router.put("/windows/{name}", dependencies=[MANAGES], responses=UNCHANGED)
+@router.put("/windows/{name:path}", dependencies=[MANAGES], responses=UNCHANGED)
 def put_maintenance_window(engine: Put, name: Name, wanted: WantedWindow, response: Response) -> Window:
     """Keep a window, in place of the one of that name wherever it is used."""
     values = {
@@ -108,7 +108,7 @@ def put_maintenance_window(engine: Put, name: Name, wanted: WantedWindow, respon
     return get_window(engine, name, response)
 
 
-@router.delete("/windows/{name}", dependencies=[MANAGES], status_code=HTTPStatus.NO_CONTENT, responses=UNCHANGED)
+@router.delete("/windows/{name:path}", dependencies=[MANAGES], status_code=HTTPStatus.NO_CONTENT, responses=UNCHANGED)
 def delete_window(engine: Guarded, name: Name) -> None:
     """Remove a window that nothing uses."""
     remove_window(engine, name)

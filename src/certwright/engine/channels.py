@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from certwright.domain.errors import ConfigurationError, Taken
 from certwright.domain.messages import test_message
-from certwright.domain.plain_text import check_line
+from certwright.domain.plain_text import check_new_name
 from certwright.domain.rules import Rule
 from certwright.engine import catalog
 from certwright.engine.context import Engine
@@ -51,7 +51,8 @@ def add_channel(engine: Engine, kind: str, name: str, values: Mapping[str, Any],
         NotificationError, Unreachable: if it cannot work.
         Forbidden: as of `require_proxy`.
     """
-    check_line(name, "The name")
+    with engine.store.read() as unit:
+        check_new_name(name, unit.credentials.names())
     found = catalog.plugin("notifications", kind)
     params = read_params(found.params, dict(values), f"the notification channel {kind!r}")
     require_proxy(engine, params)
@@ -142,8 +143,8 @@ def put_rule(engine: Engine, rule: Rule) -> None:
     Raises:
         ConfigurationError: if it names a channel that carries no messages, or none of that name exists.
     """
-    check_line(rule.name, "The name")
     with engine.store.write() as unit:
+        check_new_name(rule.name, [each.name for each, _ in unit.notices.rules()])
         known = unit.credentials.kinds("notify")
         for name in rule.channels:
             if name not in known or not carries(known[name]):

@@ -10,7 +10,7 @@ from certwright.domain.access import Permission
 from certwright.domain.credentials import SignIn
 from certwright.domain.errors import ConfigurationError, InUse
 from certwright.domain.identifiers import Identifier, IdentifierType
-from certwright.domain.plain_text import check_line
+from certwright.domain.plain_text import check_new_name
 from certwright.domain.validation import Validation
 from certwright.engine import catalog, dns
 from certwright.engine.commands import require_commands
@@ -65,8 +65,8 @@ def store_sign_in(engine: Engine, kind: SignIn, credential: Credential) -> None:
     if kind.has_username and not credential.username:
         raise ConfigurationError(f"A credential of the kind {kind} has a user name.", hint="Give it with --username.")
     dns.check_name(credential.name)
-    check_line(credential.name, "The name")
     with engine.store.write() as unit:
+        check_new_name(credential.name, unit.credentials.names())
         unit.credentials.add(kind, credential)
         retry_with(engine, unit, credential.name)
 
@@ -90,7 +90,8 @@ def store_credential(engine: Engine, kind: str, name: str, values: Mapping[str, 
         Forbidden: if it runs programs, and who asks may not have that.
     """
     dns.check_name(name)
-    check_line(name, "The name")
+    with engine.store.read() as unit:
+        check_new_name(name, unit.credentials.names())
     require_commands(engine, "dns", kind, values)
     found = catalog.plugin("dns", kind)
     params = read_params(found.params, dict(values), f"the DNS provider {kind!r}")

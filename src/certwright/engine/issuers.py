@@ -6,7 +6,7 @@ from typing import Any
 from certwright.domain import authorities
 from certwright.domain.errors import CertwrightError, Changed, ConfigurationError
 from certwright.domain.managed import Issuer
-from certwright.domain.plain_text import check_line
+from certwright.domain.plain_text import check_new_name
 from certwright.engine import catalog
 from certwright.engine.context import Engine
 from certwright.engine.ledger import reserve_account
@@ -75,7 +75,7 @@ def add_issuer(
         IssuanceError, Unreachable: if the authority refuses or does not answer.
     """
     found = catalog.plugin("issuers", kind)
-    check_line(name, "The name")
+    check_new_name(name)
     params = read_params(found.params, values, f"the issuer {name!r}")
     require_proxy(engine, params)
     issuer = Issuer(name=name, kind=kind, params=params.model_dump(mode="json"))

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from certwright.domain.access import LONGEST_LIFE, ApiToken, Caller, check_limit, permissions_of
 from certwright.domain.errors import ConfigurationError, NotSignedIn, StoreError
-from certwright.domain.plain_text import check_line
+from certwright.domain.plain_text import check_new_name
 from certwright.engine.context import Engine
 from certwright.engine.managed import tags_of
 from certwright.sdk.params import read_params
@@ -43,7 +43,7 @@ def create_token(
         raise ConfigurationError(
             f"A token is valid for 1 to {LONGEST_LIFE.days} days.", hint="Make a new one before it ends."
         )
-    check_line(name, "The name")
+    check_new_name(name)
     now, secret = engine.now(), secrets.token_urlsafe(_SECRET_BYTES)
     allowed = permissions_of(permissions)
     check_limit(allowed, tags)

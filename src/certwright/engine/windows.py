@@ -7,7 +7,7 @@ from typing import Any
 
 from certwright.domain.errors import Taken, WindowClosed
 from certwright.domain.managed import ManagedCertificate, TaskSettings
-from certwright.domain.plain_text import check_line
+from certwright.domain.plain_text import check_new_name
 from certwright.domain.triggers import Turn
 from certwright.domain.windows import MaintenanceWindow
 from certwright.engine.context import Engine
@@ -25,8 +25,8 @@ def window_taken(window: MaintenanceWindow) -> Taken:
 
 def put_window(engine: Engine, window: MaintenanceWindow) -> None:
     """Keep a window, in place of the one of that name; whatever waits for it is looked at anew."""
-    check_line(window.name, "The name")
     with engine.store.write() as unit:
+        check_new_name(window.name, [each.name for each in unit.windows.list()])
         unit.windows.put(window)
         unit.managed.hurry(window.name, engine.now())
 

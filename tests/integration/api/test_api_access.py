@@ -61,10 +61,10 @@ def operations(engine: Engine) -> list[Operation]:
         guards = [one.call for one in route.dependant.dependencies if isinstance(one.call, Needs)]
         asked = tuple(guard.permission for guard in guards)
         for method in route.methods or ():
-            told = described[context.path][method.lower()]
+            told = described[context.path_format][method.lower()]
             heeds = "if-match" in [each["name"] for each in told.get("parameters", ())]
             assert heeds == ("412" in told["responses"]), context.path
-            found.append(Operation(method, str(context.path), asked, heeds))
+            found.append(Operation(method, str(context.path_format), asked, heeds))
     return found
 
 

@@ -7,12 +7,22 @@ from typing import Any
 
 import pytest
 
-from certwright.domain.access import Permission, Role
+from certwright.domain.access import ApiToken, Permission, Role
+from certwright.domain.credentials import SignIn
+from certwright.domain.errors import ConfigurationError
 from certwright.domain.limits import Bucket, Key, Scope
 from certwright.domain.managed import Issuer
+from certwright.domain.rules import Rule
+from certwright.domain.windows import MaintenanceWindow, Span
 from certwright.engine import catalog
+from certwright.engine.channels import add_channel, put_rule
+from certwright.engine.credentials import store_credential, store_sign_in
+from certwright.engine.issuers import add_issuer
+from certwright.engine.openid.providers import put_provider
 from certwright.engine.people import add_person
-from certwright.engine.windows import set_window
+from certwright.engine.tokens import create_token
+from certwright.engine.windows import put_window, set_window
+from certwright.sdk.context import Credential
 from world.api import Answer, Client, Service
 
 SECRET = "c4n4ry-S3cr3t"
@@ -371,6 +381,52 @@ def test_where_no_etag_is_heeded_one_is_refused(service: Service, path: str, hea
     for kind, wanted in (("PUT", {"kind": "smb", "username": "svc", "password": "c4nary"}), ("DELETE", None)):
         refused = client.ask(kind, f"/{path}", wanted, **{header: f'"{"0" * 32}"'})
         assert (refused.status, "does not heed that condition" in refused.data["detail"]) == (422, True)
+
+
+@pytest.mark.parametrize("name", ["ci/prod", ".."])
+def test_what_is_new_has_no_name_that_no_path_could_hold(service: Service, name: str) -> None:
+    engine, rule = service.engine, Rule(name=name)
+    window = MaintenanceWindow(name=name, zone="UTC", spans=(Span.parse("Sat 22:00-04:00"),))
+    hook = {"url": "https://hooks.contoso.test/one"}
+    for make in (
+        lambda: add_issuer(engine, "acme", name, {"authority": "letsencrypt", "email": "a@contoso.com"}),
+        lambda: store_credential(engine, "cloudflare", name, {"api_token": SECRET}, checked=False),
+        lambda: store_sign_in(engine, SignIn.SCRIPT, Credential(name, "", SECRET)),
+        lambda: add_channel(engine, "webhook", name, hook, checked=False),
+        lambda: put_rule(engine, rule),
+        lambda: put_window(engine, window),
+        lambda: create_token(engine, name, ["read"], timedelta(days=1)),
+    ):
+        with pytest.raises(ConfigurationError, match="It is part of addresses"):
+            make()
+    with pytest.raises(ConfigurationError, match="wrong for the person"):
+        add_person(engine, name, Role.VIEWER, "correct horse battery")
+    with pytest.raises(ConfigurationError, match="cannot be the name of a sign-in provider"):
+        put_provider(engine, name, {}, checked=False)
+    answer = service.client(*Permission).ask("POST", "/tokens", {"name": name, "permissions": ["read"]})
+    assert (answer.status, "It is part of addresses" in answer.data["detail"]) == (422, True)
+
+
+def test_what_was_called_so_before_is_changed_and_removed(service: Service) -> None:
+    client, window = service.client(*Permission), {"spans": ["Sat 22:00-04:00"], "zone": "UTC"}
+    kept = MaintenanceWindow(name="a/b", zone="UTC", spans=(Span.parse("Sun 22:00-04:00"),))
+    token = ApiToken(
+        name="a/b",
+        permissions=frozenset({Permission.READ}),
+        created_at=service.clock(),
+        expires_at=service.clock() + timedelta(days=1),
+    )
+    with service.engine.store.write() as unit:
+        unit.windows.put(kept)
+        unit.notices.put_rule(Rule(name="a/b"))
+        unit.tokens.add(token, b"digest")
+        unit.credentials.add(SignIn.SCRIPT, Credential("a/b", "", SECRET))
+    for path, wanted in (("windows", window), ("notifications/rules", {"days": 7})):
+        tag = client.ask("GET", f"/{path}/a%2Fb").headers["ETag"]
+        assert client.ask("PUT", f"/{path}/a%2Fb", wanted, If_Match=tag).data["name"] == "a/b"
+        assert client.ask("DELETE", f"/{path}/a%2Fb").status == 204
+    assert client.ask("DELETE", "/tokens/a%2Fb").status == 204
+    store_sign_in(service.engine, SignIn.SCRIPT, Credential("a/b", "", f"{SECRET} 2"))
 
 
 def test_short_lists_go_on_where_they_ended(service: Service) -> None:

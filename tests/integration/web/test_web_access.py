@@ -161,7 +161,7 @@ def test_a_form_takes_the_permission_of_the_operation_that_does_the_same(house: 
     settings = Settings(house.folder / "nothing", house.folder / "nothing")
     api = certwright.api.application(house.engine, lambda: None, Live(house.engine.store), house.jobs, settings)
     takes = {
-        f"{method} {str(context.path).removeprefix(certwright.api.PREFIX)}": guard.call.permission
+        f"{method} {str(context.path_format).removeprefix(certwright.api.PREFIX)}": guard.call.permission
         for context in iter_route_contexts(api.routes)
         if isinstance(route := context.original_route, APIRoute)
         for method in route.methods or ()
