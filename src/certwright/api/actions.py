@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 from certwright.api.access import DEPLOYS, PREVIEWS, READS, REVOKES, TAKES_KEYS, TESTS, UsesEngine, UsesJobs
 from certwright.api.certificates import Certificate, PemChain, get_certificate
 from certwright.api.changes import ASKS_PEERS, CHANGES, Body, Id
+from certwright.api.examples import RECORDS
 from certwright.api.jobs import BEGUN, begun
 from certwright.api.problems import answers
 from certwright.api.repeats import RepeatableRoute
@@ -157,7 +158,11 @@ def get_version_chain(engine: UsesEngine, id: Id, version: VersionId) -> PemChai
     return PemChain(get_version(engine, id, version).chain_pem)
 
 
-@router.get("/certificates/{id}/persist", dependencies=[READS], responses=answers(HTTPStatus.NOT_FOUND))
+@router.get(
+    "/certificates/{id}/persist",
+    dependencies=[READS],
+    responses={200: {"content": {"application/json": {"example": RECORDS}}}, **answers(HTTPStatus.NOT_FOUND)},
+)
 def get_persist(engine: UsesEngine, id: Id) -> list[dict[str, Any]]:  # noqa: A002 - the API's word
     """The DNS records that prove the names by dns-persist-01; create them once, they stay."""
     return [record.data() for record in persist.records(engine, id)]

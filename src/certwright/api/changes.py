@@ -229,5 +229,7 @@ GUARDED = answers(
 )
 UNCHANGED = answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED)
 """What may go wrong where an ETag can be sent along."""
+READS_FILES = answers(HTTPStatus.TOO_MANY_REQUESTS)
+"""What may go wrong besides where a key file or a certificate file is read, of which few are read at once."""
 ASKS_PEERS = answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.BAD_GATEWAY)
 """What may go wrong where an authority, a DNS service, a target or a channel is asked."""

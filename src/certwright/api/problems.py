@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from certwright.api.access import source
+from certwright.api.examples import EXAMPLES
 from certwright.api.repeats import PARAMETER
 from certwright.domain.access import Caller
 from certwright.domain.errors import CertwrightError, Forbidden
@@ -54,13 +55,23 @@ def answers(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
 
 
 def described(app: FastAPI) -> dict[str, Any]:
-    """The description of the API (OpenAPI), in which problems have their own media type, and each POST takes a key."""
+    """The description of the API (OpenAPI), and what all operations have in common.
+
+    Models have examples, problems their own media type, each POST takes a key, and a body can be too long.
+    """
     if app.openapi_schema is None:
         found = FastAPI.openapi(app)
+        for name, schema in found["components"]["schemas"].items():
+            if name in EXAMPLES:
+                schema["examples"] = [EXAMPLES[name]]
         operations = [(method, told) for path in found["paths"].values() for method, told in path.items()]
         for method, operation in operations:
             if method == "post":
                 operation.setdefault("parameters", []).append(PARAMETER)
+            if method in ("post", "put", "patch"):
+                too_long = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+                refused = operation["responses"][str(HTTPStatus.BAD_REQUEST.value)]
+                operation["responses"][str(too_long.value)] = {**refused, "description": too_long.phrase}
             for status, answer in operation["responses"].items():
                 if int(status) >= HTTPStatus.BAD_REQUEST:
                     (schema,) = answer["content"].values()

@@ -61,7 +61,14 @@ def post_diagnostics(engine: UsesEngine, settings: UsesSettings, wanted: Diagnos
     return Bundle(data, headers=headers)
 
 
-@router.get("/plugins/{kind}", dependencies=[READS], responses=answers(HTTPStatus.NOT_FOUND))
+@router.get(
+    "/plugins/{kind}",
+    dependencies=[READS],
+    responses={
+        200: {"content": {"application/json": {"example": ["cloudflare", "rfc2136"]}}},
+        **answers(HTTPStatus.NOT_FOUND),
+    },
+)
 def list_plugins(kind: PluginKind) -> list[str]:
     """The names of the plugins of a kind."""
     return sorted(catalog.names(kind))

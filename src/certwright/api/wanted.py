@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from certwright.api.access import EDITS, REMOVES, UsesEngine, Wakes
 from certwright.api.certificates import Certificate, Renewal, get_certificate
-from certwright.api.changes import CHANGES, GUARDED, Body, Id, Line, Revision, pem_or_base64, show_place
+from certwright.api.changes import CHANGES, GUARDED, READS_FILES, Body, Id, Line, Revision, pem_or_base64, show_place
 from certwright.api.repeats import RepeatableRoute
 from certwright.domain.identifiers import MAX_NAMES
 from certwright.domain.keys import MAX_KEY_FILE, KeyType
@@ -136,7 +136,7 @@ class Foreseen(BaseModel):
     renewal: Renewal
 
 
-@router.post("/certificates", dependencies=[EDITS], status_code=HTTPStatus.CREATED, responses=CHANGES)
+@router.post("/certificates", dependencies=[EDITS], status_code=HTTPStatus.CREATED, responses=CHANGES | READS_FILES)
 def post_certificate(engine: UsesEngine, wanted: NewCertificate, wake: Wakes, response: Response) -> Certificate:
     """Describe a certificate that is to be kept valid; it is due at once."""
     made = managed.create(engine, wanted.wish())
@@ -145,7 +145,7 @@ def post_certificate(engine: UsesEngine, wanted: NewCertificate, wake: Wakes, re
     return get_certificate(engine, made.id, response)
 
 
-@router.patch("/certificates/{id}", dependencies=[EDITS], responses=GUARDED)
+@router.patch("/certificates/{id}", dependencies=[EDITS], responses=GUARDED | READS_FILES)
 def patch_certificate(
     engine: UsesEngine,
     id: Id,  # noqa: A002 - the API's word
@@ -160,7 +160,7 @@ def patch_certificate(
     return get_certificate(engine, id, response)
 
 
-@router.post("/certificates/{id}/change/preview", dependencies=[EDITS], responses=CHANGES)
+@router.post("/certificates/{id}/change/preview", dependencies=[EDITS], responses=CHANGES | READS_FILES)
 def post_change_preview(engine: UsesEngine, id: Id, wanted: ChangedCertificate) -> Foreseen:  # noqa: A002 - the API's word
     """Say what a change would come to, and whether a new version would be due; nothing is changed."""
     found = preview_change(engine, id, wanted.change())

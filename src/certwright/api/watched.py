@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field, SecretStr
 
 from certwright.api.access import MANAGES, READS, UsesEngine
-from certwright.api.changes import ASKS_PEERS, CHANGES, Body, Line, pem_or_base64, show_place
+from certwright.api.changes import ASKS_PEERS, CHANGES, READS_FILES, Body, Line, pem_or_base64, show_place
 from certwright.api.problems import answers
 from certwright.api.repeats import RepeatableRoute
 from certwright.domain.errors import ConfigurationError
@@ -94,7 +94,7 @@ def get_watched(engine: UsesEngine, id: Id) -> Item:  # noqa: A002 - the API's w
         return Item.of(engine, unit.watches.get(id))
 
 
-@router.post("/watched", dependencies=[MANAGES], status_code=HTTPStatus.CREATED, responses=ASKS_PEERS)
+@router.post("/watched", dependencies=[MANAGES], status_code=HTTPStatus.CREATED, responses=ASKS_PEERS | READS_FILES)
 def post_watched(engine: UsesEngine, wanted: NewItem, response: Response) -> Item:
     """Watch the certificate in a file, or what a service serves, which is looked at now."""
     if (wanted.service is None) == (wanted.file is None):
@@ -108,7 +108,7 @@ def post_watched(engine: UsesEngine, wanted: NewItem, response: Response) -> Ite
     return Item.of(engine, made)
 
 
-@router.put("/watched/{id}/file", dependencies=[MANAGES], responses=CHANGES)
+@router.put("/watched/{id}/file", dependencies=[MANAGES], responses=CHANGES | READS_FILES)
 def put_file(engine: UsesEngine, id: Id, wanted: WantedFile) -> Item:  # noqa: A002 - the API's word
     """Watch a renewed certificate in place of the file that was given before; title and history stay."""
     data, password = wanted.read()
