@@ -128,9 +128,10 @@ def _stored(unit: UnitOfWork, name: str) -> tuple[str, dict[str, Any]]:
 
 
 def _needs_none(name: str) -> bool:
-    if name not in catalog.names("dns"):
-        return False
-    return not any(field.is_required() for field in catalog.plugin("dns", name).params.model_fields.values())
+    with suppress(ConfigurationError):
+        read_params(catalog.plugin("dns", name).params, {}, name)
+        return True
+    return False
 
 
 class SealedMemory:

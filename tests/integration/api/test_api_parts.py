@@ -1,6 +1,7 @@
 """What certificates are made with, over the API: tasks, issuers, credentials, windows, channels, watched items."""
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from certwright.engine.windows import put_window, set_window
 from certwright.sdk.context import Credential
 from world.api import Answer, Client, Service
 
+GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "api.md"
 SECRET = "c4n4ry-S3cr3t"
 
 
@@ -213,6 +215,11 @@ def test_a_credential_is_stored_used_and_never_shown(service: Service) -> None:
     assert (refused.status, refused.data["type"]) == (409, "urn:certwright:problem:in-use")
     assert client.ask("DELETE", "/credentials/cf").status == 204
     assert client.ask("DELETE", "/credentials/cf").status == 404
+
+
+def test_the_credential_of_the_guide_is_stored(service: Service) -> None:
+    ((name, body),) = re.findall(r"\$API/credentials/(\w+) -d '(.*)'", GUIDE.read_text())
+    put(service.client("manage"), f"/credentials/{name}", {**json.loads(body), "check": False})
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from certwright.domain.errors import ConfigurationError
-from certwright.engine import catalog
+from certwright.engine import catalog, dns
 from certwright.sdk.task import Task
 from world.plugins import found, install
 
@@ -173,6 +174,16 @@ def test_a_name_that_is_no_plugin_gets_the_nearest_one() -> None:
     with pytest.raises(ConfigurationError) as caught:
         catalog.plugin("issuers", "zzz")
     assert "acme" in caught.value.hint
+
+
+def test_a_credential_may_have_the_name_of_each_dns_provider_that_needs_one() -> None:
+    def is_refused(name: str) -> bool:
+        with suppress(ConfigurationError):
+            dns.check_name(name)
+            return False
+        return True
+
+    assert [*filter(is_refused, catalog.names("dns"))] == ["manual"]
 
 
 def test_the_command_line_has_it_all_from_its_parameters(site_packages: Path) -> None:
