@@ -116,7 +116,11 @@ class Bucket:
         return limit.most + min(_NONE, now - self._full_at(limit, now)) // limit.refill
 
     def _full_at(self, limit: Limit, now: datetime) -> datetime:
-        """At most the span ahead; what is far beyond that was said by a wrong clock, and nothing is known."""
+        """At most the span ahead; what is far beyond that was said by a wrong clock, and nothing is known.
+
+        As time comes near it is believed again, unless an order has written it anew: it counts as empty then, at worst.
+        That errs towards waiting, where an authority would refuse, and ends when that clock's time is over.
+        """
         if self.full_at > now + limit.span + SKEW:
             return now
         return min(self.full_at, now + limit.span)

@@ -170,11 +170,13 @@ def test_a_bucket_that_a_wrong_clock_wrote_is_at_most_empty(limit: Limit, full_a
 
 @given(LIMITS, OFFSETS, st.integers(1, 400))
 def test_the_ledger_opens_when_the_clock_is_right_again(limit: Limit, ahead: timedelta, orders: int) -> None:
+    """By the next order at once; without one, it waits no refill longer (above) until time has caught up."""
     bucket = Bucket(START)
     for _ in range(orders):
         bucket = bucket.take(limit, START + ahead)
-    healed = START + limit.span + SKEW + limit.refill
-    assert bucket.ready(limit, healed) == healed
+    written_anew, caught_up = START + limit.span, START + limit.span + max(ahead, NONE)
+    assert bucket.take(limit, START).ready(limit, written_anew) == written_anew
+    assert bucket.ready(limit, caught_up) == caught_up
 
 
 @given(OFFSETS, st.timedeltas(NONE, SHUT_AT_MOST))
