@@ -2,13 +2,16 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
+from peers.ports import free_port
 from world.terminal import Terminal
 
 pytestmark = pytest.mark.e2e
@@ -62,7 +65,7 @@ def test_the_demo_is_green_and_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_on_a_terminal_the_world_is_kept_until_it_is_interrupted(tmp_path: Path) -> None:
     terminal = Terminal([sys.executable, "-m", "certwright", "demo", "--keep"], _environment(tmp_path))
     try:
-        terminal.read_until("--ca-file", 180)
+        terminal.read_until("the pages, at http://127.0.0.1:8480/", 180)
         assert "\x1b[" in terminal.shown, "neither colours nor a spinner on a terminal"
         assert "Every port is green." in terminal.shown
         _as_the_demo_says(terminal.shown, tmp_path)
@@ -77,43 +80,76 @@ def test_on_a_terminal_the_world_is_kept_until_it_is_interrupted(tmp_path: Path)
 
 
 def _as_the_demo_says(shown: str, folder: Path) -> None:
-    """The commands that it prints work as they stand."""
+    """The commands that it prints work as they stand, and the certificate is as it says before and after them."""
     export = re.search(r"export CERTWRIGHT_DATA=(\S+) CERTWRIGHT_MASTER_KEY_FILE=(\S+)", shown)
     assert export
     commands = re.findall(r"\.venv/bin/certwright (.*?)\r?\n", shown)
-    assert len(commands) == 6
+    assert len(commands) == 7
     environment = {
         **_environment(folder),
         "CERTWRIGHT_DATA": export.group(1),
         "CERTWRIGHT_MASTER_KEY_FILE": export.group(2),
     }
-    for command in commands:
-        ended = subprocess.run(
-            [sys.executable, "-m", "certwright", *command.split()],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert ended.returncode == 0, f"{command}\n{ended.stdout}{ended.stderr}"
+    *ending, serve = [shlex.split(command, comments=True) for command in commands]
+    told = [_ended(arguments, environment) for arguments in (*ending, ending[0])]
+    assert "Its certificate is called failing" in " ".join(shown.split())
+    assert "failing: deployment-failing" in told[0]
+    assert "failing" not in told[-1]
+    at = f"127.0.0.1:{free_port()}"  # whoever runs the tests may have a service at the usual one
+    service = Terminal([sys.executable, "-m", "certwright", *serve, "--listen", at], environment)
+    try:
+        service.read_until(f"http://{at}/", 60)
+        service.process.send_signal(signal.SIGTERM)
+        service.read_until("The service has ended.", 60)
+    finally:
+        service.close()
 
 
-def test_interrupted_in_the_middle_it_cleans_up(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-u", "-m", "certwright", "demo"],
-        env=_environment(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+def _ended(arguments: list[str], environment: dict[str, str]) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-m", "certwright", *arguments],
+        env=environment,
+        capture_output=True,
         text=True,
-    ) as process:
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, f"{arguments}\n{ended.stdout}{ended.stderr}"
+    return ended.stdout
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda end: end.name)
+def test_interrupted_in_the_middle_it_cleans_up(tmp_path: Path, end: signal.Signals) -> None:
+    with _begun(tmp_path) as process:
         assert process.stdout
-        for line in process.stdout:
-            if "Look at the whole organisation" in line:
-                process.send_signal(signal.SIGINT)
-                break
+        _read_until("Look at the whole organisation", process.stdout)
+        process.send_signal(end)
         rest = process.stdout.read()
-        assert process.wait(timeout=30) == 1
+        assert process.wait(timeout=30) == 130
     assert "Stopped." in rest
     assert "Traceback" not in rest
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_kept_world_ends_with_its_terminal(tmp_path: Path) -> None:
+    with _begun(tmp_path, "--keep") as process:
+        assert process.stdout
+        _read_until("--ca-file", process.stdout)
+        process.stdout.close()
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(timeout=30) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def _begun(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "certwright", "demo", *arguments],
+        env=_environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _read_until(words: str, told: IO[str]) -> None:
+    assert any(words in line for line in told)

@@ -17,4 +17,5 @@ def main() -> None:
 
         session.start(app, sys.argv[1:])
     except KeyboardInterrupt:  # while the libraries were loaded, or at the very end
-        sys.exit("Stopped.")
+        sys.stderr.write("Stopped.\n")
+        sys.exit(130)

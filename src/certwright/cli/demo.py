@@ -3,14 +3,17 @@
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from certwright.cli import streams
 from certwright.cli.progress import Progress
-from certwright.cli.session import Exit
+from certwright.cli.session import Exit, ended_like_interrupted
 from certwright.domain.deployment import ServedRow, Verdict
 from certwright.domain.errors import CertwrightError
+from certwright.settings.value import LISTEN
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,17 +33,26 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the world running and say how to look at it.")] = False,
 ) -> None:
     """Run the whole main job against three simulated Exchange servers and a real ACME server, here, on loopback."""
+    try:
+        with ended_like_interrupted():
+            code = _run(keep=keep)
+    except KeyboardInterrupt:
+        _say_at_last("Stopped.")
+        code = Exit.INTERRUPTED
+    raise typer.Exit(code)
+
+
+def _run(*, keep: bool) -> Exit:
     from rich.console import Console  # noqa: PLC0415 - loaded only where it is used
 
     try:
         from certwright.sandbox import World  # noqa: PLC0415 - loads the simulator
     except ModuleNotFoundError as missing:
         typer.echo(f"The demo needs {missing.name}: install Certwright with its extra `sandbox`.", err=True)
-        raise typer.Exit(Exit.USAGE) from missing
+        return Exit.USAGE
 
     progress = Progress(sys.stdout, outline=True)
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160, soft_wrap=True)
-    good = False
     try:
         _say(console, "Start an ACME authority and a simulated Exchange organisation of three servers on loopback.")
         with World(progress.hear) as world:
@@ -48,15 +60,19 @@ def demo(
             if keep:
                 _keep(world, console)
             else:
-                console.print("Every cmdlet, and why it was sent, is in the log: make demo ARGS=--keep")
-    except KeyboardInterrupt:
-        console.print("Stopped.")
+                console.print("To look at every cmdlet, and why it was sent: make demo ARGS=--keep")
     except CertwrightError as error:
-        good = False
         typer.echo("\n".join(error.explain()), err=True)
+        return Exit.FAILED
     finally:
         progress.close()
-    raise typer.Exit(Exit.DONE if good else Exit.FAILED)
+    return Exit.DONE if good else Exit.FAILED
+
+
+def _say_at_last(sentence: str) -> None:
+    """To a terminal that may have been closed."""
+    with suppress(OSError):
+        streams.write(sys.stdout, f"{sentence}\n")
 
 
 def _say(console: "Console", sentence: str) -> None:
@@ -215,7 +231,8 @@ def _keep(world: "World", console: "Console") -> None:
     root = world.authority.ca_file
     key = world.settings.master_key_file
     console.print(
-        "\nThe world goes on until you press Ctrl-C. In another terminal:\n"
+        "\nThe world goes on until you press Ctrl-C. Its certificate is called failing, for the last deployment was "
+        "taken back, until `deploy` is run. In another terminal:\n"
         f"  export CERTWRIGHT_DATA={world.settings.data_folder} CERTWRIGHT_MASTER_KEY_FILE={key}\n"
         "  .venv/bin/certwright certificate list\n"
         "  .venv/bin/certwright certificate log mail.contoso.test --runs 10\n"
@@ -223,8 +240,9 @@ def _keep(world: "World", console: "Console") -> None:
         "  .venv/bin/certwright exchange status\n"
         "  .venv/bin/certwright exchange verify mail.contoso.test\n"
         f"  .venv/bin/certwright probe {host}:{port} --starttls smtp --name mail.contoso.test --ca-file {root}\n"
+        f"  .venv/bin/certwright serve    # the pages, at http://{LISTEN}/\n"
     )
     try:
         threading.Event().wait()
     except KeyboardInterrupt:
-        console.print("The world ends.")
+        _say_at_last("The world ends.")

@@ -51,6 +51,8 @@ class Exit(IntEnum):
     USAGE = 2
     NOTHING_TO_DO = 3
     WAITING = 4
+    INTERRUPTED = 130
+    """As a shell says it of SIGINT."""
 
 
 def exit_code(error: CertwrightError) -> Exit:
@@ -259,7 +261,7 @@ def perform(session: Session, work: Callable[[Session], None]) -> NoReturn:
     """Do the work and leave with its exit code; whatever went wrong is said in words, never as a traceback."""
     _keep_logging_off_the_terminal()
     try:
-        with _ended_like_interrupted():
+        with ended_like_interrupted():
             work(session)
     except CertwrightError as error:
         log.info("failed: %s", error.message, extra={"run": error.run_id})
@@ -289,7 +291,7 @@ def perform(session: Session, work: Callable[[Session], None]) -> NoReturn:
 
 
 @contextmanager
-def _ended_like_interrupted() -> Iterator[None]:
+def ended_like_interrupted() -> Iterator[None]:
     """Have SIGTERM and a terminal that closes do what Ctrl-C does, so that what was begun is cleaned up."""
     before = {number: signal.getsignal(number) for number in _ENDS}
     wanted = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}  # nohup

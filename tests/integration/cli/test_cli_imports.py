@@ -86,3 +86,18 @@ def test_the_test_would_see_a_heavy_library() -> None:
         check=True,
     )
     assert "sqlalchemy" in ended.stdout.rpartition("LOADED ")[2].split()
+
+
+def test_interrupted_while_libraries_are_loaded_it_says_so() -> None:
+    interrupted = """
+import sys
+class Interrupted:
+    def find_spec(self, name, path, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from certwright.cli import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", interrupted], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "Stopped.\n")
