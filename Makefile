@@ -13,6 +13,9 @@ SOAK   := tests/e2e/test_exchange_matrix.py tests/e2e/test_exchange_faults_whole
 # Without its bytecode, each process that is started compiles the libraries anew: a second or two of work each time.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Where TLS is inspected, the house's root is in the system's store alone, where uv does not look by itself.
+export UV_SYSTEM_CERTS ?= 1
+
 .PHONY: demo test soak check format docs words screenshots bench clean lock
 
 demo: $(VENV)/demo.stamp
