@@ -73,7 +73,7 @@ def head(session: Session) -> None:
         f"Head       {signed.head}",
         f"At         {signed.head.at:%Y-%m-%d %H:%M:%S} UTC",
         f"Key        {signed.key}",
-        f"Signature  {signed.signature}",
+        f"Signature  {signed.signature_in_hex}",
     ]
     session.emit(signed.model_dump(mode="json"), lambda console: console.print("\n".join(lines)))
 

