@@ -91,6 +91,12 @@ def test_exit_codes_say_how_it_ended(site: Site, ca: Authority) -> None:
     assert site.cli("certificate", "request", name, "--force").code == 1
 
 
+def test_what_comes_next_is_said_for_exchange_and_for_other_services(tmp_path: Path) -> None:
+    told = Site(tmp_path).cli("init", code=0).out
+    assert "certwright exchange discover --server SERVER, then certwright exchange setup --email YOU" in told
+    assert "certwright issuer add acme letsencrypt" in told
+
+
 def test_a_second_init_leaves_the_store_alone(site: Site) -> None:
     refused = site.cli("init", code=1)
     assert "There is a store in" in refused.err

@@ -27,7 +27,11 @@ def init(
         store.recover(session.settings, read_secret(recovery_key_file, "recovery key"))
         session.say("The master key is back.", **_places(session))
         return
-    make(session, "Next: certwright issuer add acme letsencrypt --authority letsencrypt --email YOU --agree-tos")
+    make(
+        session,
+        "Next, for Exchange: certwright exchange discover --server SERVER, then certwright exchange setup --email YOU\n"
+        "For other services: certwright issuer add acme letsencrypt --authority letsencrypt --email YOU --agree-tos",
+    )
 
 
 def make(session: Session, following: str) -> None:
