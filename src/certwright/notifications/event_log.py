@@ -1,4 +1,4 @@
-"""The Windows Event Log: each message in the log *Application*, source *Certwright*, with a fixed id.
+"""The Windows Event Log: each message in the log Application, source Certwright, with a fixed id.
 
 Monitoring agents and Task Scheduler look for ids. They are: 101 issuance, 102 deployment, 103 expiring, 104
 rolled-back, 105 needs-person, 106 drift, 107 authority-incident, 108 watched, 109 proof, 110 service; 201 when all

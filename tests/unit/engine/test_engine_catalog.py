@@ -1,6 +1,7 @@
 """The catalog: our own plugins, a third party's, and those that cannot be loaded, which stop nothing else."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -174,6 +175,13 @@ def test_a_name_that_is_no_plugin_gets_the_nearest_one() -> None:
     with pytest.raises(ConfigurationError) as caught:
         catalog.plugin("issuers", "zzz")
     assert "acme" in caught.value.hint
+
+
+def test_what_pages_say_of_a_plugin_in_a_sentence_has_no_marks_of_its_documentation() -> None:
+    for kind in catalog.TITLES:
+        for name in catalog.names(kind):
+            if not catalog.members(kind, name):
+                assert not re.search(r"[*`]", catalog.plugin(kind, name).sentence), name
 
 
 def test_a_credential_may_have_the_name_of_each_dns_provider_that_needs_one() -> None:
