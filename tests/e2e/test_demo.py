@@ -134,7 +134,7 @@ def test_interrupted_in_the_middle_it_cleans_up(tmp_path: Path, end: signal.Sign
 def test_the_kept_world_ends_with_its_terminal(tmp_path: Path) -> None:
     with _begun(tmp_path, "--keep") as process:
         assert process.stdout
-        _read_until("--ca-file", process.stdout)
+        _read_until("the pages, at", process.stdout)
         process.stdout.close()
         process.send_signal(signal.SIGHUP)
         assert process.wait(timeout=30) == 0

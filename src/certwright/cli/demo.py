@@ -1,7 +1,7 @@
 """`certwright demo`: the whole main job in a world of its own."""
 
 import sys
-import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from certwright.sandbox import World
 
 TASK = "exchange"
+_INTERRUPT_SECONDS = 0.5  # a signal that comes just before a wait begins does not end it
 
 
 def register(app: typer.Typer) -> None:
@@ -230,19 +231,20 @@ def _keep(world: "World", console: "Console") -> None:
     host, port = next(iter(world.servers.values())).ports[587]
     root = world.authority.ca_file
     key = world.settings.master_key_file
-    console.print(
-        "\nThe world goes on until you press Ctrl-C. Its certificate is called failing, for the last deployment was "
-        "taken back, until `deploy` is run. In another terminal:\n"
-        f"  export CERTWRIGHT_DATA={world.settings.data_folder} CERTWRIGHT_MASTER_KEY_FILE={key}\n"
-        "  .venv/bin/certwright certificate list\n"
-        "  .venv/bin/certwright certificate log mail.contoso.test --runs 10\n"
-        "  .venv/bin/certwright deploy mail.contoso.test\n"
-        "  .venv/bin/certwright exchange status\n"
-        "  .venv/bin/certwright exchange verify mail.contoso.test\n"
-        f"  .venv/bin/certwright probe {host}:{port} --starttls smtp --name mail.contoso.test --ca-file {root}\n"
-        f"  .venv/bin/certwright serve    # the pages, at http://{LISTEN}/\n"
-    )
     try:
-        threading.Event().wait()
+        console.print(
+            "\nThe world goes on until you press Ctrl-C. Its certificate is called failing, for the last deployment "
+            "was taken back, until `deploy` is run. In another terminal:\n"
+            f"  export CERTWRIGHT_DATA={world.settings.data_folder} CERTWRIGHT_MASTER_KEY_FILE={key}\n"
+            "  .venv/bin/certwright certificate list\n"
+            "  .venv/bin/certwright certificate log mail.contoso.test --runs 10\n"
+            "  .venv/bin/certwright deploy mail.contoso.test\n"
+            "  .venv/bin/certwright exchange status\n"
+            "  .venv/bin/certwright exchange verify mail.contoso.test\n"
+            f"  .venv/bin/certwright probe {host}:{port} --starttls smtp --name mail.contoso.test --ca-file {root}\n"
+            f"  .venv/bin/certwright serve    # the pages, at http://{LISTEN}/\n"
+        )
+        while True:
+            time.sleep(_INTERRUPT_SECONDS)
     except KeyboardInterrupt:
         _say_at_last("The world ends.")
