@@ -29,6 +29,7 @@ from peers.patient import patient
 from peers.ports import free_port
 from world.many import fill
 from world.served import TITLE, Served, provide, served
+from world.site import describe
 from world.web import PASSWORD
 
 pytestmark = pytest.mark.e2e
@@ -165,6 +166,22 @@ def test_on_a_telephone_each_port_is_seen_with_its_verdict(service: Served, brow
         assert box["height"] < 100
         assert complaints(page) == []
         picture(page, "/certificates/served", "phone")
+
+
+def test_a_preview_of_several_names_has_each_value_beside_its_label(service: Served, browser: Browser) -> None:
+    with service.site.engine() as engine:
+        made = describe(engine, service.ca, "one.contoso.test", "two.contoso.test", "three.contoso.test")
+    with tab(browser) as page:
+        service.sign_in(page)
+        page.goto(f"{service.address}/certificates/{made.id}")
+        page.get_by_role("button", name="Preview").click()
+        expect(page.get_by_role("term").filter(has_text="Renewed")).to_be_visible()
+        edges = "(each) => each.map((one) => one.getBoundingClientRect().x)"
+        labels, values = (page.locator(kind).evaluate_all(edges) for kind in ("dt", "dd"))
+        assert (len(labels), len(values)) == (5, 7)
+        assert max(labels) < min(values)
+        assert complaints(page) == []
+        picture(page, "/preview", "light")
 
 
 def test_removing_asks_first_with_the_keyboard_too(service: Served, browser: Browser) -> None:
