@@ -14,6 +14,7 @@ from certwright.domain.deployment import ServedRow, Verdict
 from certwright.domain.managed import TaskSettings
 from certwright.domain.runs import DeploymentState, Stage
 from certwright.engine.channels import add_channel
+from certwright.engine.credentials import store_credential
 from certwright.engine.jobs import Jobs
 from certwright.engine.live import Live
 from certwright.engine.people import add_person
@@ -182,6 +183,25 @@ def test_a_preview_of_several_names_has_each_value_beside_its_label(service: Ser
         assert max(labels) < min(values)
         assert complaints(page) == []
         picture(page, "/preview", "light")
+
+
+def test_on_a_telephone_what_can_be_done_with_a_row_is_seen(service: Served, browser: Browser) -> None:
+    with service.site.engine() as engine:
+        add_channel(engine, "webhook", "seen", {"url": "https://hooks.contoso.test/seen"}, checked=False)
+        task = TaskSettings(kind="exchange", title="seen", params=EXCHANGE, enabled=False)
+        add_task(engine, service.certificate, task)
+        key = {"server": "ns1.contoso.test", "key_name": "certwright", "key": "c2VjcmV0"}
+        store_credential(engine, "rfc2136", "dns", key, checked=False)
+    with tab(browser, PHONE) as page:
+        service.sign_in(page, "admin")
+        for path in ("/tasks", "/issuers", "/credentials", "/notifications", "/people"):
+            page.goto(service.address + path)
+            acts = page.locator("td .actions :is(a, button)")
+            edges = acts.evaluate_all("(each) => each.map((one) => one.getBoundingClientRect().right)")
+            assert edges, path
+            assert max(edges) <= PHONE["width"], path
+            assert complaints(page) == []
+            picture(page, f"{path}/acts", "phone")
 
 
 def test_removing_asks_first_with_the_keyboard_too(service: Served, browser: Browser) -> None:
