@@ -9,10 +9,11 @@ import pytest
 from certwright.domain import certificates
 from certwright.domain.access import Role
 from certwright.domain.deployment import ServedRow, Verdict
-from certwright.domain.managed import CertificateVersion, KeyForm
+from certwright.domain.managed import CertificateVersion, KeyForm, TaskSettings
 from certwright.domain.runs import DeploymentState, Outcome, Run, RunKind
 from certwright.engine.managed import set_tags
 from certwright.engine.schedule import reschedule
+from certwright.engine.task_list import add_task
 from certwright.store.leases import CERTIFICATE
 from unit.domain.workshop import Authority, ec_key
 from world.web import Browser, House, Seen, landed
@@ -101,6 +102,16 @@ def test_several_are_held_back_for_a_reason_and_released(house: House) -> None:
     assert "Done for 2" in browser.post("/bulk/release", **picked(*ids), sure="yes").words
     assert "we move" not in browser.get(f"/certificates/{ids[0]}").words
     assert browser.post("/bulk/hold", sure="yes").status == 422
+
+
+def test_what_has_no_task_is_not_said_to_be_deployed(house: House) -> None:
+    one, browser = issue(house, "one", 50), house.signed_in()
+    without = "It is requested. No task puts it to use by itself."
+    assert without in browser.post("/bulk/request", **picked(one)).words
+    task = add_task(house.engine, one, TaskSettings(kind="exchange", title="m", params={"servers": ["mail01"]}))
+    assert "It is requested, and deployed by its tasks." in browser.post("/bulk/request", **picked(one)).words
+    assert browser.post(f"/certificates/{one}/tasks/{task.id}/enable", enabled="no").status == 303
+    assert without in browser.post("/bulk/request", **picked(one)).words
 
 
 @pytest.mark.parametrize("act", ["hold", "release"])
