@@ -13,6 +13,7 @@ from certwright.domain.access import Role
 from certwright.domain.deployment import ServedRow, Verdict
 from certwright.domain.managed import TaskSettings
 from certwright.domain.runs import DeploymentState, Stage
+from certwright.engine import hold
 from certwright.engine.channels import add_channel
 from certwright.engine.credentials import store_credential
 from certwright.engine.jobs import Jobs
@@ -183,6 +184,28 @@ def test_a_preview_of_several_names_has_each_value_beside_its_label(service: Ser
         assert max(labels) < min(values)
         assert complaints(page) == []
         picture(page, "/preview", "light")
+
+
+def test_on_a_telephone_long_and_many_names_leave_room_for_the_rest(service: Served, browser: Browser) -> None:
+    names = [f"a-host-with-a-long-name-{number}.sales.contoso.test" for number in range(30)]
+    with service.site.engine() as engine:
+        made = describe(engine, service.ca, *names, title="x" * 64)
+        hold.hold(engine, made.id, "It is only looked at.", None)
+    with tab(browser, PHONE) as page:
+        service.sign_in(page)
+        page.goto(f"{service.address}/certificates")
+        row = page.locator(f"#row-{made.id}")
+        expect(row).to_contain_text("and 27 more")
+        box = row.bounding_box()
+        assert box
+        assert box["height"] < 350
+        row.get_by_role("checkbox").check()
+        page.get_by_role("button", name="Request new ones").click()
+        told = page.get_by_role("cell", name="Nothing:").bounding_box()
+        assert told
+        assert told["x"] + told["width"] <= PHONE["width"]
+        assert complaints(page) == []
+        picture(page, "/bulk", "phone")
 
 
 def test_on_a_telephone_what_can_be_done_with_a_row_is_seen(service: Served, browser: Browser) -> None:

@@ -104,6 +104,14 @@ def test_several_are_held_back_for_a_reason_and_released(house: House) -> None:
     assert browser.post("/bulk/hold", sure="yes").status == 422
 
 
+def test_of_many_names_the_first_stand_in_a_list(house: House) -> None:
+    house.managed(*(f"host{number}" for number in range(100)), title="many")
+    house.managed(*(f"mail{number}" for number in range(3)), title="few")
+    seen = house.signed_in().get("/certificates").words
+    assert "host0, host1, host2 and 97 more" in seen
+    assert "mail0, mail1, mail2 renewing" in seen
+
+
 def test_what_has_no_task_is_not_said_to_be_deployed(house: House) -> None:
     one, browser = issue(house, "one", 50), house.signed_in()
     without = "It is requested. No task puts it to use by itself."
