@@ -13,6 +13,7 @@ from certwright.domain.renewal_moments import renewed_after
 from certwright.domain.tasks import Role
 from certwright.domain.validation import choose
 from certwright.engine.context import ActiveRun, Engine
+from certwright.engine.material import version_facts
 from certwright.engine.schedule import decide
 from certwright.engine.task import is_action, make_task
 from certwright.engine.windows import Held, held
@@ -32,8 +33,8 @@ class Preview:
     """What would happen. `obstacle` is why the authority would not issue; `resumes` an order that was begun.
 
     `held` are tasks that would wait for their maintenance window. `proofs` are the names, each with how it is proved;
-    `authority` is what that of the first issuer is called, and `lifetime` how long its certificates are valid, None if
-    that is not known. `is_first` tells that nothing was issued yet.
+    `authority` is what that of the first issuer is called, and `lifetime` how long its certificates are valid, or
+    else the present one is, None if neither is known. `is_first` tells that nothing was issued yet.
     """
 
     managed: ManagedCertificate
@@ -86,6 +87,9 @@ def preview(engine: Engine, reference: str) -> Preview:
         begun = unit.orders.get(managed.id)
         waiting = held(engine, unit, managed)
         current = unit.managed.current(managed.id)
+    lifetime = issuer.able(managed.asked_of(issuer).profile).lifetime
+    if lifetime is None and current:
+        lifetime = version_facts(current).lifetime
     obstacle: CertwrightError | None = None
     try:
         check_issuer(managed, issuer)
@@ -97,7 +101,7 @@ def preview(engine: Engine, reference: str) -> Preview:
         is_first=current is None,
         proofs=tuple((each.unicode, choose(managed.validations, each).title) for each in managed.identifiers),
         authority=issuer.title,
-        lifetime=issuer.able(managed.asked_of(issuer).profile).lifetime,
+        lifetime=lifetime,
         obstacle=obstacle,
         resumes=begun is not None and begun.fingerprint == managed.fingerprint,
         tasks=tuple(_task(engine, managed, t) for role in Role for t in managed.tasks if t.enabled and t.role is role),

@@ -329,6 +329,10 @@ def test_a_preview_says_what_would_happen(house: House, mail: ManagedCertificate
     assert "as long as the authority says" in seen.words
     assert "by itself, after 67 percent of its life" in seen.words
     assert "It is put to use nowhere yet." in seen.words
+    issued(house, mail)
+    _, later = landed(operator, operator.post(f"/certificates/{mail.id}/preview"))
+    assert "Valid for about 90 days" in later.words
+    assert "Renewed by itself, when it is about 60 days old" in later.words
     job = path.rpartition("/")[2]
     for other in (f"/certificates/{mail.id}/tests/{job}", f"/exchange/looks/{job}", f"/exchange/diagnoses/{job}"):
         assert operator.get(other).status == 404, other
