@@ -179,9 +179,9 @@ FIELDS = frozenset({"address", "ca-file", "check-via", "host", "precheck", "secu
 _ALL = sorted((*PLACES, *AT_A_TERMINAL), key=len, reverse=True)
 _COMMAND = re.compile(rf"(?P<mark>[`']?)\bcertwright (?P<name>{'|'.join(map(re.escape, _ALL))})\b")
 _WORD = re.compile(r" (?P<word>'[^']*'|\.\.\.|[^\s`'\"();,]*[^\s`'\"();,.])")
-_OPTION = re.compile(
-    rf"--(?P<off>no-)?(?P<name>{'|'.join(sorted(FIELDS))})\b(?!-)(?: (?P<value>[A-Z]{{2,}}(?::[A-Z]+)*))?"
-)
+_OPTION = rf"--(?P<off>no-)?(?P<name>{'|'.join(sorted(FIELDS))})\b(?!-)(?: (?P<value>[A-Z]{{2,}}(?::[A-Z]+)*))?"
+_CHAPTER = r"docs(?P<path>/guide/[a-z0-9-]+)\.md"
+_OPTION_OR_CHAPTER = re.compile(f"{_OPTION}|{_CHAPTER}")
 _SWITCHES = {"--check", "--recover", "--verify"}
 
 
@@ -287,15 +287,24 @@ def found_at(step: Step) -> str:
 
 
 def _worded(text: str) -> Markup:
-    """A text with options as fields: --ca-file FILE is “CA file” (FILE), and --no-precheck “Precheck” (off)."""
+    """A text with options as fields, --ca-file FILE as “CA file” (FILE), and with links to chapters of the guide."""
     shown, at = Markup(""), 0
-    for found in _OPTION.finditer(text):
-        said = _("off") if found["off"] else found["value"]
-        field = Markup("<q>{}</q>").format(_(label(found["name"].replace("-", "_"))))
+    for found in _OPTION_OR_CHAPTER.finditer(text):
         shown += text[at : found.start()]
-        shown += Markup("{} ({})").format(field, said) if said else field
+        shown += _chapter(found) if found["path"] else _field(found)
         at = found.end()
     return shown + text[at:]
+
+
+def _chapter(found: re.Match[str]) -> Markup:
+    return Markup('<a href="{}">{}</a>').format(found["path"], found[0])
+
+
+def _field(found: re.Match[str]) -> Markup:
+    """An option as a field; --no-precheck is “Precheck” (off)."""
+    said = _("off") if found["off"] else found["value"]
+    field = Markup("<q>{}</q>").format(_(label(found["name"].replace("-", "_"))))
+    return Markup("{} ({})").format(field, said) if said else field
 
 
 def _markup(step: Step, *, alone: bool, is_link: bool) -> Markup:

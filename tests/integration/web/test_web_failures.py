@@ -80,6 +80,7 @@ def test_a_first_request_for_a_name_without_an_address_says_what_to_enter(house:
         assert NOTHING not in told
     overview = browser.get("/")
     assert "attention" in overview.words
+        assert told.count("The name a.contoso.test has no address.") == 1
     assert f'class="quiet" href="/certificates/{made.id}/validation"' in overview.text
     assert f'id="trouble-{made.id}"' in overview.text
     with house.engine.store.read() as unit:

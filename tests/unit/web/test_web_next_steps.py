@@ -126,6 +126,12 @@ def test_nobody_is_led_where_they_may_not_go() -> None:
     assert '<a href="/certificates/12ab/log"' in html
 
 
+def test_chapters_of_the_guide_are_read_on_pages() -> None:
+    assert linked("Put the web.config of docs/guide/http-validation.md into place.") == (
+        'Put the web.config of <a href="/guide/http-validation">docs/guide/http-validation.md</a> into place.'
+    )
+
+
 def test_options_are_the_fields_of_forms() -> None:
     assert linked("Give --ca-file FILE, --no-precheck or --caution.") == (
         "Give <q>CA file</q> (FILE), <q>Precheck</q> (off) or --caution."
