@@ -149,6 +149,13 @@ def test_the_overview_shows_what_ends_and_what_is_at_work(house: House) -> None:
     assert seen.text.count("<rect") == 3
 
 
+def test_where_nothing_ends_soon_no_chart_is_drawn(house: House) -> None:
+    house.managed("never")
+    seen = house.signed_in().get("/")
+    assert "When certificates end None on any of the next 90 days." in seen.words
+    assert "<figure" not in seen.text
+
+
 def test_a_list_is_searched_in_the_script_of_a_name_or_a_title(house: House) -> None:
     house.managed("www.bücher.example", title="shop")
     house.managed("mail.contoso.com", title="München")
