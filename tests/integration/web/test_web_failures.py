@@ -27,7 +27,7 @@ from certwright.engine.schedule import note_failure, reschedule
 from certwright.rest.api import Denied
 from unit.domain.workshop import Authority, ec_key
 from world.site import ISSUER, authority, describe
-from world.web import Browser, House
+from world.web import Browser, House, landed
 
 NOTHING = "There is nothing to change"
 PLACES = ("/", "/certificates/{id}", "/certificates/{id}/renewal")
@@ -72,15 +72,17 @@ def test_a_first_request_for_a_name_without_an_address_says_what_to_enter(house:
         )
         with pytest.raises(SolverError):
             request(house.engine, made.id)
+        _, tested = landed(browser, browser.post(f"/certificates/{made.id}/test"))
+    assert "1 of 7 checks failed: mend it first." in tested.words
     for told in pages(browser, made):
         assert "Enter an A or AAAA record for the name in the public DNS" in told
         assert "The name a.contoso.test has no address." in told
         assert "Check via (HOST:PORT) or Precheck (off)" in told
         assert "--" not in told
         assert NOTHING not in told
+        assert told.count("The name a.contoso.test has no address.") == 1
     overview = browser.get("/")
     assert "attention" in overview.words
-        assert told.count("The name a.contoso.test has no address.") == 1
     assert f'class="quiet" href="/certificates/{made.id}/validation"' in overview.text
     assert f'id="trouble-{made.id}"' in overview.text
     with house.engine.store.read() as unit:
