@@ -2,17 +2,22 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
 
-from certwright.api.access import AUDITS, UsesEngine
-from certwright.api.changes import Moment
+from certwright.api.access import AUDITS, UsesEngine, UsesJobs
+from certwright.api.changes import CHANGES, Body, Line, Moment
+from certwright.api.jobs import BEGUN, begun
 from certwright.api.problems import answers
-from certwright.domain.audit import Action, Entry, SubjectKind
-from certwright.engine.audit import entries
+from certwright.api.repeats import RepeatableRoute
+from certwright.domain.audit import Action, Entry, SignedHead, SubjectKind
+from certwright.domain.jobs import Job
+from certwright.engine.audit import entries, exported, head, read_head, verify
 from certwright.store.audit import Wanted
 
-router = APIRouter(tags=["audit"])
+router = APIRouter(tags=["audit"], route_class=RepeatableRoute)
+_MOST_HEADS = 100
 
 
 class Trail(BaseModel):
@@ -20,6 +25,23 @@ class Trail(BaseModel):
 
     items: list[Entry]
     next: int | None
+
+
+class JsonLines(StreamingResponse):
+    """One JSON object a line."""
+
+    media_type = "application/jsonl"
+
+
+class Kept(Body):
+    """What is known of the trail from elsewhere."""
+
+    seen: list[Line] = Field(
+        default=[],
+        max_length=_MOST_HEADS,
+        description="Heads that were kept elsewhere, each as NUMBER:HASH.",
+        examples=[[f"815:{'3f2a9c01' * 8}"]],
+    )
 
 
 @router.get("/audit", dependencies=[AUDITS], responses=answers())
@@ -38,3 +60,22 @@ def list_audit(
     """What was done, newest first."""
     found = entries(engine, Wanted(by, action, kind, to, since, until), limit, before)
     return Trail(items=list(found), next=found[-1].number if len(found) == limit else None)
+
+
+@router.get("/audit/export", dependencies=[AUDITS], response_class=JsonLines, responses=answers())
+def get_audit_export(engine: UsesEngine) -> JsonLines:
+    """The whole trail as JSON lines, with its signed heads."""
+    return JsonLines(exported(engine), headers={"Content-Disposition": 'attachment; filename="certwright-audit.jsonl"'})
+
+
+@router.post("/audit/verify", dependencies=[AUDITS], status_code=BEGUN, responses=CHANGES)
+def post_audit_verify(engine: UsesEngine, jobs: UsesJobs, wanted: Kept, response: Response) -> Job:
+    """Look whether every entry is there and as it was written; the result names each fault."""
+    known = dict(map(read_head, wanted.seen))
+    return begun(jobs.begin(engine, "audit verify", "", lambda acting: verify(acting, known).data()), response)
+
+
+@router.post("/audit/head", dependencies=[AUDITS], responses=CHANGES)
+def post_audit_head(engine: UsesEngine) -> SignedHead:
+    """Sign where the trail stands now, to be kept elsewhere; the newest head, if nothing was added since."""
+    return head(engine)

@@ -112,16 +112,10 @@ def verify(
     """Look whether every entry is there and as it was written, and whether the heads are signed rightly."""
     from certwright.engine import audit  # noqa: PLC0415 - loads the store
 
-    known = dict(map(_head, seen or ()))
+    known = dict(map(audit.read_head, seen or ()))
     found = audit.verify_file(file, known, key) if file else audit.verify(session.engine, known)
     session.code = Exit.FAILED if found.faults else Exit.DONE
-    data = {
-        "entries": found.entries,
-        "heads": found.heads,
-        "key": found.key,
-        "faults": [{"number": fault.number, "message": fault.message} for fault in found.faults],
-    }
-    session.emit(data, lambda console: _show(console, found))
+    session.emit(found.data(), lambda console: _show(console, found))
 
 
 def _show(console: "Console", found: "Verified") -> None:
@@ -129,12 +123,3 @@ def _show(console: "Console", found: "Verified") -> None:
         console.print(found.whole)
         return
     console.print("\n".join((*found.told, found.advice)))
-
-
-def _head(text: str) -> tuple[int, str]:
-    number, colon, hashed = text.partition(":")
-    if not (number.isascii() and number.isdigit() and colon and hashed):
-        raise ConfigurationError(
-            f"{text[:40]!r} is no head.", hint="Write it as `certwright audit head` shows it: NUMBER:HASH."
-        )
-    return int(number), hashed

@@ -2,10 +2,11 @@
 
 import json
 import logging
+import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, TextIO
 
 from pydantic import ValidationError
 
@@ -18,6 +19,7 @@ from certwright.store.audit import ALL, End, Wanted, key, sealed_end
 
 log = logging.getLogger("certwright")
 _SHOWN = 20
+_CHUNK = 64 * 1024
 _SETTINGS = "settings"
 
 
@@ -42,6 +44,15 @@ class Verified:
         """What is wrong, of each a sentence; the first of them, if there are many."""
         more = len(self.faults) - _SHOWN
         return [*(each.message for each in self.faults[:_SHOWN]), *([f"And {more} more."] if more > 0 else [])]
+
+    def data(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "entries": self.entries,
+            "heads": self.heads,
+            "key": self.key,
+            "faults": [{"number": fault.number, "message": fault.message} for fault in self.faults],
+        }
 
 
 def entries(engine: Engine, wanted: Wanted = ALL, limit: int = 50, before: int | None = None) -> Sequence[Entry]:
@@ -97,6 +108,24 @@ def export(engine: Engine, file: TextIO) -> int:
     return count
 
 
+def exported(engine: Engine) -> Iterator[str]:
+    """What `export` writes, piece by piece; it lies on the disk, not in memory, before the first is given."""
+    file = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115 - closed behind the last piece
+    try:
+        export(engine, file)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return _chunks(file)
+
+
+def _chunks(file: IO[str]) -> Iterator[str]:
+    with file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
 def verify(engine: Engine, seen: Mapping[int, str]) -> Verified:
     """Look whether the trail of the store is whole.
 
@@ -143,6 +172,20 @@ def verify_file(path: Path, seen: Mapping[int, str], signed_by: str | None) -> V
 def _verified(verification: Verification, trail: Iterable[Recorded | SignedHead]) -> Verified:
     faults = tuple(verification.faults(trail))
     return Verified(verification.entries, verification.heads, verification.key, faults)
+
+
+def read_head(text: str) -> tuple[int, str]:
+    """A head as people keep it, its number and its hash: NUMBER:HASH.
+
+    Raises:
+        ConfigurationError: if it is none.
+    """
+    number, colon, hashed = text.partition(":")
+    if not (number.isascii() and number.isdigit() and colon and hashed):
+        raise ConfigurationError(
+            f"{text[:40]!r} is no head.", hint="Write it as `certwright audit head` shows it: NUMBER:HASH."
+        )
+    return int(number), hashed
 
 
 def _line(one: Recorded | SignedHead) -> str:

@@ -1,11 +1,10 @@
 """Audit: who did what to which, filtered by what the address says; downloaded, verified and signed."""
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import IO, Any
+from typing import Any
 
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
@@ -13,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from certwright.domain.access import Permission
 from certwright.domain.audit import Action, Entry, SubjectKind
 from certwright.domain.errors import CertwrightError, StoreError
-from certwright.engine.audit import entries, export, head, verify
+from certwright.engine.audit import entries, exported, head, verify
 from certwright.engine.context import Engine
 from certwright.sdk.params import Params, read_params
 from certwright.store.audit import Wanted
@@ -23,7 +22,6 @@ from certwright.web.pages import Page, Visit, attempt, with_query
 _ALL = "/audit"
 _ROWS = 50
 _LONGEST = 300
-_CHUNK = 64 * 1024
 _DAY = timedelta(days=1)
 
 
@@ -110,23 +108,10 @@ def _text(value: Any) -> str:
 
 
 def _export(visit: Visit) -> Response:
-    """The whole trail as a file; it grows on the disk, not in memory."""
-    file = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115 - closed when it was sent
-    try:
-        export(visit.engine, file)
-        file.seek(0)
-    except BaseException:
-        file.close()
-        raise
+    """The whole trail as a file."""
     name = f"certwright-audit-{visit.engine.now():%Y%m%d-%H%M}.jsonl"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(_chunks(file), media_type="application/jsonl", headers=headers)
-
-
-def _chunks(file: IO[str]) -> Iterator[str]:
-    with file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
+    return StreamingResponse(exported(visit.engine), media_type="application/jsonl", headers=headers)
 
 
 def _verify(visit: Visit) -> Response:

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -20,7 +21,7 @@ from certwright.domain.limits import Bucket, Key, Scope
 from certwright.domain.runs import Entry, Phase, Run, RunKind
 from certwright.domain.watching import Seen, Watched
 from certwright.domain.windows import MaintenanceWindow, Span
-from certwright.engine.audit import entries
+from certwright.engine.audit import entries, read_head, verify_file
 from certwright.engine.context import Engine
 from certwright.engine.jobs import Jobs
 from certwright.engine.live import Live
@@ -76,8 +77,8 @@ def test_every_operation_asks_for_exactly_one_permission(service: Service) -> No
         of_people = ("people", "tokens", "service", "sign-in-providers")
         is_of_people = operation.path.startswith(tuple(f"{PREFIX}/{part}" for part in of_people))
         assert is_of_people == (permission is Permission.ADMINISTER), operation
-        is_told = permission in (Permission.READ, Permission.AUDIT)
-        assert is_of_people or (operation.method == "GET") == is_told, operation
+        reads = permission is Permission.READ
+        assert is_of_people or permission is Permission.AUDIT or (operation.method == "GET") == reads, operation
         if operation.method in ("PUT", "PATCH", "DELETE"):
             assert permission in CHANGING, operation
     assert [one.path for one in found if one.permissions == (Permission.KEYS,)] == [
@@ -173,6 +174,30 @@ def test_the_trail_is_read_page_by_page(service: Service) -> None:
     assert client.get("/audit?since=2027-01-01T00:00:00Z")["items"] == []
     assert client.get("/audit?until=2001-01-01T00:00:00Z")["items"] == []
     client.get("/audit?since=0.5", 422)
+
+
+def test_the_trail_is_signed_verified_and_taken_elsewhere(service: Service) -> None:
+    mail, client = service.managed("mail.contoso.com"), service.client("audit", "read")
+    signed = client.ask("POST", "/audit/head")
+    assert signed.status == 200, signed.body
+    assert signed.data == client.ask("POST", "/audit/head").data
+    kept = f"{signed.data['head']['number']}:{signed.data['head']['hash']}"
+    file = service.folder / "trail.jsonl"
+    answer = client.ask("GET", "/audit/export")
+    assert answer.headers["Content-Type"] == "application/jsonl"
+    file.write_bytes(answer.body)
+    found = verify_file(file, dict([read_head(kept)]), signed.data["key"])
+    assert (found.heads, found.faults) == (1, ())
+
+    def verified(**sent: list[str]) -> Any:
+        return client.ended(client.ask("POST", "/audit/verify", sent))["result"]
+
+    assert verified(seen=[kept]) == found.data()
+    assert len(verified(seen=[f"{signed.data['head']['number']}:00"])["faults"]) == 1
+    assert "NUMBER:HASH" in client.ask("POST", "/audit/verify", {"seen": ["00"]}).data["hint"]
+    settings = Settings(service.folder / "data", key_folder=service.folder / "keys")
+    execute(settings, f"UPDATE audit SET text = replace(text, 'mail', 'post') WHERE text LIKE '%{mail.id}%'")
+    assert verified()["faults"][0]["message"].startswith("Entry ")
 
 
 def test_lists_hold_what_is_in_sight(service: Service) -> None:
