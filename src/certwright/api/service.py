@@ -1,4 +1,4 @@
-"""`/service`: a backup now, and what somebody needs who is to say what is wrong; `/plugins`: the kinds there are."""
+"""`/service`: a backup now, and what helps who is to say what is wrong; `/settings` and `/plugins`: what there is."""
 
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from certwright.engine import catalog
 from certwright.engine.backup import back_up_into
 from certwright.engine.context import Engine
 from certwright.engine.diagnostics import bundle
+from certwright.settings import Shown, shown
 
 router = APIRouter(tags=["service"], route_class=RepeatableRoute)
 PluginKind = Annotated[catalog.Kind, Path(description="Of which kind.")]
@@ -31,6 +32,15 @@ class Bundle(Response):
     """Files in one; without secrets."""
 
     media_type = "application/zip"
+
+
+class Installed(BaseModel):
+    """The settings of this installation, each with what it comes to and who said so; secrets are not shown."""
+
+    file: str | None = Field(
+        description="The settings file, if there is one.", examples=["/etc/certwright/certwright.toml"]
+    )
+    settings: list[Shown] = Field(examples=[[{"name": "listen", "value": "127.0.0.1:8480", "where": "default"}]])
 
 
 class Plugin(BaseModel):
@@ -59,6 +69,12 @@ def post_diagnostics(engine: UsesEngine, settings: UsesSettings, wanted: Diagnos
     data, _ = bundle(engine, settings, pseudonyms=wanted.pseudonyms)
     headers = {"Content-Disposition": 'attachment; filename="certwright-diagnostics.zip"', "Cache-Control": "no-store"}
     return Bundle(data, headers=headers)
+
+
+@router.get("/settings", dependencies=[READS], responses=answers())
+def get_settings(settings: UsesSettings) -> Installed:
+    """Each setting and where it comes from: command line, environment, settings file or default."""
+    return Installed(file=str(settings.file) if settings.file else None, settings=shown(settings))
 
 
 @router.get(

@@ -4,6 +4,7 @@ import io
 import zipfile
 
 from certwright.domain.access import Permission
+from certwright.settings import KNOWN
 from peers.openid import openid
 from world.api import Service
 
@@ -62,6 +63,15 @@ def test_a_backup_is_made_and_a_bundle_without_secrets(service: Service) -> None
         assert "about.json" in bundle.namelist()
         told = b"".join(bundle.read(name) for name in bundle.namelist())
     assert client.token.split("_", 2)[2].encode() not in told
+
+
+def test_each_setting_is_told_with_where_it_comes_from(service: Service) -> None:
+    found = service.client("read").get("/settings")
+    assert [each["name"] for each in found["settings"]] == list(KNOWN)
+    (data,) = [each for each in found["settings"] if each["name"] == "data"]
+    assert (data["value"], found["file"]) == (str(service.folder / "data"), None)
+    assert {each["where"] for each in found["settings"]} == {"default"}
+    service.client("manage").get("/settings", 403)
 
 
 def test_a_sign_in_provider_is_stored_tried_and_removed_and_its_secret_never_shown(service: Service) -> None:
