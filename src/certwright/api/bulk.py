@@ -49,7 +49,7 @@ class _Bulk:
 
     def look(self, act: Act, wanted: All) -> Job:
         """Begin to count."""
-        which = wanted.which.filter()
+        which = wanted.which.filter(self._engine.now())
         job = self._jobs.begin(
             self._engine, f"bulk {act}, preview", "", lambda one: preview_all(one, act, which).data()
         )
@@ -57,7 +57,7 @@ class _Bulk:
 
     def do(self, act: Act, wanted: Bulk, reason: str = "") -> Job:
         """Begin to do it."""
-        which = wanted.which.filter()
+        which = wanted.which.filter(self._engine.now())
 
         def work(acting: Engine) -> object:
             done = carry_out_all(acting, act, which, reason, wanted.seen).data()

@@ -1,5 +1,6 @@
 """`/certificates`: what is kept valid."""
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Self
 
@@ -20,7 +21,7 @@ from certwright.domain.runs import DeploymentState
 from certwright.engine import hold, windows
 from certwright.engine.managed import details, set_tags
 from certwright.engine.status import judge_stale
-from certwright.store.listing import Filter
+from certwright.store.listing import Expiry, Filter
 
 router = APIRouter(tags=["certificates"], route_class=RepeatableRoute)
 
@@ -42,7 +43,7 @@ class Listed(BaseModel):
 
 
 class Certificates(BaseModel):
-    """A page of managed certificates, by title; `next` is the `after` of the page after it."""
+    """A page of managed certificates, by title or by their end; `next` is the `after` of the page after it."""
 
     items: list[Listed]
     next: str | None
@@ -116,28 +117,36 @@ class Which(BaseModel):
     target: str | None = Field(
         default=None, description="Only those that a task found or put on this server.", examples=["ex1.contoso.com"]
     )
+    expiry: Expiry | None = Field(
+        default=None,
+        description="Only those that have expired (`over`), end within so many days, or have an end (`later`), in the "
+        "order of their ends; or that were never issued (`never`).",
+        examples=["30"],
+    )
 
-    def filter(self) -> Filter:
-        """As the store takes it.
+    def filter(self, now: datetime, after: str = "") -> Filter:
+        """As the store takes it; where they are in the order of their ends, those after that place.
 
         Raises:
             InvalidIdentifier: if the name is none.
         """
         name = Identifier.parse(self.name) if self.name is not None else None
-        return Filter(self.health, self.issuer, name, self.tag, self.target, self.part)
+        ends = self.expiry.ends(after, now) if self.expiry else None
+        is_never = self.expiry is Expiry.NEVER
+        return Filter(self.health, self.issuer, name, self.tag, self.target, self.part, ends, is_never)
 
 
 class Asked(Which):
     """Which of them, and which page."""
 
-    after: str = Field(default="", description="The last title of the page before.")
+    after: str = Field(default="", description="The `next` of the page before.")
     limit: int = Field(default=50, ge=1, le=200)
 
 
 @router.get("/certificates", dependencies=[READS], responses=answers())
 def list_certificates(engine: UsesEngine, asked: Annotated[Asked, Query()]) -> Certificates:
-    """The managed certificates, by title."""
-    wanted = asked.filter()
+    """The managed certificates, by title or by their end."""
+    wanted = asked.filter(engine.now(), asked.after)
     judge_stale(engine)
     with engine.store.read() as unit:
         found = unit.listing.page(asked.after, asked.limit, wanted)
@@ -154,7 +163,7 @@ def list_certificates(engine: UsesEngine, asked: Annotated[Asked, Query()]) -> C
         )
         for each in found
     ]
-    return Certificates(items=items, next=items[-1].title if len(items) == asked.limit else None)
+    return Certificates(items=items, next=wanted.place(found[-1]) if len(items) == asked.limit else None)
 
 
 @router.get("/certificates/{id}", dependencies=[READS], responses=answers(HTTPStatus.NOT_FOUND))

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -32,6 +33,7 @@ from certwright.store.uses import Used
 
 _MOST_DIFFERENT = 100
 _FEW = 500
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 PageQuery = Select[ManagedCertificate, Condition | None, datetime | None, datetime | None]
 
 
@@ -51,6 +53,36 @@ class Ends(NamedTuple):
     after: datetime
     title: str
     until: datetime
+
+
+class Expiry(StrEnum):
+    """Which are wanted by their end: those that are over, end within so many days, have one, or were never issued."""
+
+    OVER = "over"
+    WEEK = "7"
+    MONTH = "30"
+    QUARTER = "90"
+    LATER = "later"
+    NEVER = "never"
+
+    def ends(self, after: str, now: datetime) -> Ends | None:
+        """In which order, and until when, and from where on; None of those that were never issued."""
+        match self:
+            case Expiry.NEVER:
+                return None
+            case Expiry.OVER:
+                begin, until = _FIRST, now
+            case Expiry.LATER:
+                begin, until = _FIRST, _LAST
+            case _:
+                begin, until = now, now + timedelta(days=int(self))
+        moment, _space, title = after.partition(" ")
+        try:
+            begun = datetime.fromisoformat(moment)
+            begun = begun.astimezone(UTC) if begun.tzinfo else begin
+        except (ValueError, OverflowError):
+            return Ends(begin, "", until)
+        return Ends(begun, title, until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +113,13 @@ class Filter:
     never_issued: bool = False
     has_tasks: bool = False
     stage: Stage | None = None
+
+    def place(self, last: Listed) -> str:
+        """Where the page after this row begins."""
+        if self.ends is None or last.not_after is None:
+            return last.managed.title
+        moment = last.not_after.isoformat().replace("+00:00", "Z")  # a plus sign in an address is a blank
+        return f"{moment} {last.managed.title}"
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
         """All but `part` and `ends`."""

@@ -5,7 +5,6 @@ from starlette.responses import Response
 from certwright.domain.access import Permission
 from certwright.domain.health_rules import Health
 from certwright.engine.status import judge_stale
-from certwright.store.listing import Filter, Listed
 from certwright.web.filters import EXPIRY, Chosen
 from certwright.web.language import later
 from certwright.web.pages import Page, Visit
@@ -33,14 +32,8 @@ def _certificates(visit: Visit) -> Response:
         filters=chosen,
         is_whole=not after and not is_more,
         first=chosen.address() if after else "",
-        following=chosen.address(after=_place(rows[-1], wanted)) if is_more else "",
+        following=chosen.address(after=wanted.place(rows[-1])) if is_more else "",
     )
-
-
-def _place(row: Listed, wanted: Filter) -> str:
-    """Where the page after this row begins."""
-    moment = f"{row.not_after.isoformat()} " if wanted.ends and row.not_after else ""
-    return f"{moment}{row.managed.title}"
 
 
 PAGES = (Page("/certificates", Permission.READ, _certificates, label=later("Certificates")),)

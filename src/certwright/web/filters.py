@@ -1,7 +1,7 @@
 """Which certificates a list shows, as its address says."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Self
 from urllib.parse import parse_qsl, urlencode
 
@@ -9,20 +9,18 @@ from starlette.datastructures import QueryParams
 
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.health_rules import Health
-from certwright.store.listing import Ends, Filter
+from certwright.store.listing import Expiry, Filter
 from certwright.web.language import _, later
 
-_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _LONGEST = 253
-_NEVER = "never"
 EXPIRY = {
     "": later("any"),
-    "over": later("expired"),
-    "7": later("within 7 days"),
-    "30": later("within 30 days"),
-    "90": later("within 90 days"),
-    "later": later("soonest first"),
-    _NEVER: later("never issued"),
+    Expiry.OVER: later("expired"),
+    Expiry.WEEK: later("within 7 days"),
+    Expiry.MONTH: later("within 30 days"),
+    Expiry.QUARTER: later("within 90 days"),
+    Expiry.LATER: later("soonest first"),
+    Expiry.NEVER: later("never issued"),
 }
 
 
@@ -73,28 +71,13 @@ class Chosen:
 
     def filter(self, now: datetime, after: str = "") -> Filter:
         """Which are wanted; where they are in the order of their ends, those after that place."""
+        expiry = Expiry(self.expiry) if self.expiry else None
         return Filter(
             health=self.health,
             issuer=self.issuer or None,
             tag=self.tag or None,
             target=self.target or None,
             part=self.name,
-            ends=_ends(self.expiry, after, now),
-            never_issued=self.expiry == _NEVER,
+            ends=expiry.ends(after, now) if expiry else None,
+            never_issued=expiry is Expiry.NEVER,
         )
-
-
-def _ends(expiry: str, after: str, now: datetime) -> Ends | None:
-    """In which order, and until when, and from where on."""
-    until = {"over": now, "later": _LAST}.get(expiry)
-    if until is None and expiry not in ("7", "30", "90"):
-        return None
-    begin = _FIRST if until else now
-    until = until or now + timedelta(days=int(expiry))
-    moment, _space, title = after.partition(" ")
-    try:
-        begun = datetime.fromisoformat(moment)
-        begun = begun.astimezone(UTC) if begun.tzinfo else begin
-    except (ValueError, OverflowError):
-        return Ends(begin, "", until)
-    return Ends(begun, title, until)

@@ -7,14 +7,17 @@ from urllib.parse import quote
 
 import pytest
 
+from certwright.domain import certificates
 from certwright.domain.errors import ConfigurationError
-from certwright.domain.managed import TaskSettings
+from certwright.domain.managed import CertificateVersion, KeyForm, TaskSettings
 from certwright.domain.validation import Validation
 from certwright.domain.windows import MaintenanceWindow, Span
 from certwright.engine.managed import Wish, create
+from certwright.engine.schedule import reschedule
 from certwright.engine.task_list import add_task
 from certwright.engine.tokens import create_token
 from certwright.engine.windows import put_window
+from unit.domain.workshop import Authority, ec_key
 from world.api import Service
 
 
@@ -22,7 +25,7 @@ def pages(service: Service, query: str = "") -> Iterator[list[str]]:
     """The titles of page after page."""
     client, after = service.client("read"), ""
     while True:
-        page = client.get(f"/certificates?limit=2{query}&after={after}")
+        page = client.get(f"/certificates?limit=2{query}&after={quote(after)}")
         yield [item["title"] for item in page["items"]]
         after = page["next"]
         if after is None:
@@ -60,6 +63,36 @@ def test_a_list_is_filtered_by_name_issuer_and_health(service: Service) -> None:
     assert client.get(f"/certificates?{others}")["items"] == []
     assert len(client.get("/certificates?issuer=le")["items"]) == 2
     assert client.get("/certificates?issuer=other")["items"] == []
+
+
+def test_a_list_is_filtered_by_the_end_and_then_in_its_order(service: Service) -> None:
+    now, until = service.clock(), {"late": 50, "over": -3, "soon": 5, "later": 50}
+    for title, days in until.items():
+        made, lifetime = service.managed("mail.contoso.com", title=title), timedelta(days=80 + days)
+        leaf = Authority("CA").certify(title, ec_key(), start=now - timedelta(days=80), lifetime=lifetime)
+        version = CertificateVersion(
+            managed_id=made.id,
+            issuer="le",
+            chain_pem=certificates.pem([leaf]).decode(),
+            key_form=KeyForm.ELSEWHERE,
+            fingerprint="f",
+            issued_at=now,
+        )
+        with service.engine.store.write() as unit:
+            unit.versions.add(version, None)
+            reschedule(service.engine, unit, made)
+    service.managed("mail.contoso.com", title="never")
+
+    def found(expiry: str) -> list[str]:
+        return [title for page in pages(service, f"&expiry={expiry}") for title in page]
+
+    assert found("over") == ["over"]
+    assert found("7") == ["soon"]
+    assert found("90") == ["soon", "late", "later"]
+    assert found("later") == ["over", "soon", "late", "later"]
+    assert found("never") == ["never"]
+    holds, held = service.client("read", "edit"), {"which": {"expiry": "over"}, "reason": "it is not used"}
+    assert holds.ended(holds.ask("POST", "/bulk/hold", held))["result"]["total"] == 1
 
 
 EVERYTHING: dict[str, Any] = {"which": {}}
@@ -101,7 +134,7 @@ def test_what_a_change_would_come_to_is_told_and_not_done(service: Service) -> N
     assert client.ask("POST", f"/certificates/{mail.id}/change/preview", {"issuers": ["x"]}).status == 404
 
 
-@pytest.mark.parametrize("query", ["name=..", "health=fine", "limit=0", "limit=201", "limit=x"])
+@pytest.mark.parametrize("query", ["name=..", "health=fine", "expiry=8", "limit=0", "limit=201", "limit=x"])
 def test_a_filter_that_cannot_be_is_told(service: Service, query: str) -> None:
     problem = service.client("read").get(f"/certificates?{query}", 422)
     assert problem["title"] == "Unprocessable Entity"
