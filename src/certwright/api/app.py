@@ -28,6 +28,7 @@ from certwright.api import (
     windows,
 )
 from certwright.api.changes import HEEDS_CONDITIONS, PREFIX
+from certwright.api.queries import KNOWN_QUERY
 from certwright.engine.context import Engine
 from certwright.engine.jobs import Jobs
 from certwright.engine.live import Live
@@ -93,5 +94,5 @@ def application(engine: Engine, wake: Callable[[], None], live: Live, work: Jobs
     app.state.settings = settings
     problems.install(app)
     for resource in RESOURCES:
-        app.include_router(resource.router, prefix=PREFIX)
+        app.include_router(resource.router, prefix=PREFIX, dependencies=[KNOWN_QUERY])
     return app

@@ -113,6 +113,14 @@ def test_what_is_typed_in_the_wrong_place_is_not_repeated(service: Service) -> N
     assert answer.data["causes"] == ["body.reason: Input should be a valid string"]
 
 
+@pytest.mark.parametrize("query", ["/certificates?expire=7", "/runs?limit=5&tag=mail", "/windows?part=x", "/status?x"])
+def test_a_question_that_is_not_known_is_refused_and_not_passed_over(service: Service, query: str) -> None:
+    problem = service.client("read").get(query, 422)
+    (cause,) = problem["causes"]
+    assert cause.endswith(": There is no such parameter")
+    service.client().get(query, 401)
+
+
 HALF = "\ud800"
 EARLY, LATE = "0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"
 
