@@ -83,6 +83,9 @@ class NewCertificate(Body):
     pfx_password_credential: Line | None = Field(default=None, description="Credential for exported PFX files.")
     window: Line | None = Field(default=None, description="The maintenance window in which it is deployed.")
     tags: Tags = Field(default=(), description="By which it is found.", examples=[["mail"]])
+    waits: bool = Field(
+        default=False, description="It is held back until somebody requests it, as what is described on the pages is."
+    )
 
     def wish(self) -> Wish:
         """As the engine takes it."""
@@ -103,6 +106,7 @@ class NewCertificate(Body):
             pfx_password_credential=self.pfx_password_credential,
             window=self.window,
             tags=self.tags,
+            waits=self.waits,
         )
 
 
@@ -138,7 +142,7 @@ class Foreseen(BaseModel):
 
 @router.post("/certificates", dependencies=[EDITS], status_code=HTTPStatus.CREATED, responses=CHANGES | READS_FILES)
 def post_certificate(engine: UsesEngine, wanted: NewCertificate, wake: Wakes, response: Response) -> Certificate:
-    """Describe a certificate that is to be kept valid; it is due at once."""
+    """Describe a certificate that is to be kept valid; it is due at once, unless it `waits`."""
     made = managed.create(engine, wanted.wish())
     wake()
     show_place(response, "certificates", made.id)

@@ -57,6 +57,15 @@ def test_a_certificate_is_described_as_the_command_line_does_it(service: Service
     assert "is a managed certificate 'mail' already" in again.data["detail"]
 
 
+def test_what_is_described_may_wait_until_somebody_requests_it(service: Service) -> None:
+    answer = made(service, waits=True)
+    assert (answer.data["renewal"]["due"], answer.data["renewal"]["reason"]) == (False, "held")
+    assert "preview it, test it, and request it" in answer.data["renewal"]["message"]
+    path = answer.headers["Location"].removeprefix("/api/v1")
+    requested = service.client("request").ask("POST", f"{path}/request")
+    assert (requested.status, requested.data["renewal"]["due"]) == (202, True), requested.body
+
+
 @pytest.mark.parametrize(
     "wanted",
     [
