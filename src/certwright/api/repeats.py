@@ -1,7 +1,7 @@
 """A POST that may be sent again: with the same Idempotency-Key it is done once, and answered the same.
 
 See draft-ietf-httpapi-idempotency-key-header. What ended in an error was not done, and may be tried again with the same
-key; an answer that is a file is made anew, and what is told once is empty in a repeat.
+key, and so may what began a job that was interrupted; what is told once is empty in a repeat.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Coroutine
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -18,8 +18,9 @@ from anyio.to_thread import run_sync
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
-from certwright.api.access import BEARER, Needs, caller
-from certwright.domain.errors import ConfigurationError, LeaseHeld, StoreError
+from certwright.api.access import BEARER, Needs, caller, jobs
+from certwright.domain.errors import ConfigurationError, LeaseHeld, NotFound, StoreError
+from certwright.domain.runs import Outcome
 from certwright.engine.context import Engine
 from certwright.store.leases import PASSING
 from certwright.store.repeats import Repeatable, name_of
@@ -36,6 +37,7 @@ PARAMETER = {
     "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
 }
 _KEY = re.compile(r"[!-~]{1,255}")
+_JOB = re.compile(r"/api/v1/jobs/(\w+)")
 _KEPT = ("content-type", "location", "etag", "cache-control")
 TOLD_ONCE = "secret"
 """The field of an answer that is not kept."""
@@ -69,7 +71,7 @@ async def _once(request: Request, key: str, guard: Needs, handle: Handle) -> Res
     digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
     digest.update(await request.body())
     with ExitStack() as stack:
-        begun = await run_sync(_begin, engine, stack, who, key)
+        begun = await run_sync(_begin, request, stack, who, key)
         if begun:
             return _again(begun, digest.hexdigest())
         try:
@@ -84,8 +86,9 @@ async def _once(request: Request, key: str, guard: Needs, handle: Handle) -> Res
     return made
 
 
-def _begin(engine: Engine, stack: ExitStack, who: str, key: str) -> Repeatable | None:
-    """What was answered before; if nothing was, nobody else answers until `stack` is closed."""
+def _begin(request: Request, stack: ExitStack, who: str, key: str) -> Repeatable | None:
+    """What was answered before and still holds; if nothing does, nobody else answers until `stack` is closed."""
+    engine: Engine = request.app.state.engine
     try:
         stack.enter_context(engine.store.lease(f"{PASSING}repeat:{name_of(who, key)}"))
     except LeaseHeld as error:
@@ -93,7 +96,16 @@ def _begin(engine: Engine, stack: ExitStack, who: str, key: str) -> Repeatable |
             f"A request with this {HEADER} is under way.", hint="Wait for its answer, or ask again a little later."
         ) from error
     with engine.store.read() as unit:
-        return unit.repeats.find(who, key, engine.now())
+        found = unit.repeats.find(who, key, engine.now())
+    return None if found and _is_interrupted(request, engine, found) else found
+
+
+def _is_interrupted(request: Request, engine: Engine, known: Repeatable) -> bool:
+    """Whether a job was begun whose process ended before it did: it never comes to anything."""
+    job = _JOB.fullmatch(known.headers.get("location", ""))
+    with suppress(NotFound):
+        return job is not None and jobs(request).get(engine, job[1])[0].outcome is Outcome.INTERRUPTED
+    return False
 
 
 def _keep(engine: Engine, who: str, key: str, answer: Repeatable) -> None:

@@ -6,10 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
+from certwright.domain.jobs import Job
 from certwright.engine.tokens import create_token
 from certwright.store import repeats
 from certwright.store.repeats import LIFE
+from certwright.store.schema import jobs
 from world.api import Answer, Service
 
 MAIL = {"names": ["mail.contoso.com"], "issuers": ["le"]}
@@ -61,6 +64,23 @@ def test_who_may_not_is_told_nothing_of_what_was_answered(service: Service) -> N
 def test_what_failed_may_be_tried_again_with_the_same_key(service: Service) -> None:
     assert post(service, {**MAIL, "window": "nights"}).status == 404
     assert post(service).status == 201
+
+
+def test_what_began_a_job_that_was_interrupted_is_begun_anew_with_the_same_key(service: Service) -> None:
+    client = service.client("administer", "read")
+    first = client.ask("POST", "/service/backup", Idempotency_Key=KEY)
+    job = Job.model_validate(client.ended(first)["job"])
+    assert client.ask("POST", "/service/backup", Idempotency_Key=KEY).data == first.data
+    with service.engine.store.write() as unit:  # as it stands in the store until it has ended
+        unit.jobs.end(job.model_copy(update={"ended_at": None, "outcome": None}))
+    service.clock.now += timedelta(minutes=1)  # a backup is named by its minute
+    again = client.ask("POST", "/service/backup", Idempotency_Key=KEY)
+    assert again.data["id"] != job.id
+    assert client.ended(again)["job"]["outcome"] == "done"
+    assert client.ask("POST", "/service/backup", Idempotency_Key=KEY).data == again.data
+    with service.engine.store.write() as unit:
+        unit.jobs.connection.execute(delete(jobs))
+    assert client.ask("POST", "/service/backup", Idempotency_Key=KEY).data == again.data
 
 
 def test_while_the_first_is_under_way_the_second_is_refused(service: Service) -> None:
