@@ -1,7 +1,8 @@
 """A POST that may be sent again: with the same Idempotency-Key it is done once, and answered the same.
 
 See draft-ietf-httpapi-idempotency-key-header. What ended in an error was not done, and may be tried again with the same
-key, and so may what began a job that was interrupted; what is told once is empty in a repeat.
+key, and so may what began a job that was interrupted. Of a file it is kept which request it answered, and it is made
+anew for that one; what is told once is empty in a repeat.
 """
 
 import hashlib
@@ -71,15 +72,20 @@ async def _once(request: Request, key: str, guard: Needs, handle: Handle) -> Res
     digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
     digest.update(await request.body())
     with ExitStack() as stack:
-        begun = await run_sync(_begin, request, stack, who, key)
-        if begun:
-            return _again(begun, digest.hexdigest())
+        known = await run_sync(_begin, request, stack, who, key)
+        if known and known.digest != digest.hexdigest():
+            raise ConfigurationError(
+                f"Another request was sent with this {HEADER}.", hint="Choose another key for each thing to be done."
+            )
+        if known and known.body is not None:
+            return Response(known.body, known.status, known.headers)
         try:
             made = await handle(request)
-            if made.headers.get("Content-Type") == "application/json":
+            if known is None:
                 headers = {name: made.headers[name] for name in _KEPT if name in made.headers}
-                kept = Repeatable(digest.hexdigest(), made.status_code, headers, _without_secret(bytes(made.body)))
-                await run_sync(_keep, engine, who, key, kept)
+                is_json = headers.get("content-type") == "application/json"
+                body = _without_secret(bytes(made.body)) if is_json else None
+                await run_sync(_keep, engine, who, key, Repeatable(digest.hexdigest(), made.status_code, headers, body))
         finally:
             with CancelScope(shield=True):
                 await run_sync(stack.close)
@@ -121,11 +127,3 @@ def _without_secret(body: bytes) -> bytes:
     if not isinstance(told, dict) or TOLD_ONCE not in told:
         return body
     return json.dumps({**told, TOLD_ONCE: ""}).encode()
-
-
-def _again(known: Repeatable, digest: str) -> Response:
-    if known.digest != digest:
-        raise ConfigurationError(
-            f"Another request was sent with this {HEADER}.", hint="Choose another key for each thing to be done."
-        )
-    return Response(known.body, known.status, known.headers)

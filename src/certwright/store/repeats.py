@@ -23,12 +23,12 @@ LIFE = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Repeatable:
-    """What was answered to a request of this `digest`: status, headers and body."""
+    """What was answered to a request of this `digest`: status, headers and body; None is a file, which is not kept."""
 
     digest: str
     status: int
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    body: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class Repeats:
         if sealed is None:
             return None
         value = json.loads(sealed)
-        return Repeatable(**{**value, "body": base64.b64decode(value["body"])})
+        body = None if value["body"] is None else base64.b64decode(value["body"])
+        return Repeatable(**{**value, "body": body})
 
     def put(self, caller: str, key: str, answer: Repeatable, at: datetime) -> None:
         """Keep an answer, and forget the oldest of this caller if there are too many."""
@@ -55,7 +56,7 @@ class Repeats:
             "digest": answer.digest,
             "status": answer.status,
             "headers": dict(answer.headers),
-            "body": base64.b64encode(answer.body).decode(),
+            "body": None if answer.body is None else base64.b64encode(answer.body).decode(),
         }
         self._forget(repeats.c.id == name)
         self.connection.execute(insert(repeats).values(id=name, caller=caller, at=at))

@@ -1,6 +1,9 @@
 """What is sent again with the same key is done once, and answered the same."""
 
+import io
+import json
 import sqlite3
+import zipfile
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
@@ -8,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
+from certwright.domain.access import Permission
 from certwright.domain.jobs import Job
 from certwright.engine.tokens import create_token
 from certwright.store import repeats
@@ -64,6 +68,21 @@ def test_who_may_not_is_told_nothing_of_what_was_answered(service: Service) -> N
 def test_what_failed_may_be_tried_again_with_the_same_key(service: Service) -> None:
     assert post(service, {**MAIL, "window": "nights"}).status == 404
     assert post(service).status == 201
+
+
+def test_a_file_is_made_anew_for_the_same_request_alone(service: Service) -> None:
+    everything = tuple(Permission)
+    path, wanted = "/service/diagnostics", {"pseudonyms": True}
+    first, second = (post(service, wanted, KEY, *everything, path=path) for _ in range(2))
+    assert (first.status, second.status, second.headers["Content-Type"]) == (200, 200, "application/zip")
+    with zipfile.ZipFile(io.BytesIO(second.body)) as bundle:
+        assert bundle.testzip() is None
+    for data, elsewhere in (({"pseudonyms": False}, path), (MAIL, "/certificates")):
+        assert post(service, data, KEY, *everything, path=elsewhere).status == 422
+    assert count(service) == 0
+    with service.engine.store.read() as unit:
+        (secret,) = [name for name in unit.secrets.names() if name.startswith("repeat:")]
+        assert json.loads(unit.secrets.get(secret))["body"] is None
 
 
 def test_what_began_a_job_that_was_interrupted_is_begun_anew_with_the_same_key(service: Service) -> None:
