@@ -56,7 +56,7 @@ RESOURCES = (
     service,
 )
 _DESCRIPTION = """\
-The same use cases, in the same words, as the command line.
+The use cases of the command line, in the same words.
 
 Every operation takes a token and one of its permissions. Moments are in UTC. Errors are problem details (RFC 9457);
 their `hint` says what to do next. Lists give `next`, with which the same list goes on; nothing is left out or told
