@@ -183,7 +183,7 @@ def read_head(text: str) -> tuple[int, str]:
     number, colon, hashed = text.partition(":")
     if not (number.isascii() and number.isdigit() and colon and hashed):
         raise ConfigurationError(
-            f"{text[:40]!r} is no head.", hint="Write it as `certwright audit head` shows it: NUMBER:HASH."
+            f"{text[:40]!r} is no head.", hint="Write it as it is shown when it is signed: NUMBER:HASH."
         )
     return int(number), hashed
 
