@@ -18,6 +18,12 @@ from certwright.store.audit import Wanted
 
 router = APIRouter(tags=["audit"], route_class=RepeatableRoute)
 _MOST_HEADS = 100
+_HASH = "3f2a9c01b7de4410" * 4
+_SIGNED = {
+    "head": {"store": "c4b1d0e2f3a5", "number": 815, "hash": _HASH, "at": "2026-11-30T12:00:01Z"},
+    "key": "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+    "signature": "5VZDAMNgrHKQhuLMgG6CioSHfx645dl02HPgZSJJAVVfuIIVkKM7rMYeOXAc+bRr0lv18FlbvMRlnvOgZdHB1g==",
+}
 
 
 class Trail(BaseModel):
@@ -40,7 +46,7 @@ class Kept(Body):
         default=[],
         max_length=_MOST_HEADS,
         description="Heads that were kept elsewhere, each as NUMBER:HASH.",
-        examples=[[f"815:{'3f2a9c01' * 8}"]],
+        examples=[[f"815:{_HASH}"]],
     )
 
 
@@ -75,7 +81,11 @@ def post_audit_verify(engine: UsesEngine, jobs: UsesJobs, wanted: Kept, response
     return begun(jobs.begin(engine, "audit verify", "", lambda acting: verify(acting, known).data()), response)
 
 
-@router.post("/audit/head", dependencies=[AUDITS], responses=CHANGES)
+@router.post(
+    "/audit/head",
+    dependencies=[AUDITS],
+    responses={200: {"content": {"application/json": {"example": _SIGNED}}}, **CHANGES},
+)
 def post_audit_head(engine: UsesEngine) -> SignedHead:
     """Sign where the trail stands now, to be kept elsewhere; the newest head, if nothing was added since."""
     return head(engine)
