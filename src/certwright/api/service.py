@@ -1,5 +1,6 @@
 """`/service`: a backup now, and what helps who is to say what is wrong; `/settings` and `/plugins`: what there is."""
 
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from certwright.engine import catalog
 from certwright.engine.backup import back_up_into
 from certwright.engine.context import Engine
 from certwright.engine.diagnostics import bundle
-from certwright.settings import Shown, shown
+from certwright.settings import shown
 
 router = APIRouter(tags=["service"], route_class=RepeatableRoute)
 PluginKind = Annotated[catalog.Kind, Path(description="Of which kind.")]
@@ -34,13 +35,21 @@ class Bundle(Response):
     media_type = "application/zip"
 
 
+class Setting(BaseModel):
+    """What a setting comes to, empty where nothing is set, and where that was said; secrets are not shown."""
+
+    name: str = Field(examples=["listen"])
+    value: str = Field(examples=["127.0.0.1:8480"])
+    where: str = Field(examples=["default"])
+
+
 class Installed(BaseModel):
-    """The settings of this installation, each with what it comes to and who said so; secrets are not shown."""
+    """The settings of this installation."""
 
     file: str | None = Field(
         description="The settings file, if there is one.", examples=["/etc/certwright/certwright.toml"]
     )
-    settings: list[Shown] = Field(examples=[[{"name": "listen", "value": "127.0.0.1:8480", "where": "default"}]])
+    settings: list[Setting]
 
 
 class Plugin(BaseModel):
@@ -71,12 +80,6 @@ def post_diagnostics(engine: UsesEngine, settings: UsesSettings, wanted: Diagnos
     return Bundle(data, headers=headers)
 
 
-@router.get("/settings", dependencies=[READS], responses=answers())
-def get_settings(settings: UsesSettings) -> Installed:
-    """Each setting and where it comes from: command line, environment, settings file or default."""
-    return Installed(file=str(settings.file) if settings.file else None, settings=shown(settings))
-
-
 @router.get(
     "/plugins/{kind}",
     dependencies=[READS],
@@ -95,3 +98,10 @@ def get_plugin(kind: PluginKind, name: Name) -> Plugin:
     """What a plugin does, and which parameters it takes."""
     found = catalog.plugin(kind, name)
     return Plugin(name=found.name, kind=kind, page=found.page, params=found.params.model_json_schema())
+
+
+@router.get("/settings", dependencies=[READS], responses=answers())
+def get_settings(settings: UsesSettings) -> Installed:
+    """Each setting and where it comes from: command line, environment, settings file or default."""
+    found, file = shown(settings), settings.file
+    return Installed(file=str(file) if file else None, settings=[Setting(**asdict(one)) for one in found])
