@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Response
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, StrictBool
 
 from certwright.api.access import DEPLOYS, PREVIEWS, READS, REVOKES, TAKES_KEYS, TESTS, UsesEngine, UsesJobs
 from certwright.api.certificates import Certificate, PemChain, get_certificate
@@ -41,10 +41,10 @@ class Revocation(Body):
 class Deploy(Body):
     """How it is to be deployed."""
 
-    attended: bool = Field(
+    attended: StrictBool = Field(
         default=False, description="A person agrees to what the preview said, and looks on; else it is unattended work."
     )
-    anytime: bool = Field(default=False, description="Also while its maintenance window is closed.")
+    anytime: StrictBool = Field(default=False, description="Also while its maintenance window is closed.")
 
 
 class Export(Body):

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, StrictBool
 
 from certwright.api import listing
 from certwright.api.access import MANAGES, READS, UsesEngine, UsesJobs
@@ -65,7 +65,9 @@ class Secret(Body):
         description="Of a DNS provider, secret ones included; `/plugins/dns/{kind}` describes them.",
         examples=[{"api_token": "..."}],
     )
-    check: bool = Field(default=True, description="Sign in to the DNS service first; nothing is stored if that fails.")
+    check: StrictBool = Field(
+        default=True, description="Sign in to the DNS service first; nothing is stored if that fails."
+    )
 
 
 class Trial(Body):

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, StrictBool, TypeAdapter
 
 from certwright.api.access import DEPLOYS, EXAMINES, PLANS, PREVIEWS, READS, UsesEngine, UsesJobs
 from certwright.api.actions import exists
@@ -38,7 +38,7 @@ Hashes = Annotated[
     list[Annotated[str, Field(pattern="^[0-9a-fA-F]{8,64}$")]],
     Field(min_length=1, max_length=20, description="The hashes of the plans.", examples=[["3f2a9c01b7de4410"]]),
 ]
-Anytime = Annotated[bool, Field(description="Also while its maintenance window is closed.")]
+Anytime = Annotated[StrictBool, Field(description="Also while its maintenance window is closed.")]
 
 
 class Organisation(BaseModel):

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AwareDatetime, BaseModel, Field, SecretStr
+from pydantic import AwareDatetime, BaseModel, Field, SecretStr, StrictBool
 
 from certwright.api import listing
 from certwright.api.access import MANAGES, READS, UsesEngine
@@ -63,7 +63,7 @@ class NewIssuer(Body):
     name: Line = Field(description="What you call it.", examples=["letsencrypt"])
     kind: Line = Field(default="acme", description="The plugin.")
     params: dict[str, Any] = Field(examples=[_PARAMS])
-    internal_names: bool | None = Field(
+    internal_names: StrictBool | None = Field(
         default=None,
         description="Whether it issues for names that exist only inside networks [default: if it is one in the house].",
     )

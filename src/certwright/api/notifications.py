@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, StrictBool, StrictInt
 
 from certwright.api import listing
 from certwright.api.access import MANAGES, READS, UsesEngine, UsesJobs
@@ -61,7 +61,7 @@ class WantedChannel(Body):
     params: dict[str, Any] = Field(
         description="Secret ones included; they are never shown.", examples=[{"sender": "certs@contoso.test"}]
     )
-    check: bool = Field(default=True, description="Look first if it can work; nothing is stored if it cannot.")
+    check: StrictBool = Field(default=True, description="Look first if it can work; nothing is stored if it cannot.")
 
 
 class StoredChannel(BaseModel):
@@ -82,8 +82,10 @@ class WantedRule(Body):
 
     matters: list[Matter] = Field(default=list(USUAL), min_length=1, max_length=len(Matter))
     channels: list[Line] = Field(default=[], max_length=100, description="By which channels [default: all].")
-    failures: int = Field(default=3, ge=1, le=100, description="Failures in a row before it is told of.")
-    days: int = Field(default=14, ge=1, le=365, description="Days before the expiry from which each problem is told.")
+    failures: StrictInt = Field(default=3, ge=1, le=100, description="Failures in a row before it is told of.")
+    days: StrictInt = Field(
+        default=14, ge=1, le=365, description="Days before the expiry from which each problem is told."
+    )
     quiet: Line | None = Field(default=None, description="When only what is urgent is told.", examples=["22:00-07:00"])
     zone: Line = Field(default="UTC", description="Whose clock that is.", examples=["Europe/Berlin"])
     digest: Digest = Field(default=Digest.NONE, description="How often what is not urgent is told together.")

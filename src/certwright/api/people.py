@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import AwareDatetime, BaseModel, Field, SecretStr
+from pydantic import AwareDatetime, BaseModel, Field, SecretStr, StrictInt
 
 from certwright.api import listing
 from certwright.api.access import ADMINISTERS, UsesEngine
@@ -83,7 +83,7 @@ class NewToken(Body):
     name: Line = Field(max_length=80, description="What it is for.", examples=["monitoring"])
     permissions: list[Permission] = Field(min_length=1, max_length=len(Permission))
     tags: Tags = Field(default=(), description="With some, only for the certificates that have one of them.")
-    days: int = Field(default=90, ge=1, le=366, description="How long it is valid.")
+    days: StrictInt = Field(default=90, ge=1, le=366, description="How long it is valid.")
 
 
 class MadeToken(BaseModel):

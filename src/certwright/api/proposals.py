@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Response
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from certwright.api.access import EDITS, MANAGES, UsesEngine, UsesJobs
 from certwright.api.changes import CHANGES, Body, Line
@@ -29,7 +29,7 @@ class WebServer(Body):
     """A web server that is looked at."""
 
     host: Line = Field(examples=["www.contoso.test"])
-    port: int = Field(default=443, ge=1, le=65535)
+    port: StrictInt = Field(default=443, ge=1, le=65535)
 
 
 @router.post("/proposals/names", dependencies=[EDITS], status_code=BEGUN, responses=CHANGES)

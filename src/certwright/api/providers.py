@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from certwright.api import listing
 from certwright.api.access import ADMINISTERS, UsesEngine
@@ -43,7 +43,9 @@ class WantedProvider(Body):
             }
         ],
     )
-    check: bool = Field(default=True, description="Ask it first; nothing is stored if it does not answer as it must.")
+    check: StrictBool = Field(
+        default=True, description="Ask it first; nothing is stored if it does not answer as it must."
+    )
 
 
 class StoredProvider(BaseModel):

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from certwright.api.access import ADMINISTERS, READS, UsesEngine, UsesJobs, UsesSettings
 from certwright.api.changes import CHANGES, Body, Name
@@ -26,7 +26,7 @@ PluginKind = Annotated[catalog.Kind, Path(description="Of which kind.")]
 class Diagnosed(Body):
     """Whether names of hosts, domains and people are replaced by made-up ones."""
 
-    pseudonyms: bool = False
+    pseudonyms: StrictBool = False
 
 
 class Bundle(Response):

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, StrictBool, StrictInt
 
 from certwright.api.access import DEPLOYS, READS, SETS_TASKS, UsesEngine, UsesJobs
 from certwright.api.actions import Deploy, exists
@@ -62,8 +62,8 @@ class When(Body):
     watched: Line | None = Field(
         default=None, description="For on-task-failure: the id, title or kind of the task [default: any before it]."
     )
-    stops: bool | None = Field(default=None, description="Whether what comes after it waits while it has failed.")
-    retries: int | None = Field(
+    stops: StrictBool | None = Field(default=None, description="Whether what comes after it waits while it has failed.")
+    retries: StrictInt | None = Field(
         default=None, ge=0, le=1000, description="How often it is tried again [default: until it succeeds]."
     )
     retry_delay: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=30))] | None = Field(
@@ -94,8 +94,8 @@ class ChangedTask(When):
 
     params: dict[str, Any] = Field(default={}, description="The parameters that change.")
     unset: list[Line] = Field(default=[], max_length=100, description="The parameters that go back to their defaults.")
-    enabled: bool | None = Field(default=None, description="Whether it runs by itself.")
-    place: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+    enabled: StrictBool | None = Field(default=None, description="Whether it runs by itself.")
+    place: Annotated[StrictInt, Field(ge=1, le=1000)] | None = Field(
         default=None, description="The place at which it runs, from 1, among those of its role."
     )
 

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, StrictBool
 
 from certwright.api.access import EDITS, REMOVES, UsesEngine, Wakes
 from certwright.api.certificates import Certificate, Renewal, get_certificate
@@ -49,7 +49,7 @@ class Key(Body):
     """Where the key comes from: made here, of a `type`; or your own, or a signing request of yours."""
 
     type: KeyType | None = Field(default=None, description="The kind of key that is made [default: rsa-2048].")
-    reuse: bool = Field(default=False, description="Keep the key when it is renewed.")
+    reuse: StrictBool = Field(default=False, description="Keep the key when it is renewed.")
     private_key: SecretStr | None = Field(
         default=None, max_length=2 * MAX_KEY_FILE, description="Your own: PEM, or DER or PFX in base64."
     )
@@ -83,7 +83,7 @@ class NewCertificate(Body):
     pfx_password_credential: Line | None = Field(default=None, description="Credential for exported PFX files.")
     window: Line | None = Field(default=None, description="The maintenance window in which it is deployed.")
     tags: Tags = Field(default=(), description="By which it is found.", examples=[["mail"]])
-    waits: bool = Field(
+    waits: StrictBool = Field(
         default=False, description="It is held back until somebody requests it, as what is described on the pages is."
     )
 

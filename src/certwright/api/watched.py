@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, StrictInt
 
 from certwright.api.access import MANAGES, READS, UsesEngine
 from certwright.api.changes import ASKS_PEERS, CHANGES, READS_FILES, Body, Line, pem_or_base64, show_place
@@ -61,7 +61,7 @@ class Service(Body):
     """A service that is looked at."""
 
     host: Line = Field(examples=["mail.contoso.test"])
-    port: int = Field(ge=1, le=65535, examples=[443])
+    port: StrictInt = Field(ge=1, le=65535, examples=[443])
     starttls: StartTls | None = Field(default=None, description="TLS from the start if it is left out.")
     name: Line | None = Field(default=None, description="Name to send and to expect [default: the host].")
 

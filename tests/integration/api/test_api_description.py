@@ -5,7 +5,9 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from pydantic import ValidationError
 
+from certwright.api.changes import Body
 from certwright.api.examples import EXAMPLES
 from world.api import Service
 
@@ -98,3 +100,20 @@ def test_what_reads_a_body_says_that_one_can_be_too_long_and_what_reads_files_th
         "post /watched",
         "put /watched/{id}/file",
     ]
+
+
+def bodies(of: type[Body] = Body) -> Iterator[type[Body]]:
+    for each in of.__subclasses__():
+        yield each
+        yield from bodies(each)
+
+
+@pytest.mark.parametrize("model", sorted(set(bodies()), key=str))
+def test_nothing_else_is_taken_for_a_number_or_for_yes_or_no(model: type[Body]) -> None:
+    for name, shape in model.model_json_schema()["properties"].items():
+        kinds = {shape.get("type"), *(each.get("type") for each in shape.get("anyOf", ()))}
+        for kind, other in (("boolean", 0), ("integer", "7")):
+            if kind in kinds:
+                with pytest.raises(ValidationError) as refused:
+                    model.model_validate({name: other})
+                assert (name,) in [each["loc"][:1] for each in refused.value.errors()], name
