@@ -22,6 +22,9 @@ log = logging.getLogger("certwright")
 Work = Callable[[Engine], Any]
 """What is done with the engine that it is given; its result is a JSON value."""
 _DIED = Fault(message="Its process ended before the job did.", hint="Begin it again.")
+_DIED_ABOUT = _DIED.model_copy(
+    update={"hint": "Look first at what it was about: what had begun there goes on by itself. Else begin it again."}
+)
 
 
 class Jobs:
@@ -144,7 +147,8 @@ class Jobs:
             with self._engine.store.lease(_lease(job)), self._engine.store.write() as unit:
                 found, result = unit.jobs.get(job.id)
                 if found.ended_at is None:
-                    ended = {"outcome": Outcome.INTERRUPTED, "fault": _DIED, "ended_at": self._engine.now()}
+                    fault = _DIED_ABOUT if job.subject else _DIED
+                    ended = {"outcome": Outcome.INTERRUPTED, "fault": fault, "ended_at": self._engine.now()}
                     found = found.model_copy(update=ended)
                     unit.jobs.end(found)
         except LeaseHeld:

@@ -165,7 +165,8 @@ class Visit:
             refill: whether the page shows its form again, with what was wrong, when `again` says for which job.
         """
         sent = Sent([(name, value) for name, value in self.fields.multi_items() if name not in secret])
-        waited = Waited(title, self.person.name, _certificate(back), back, then, self.engine.now(), sent, refill)
+        subject = _certificate(self.request.url.path)
+        waited = Waited(title, self.person.name, subject, back, then, self.engine.now(), sent, refill)
         self.waits.begin(self.engine, waited, work).ended.wait(_AT_ONCE_SECONDS)
         return see(f"/working/{waited.id}")
 

@@ -95,12 +95,16 @@ def test_no_more_than_some_go_on_at_a_time(engine: Engine) -> None:
     jobs.close()
 
 
-def test_a_job_whose_process_died_is_told_as_interrupted(engine: Engine) -> None:
-    job = Job(what="deploy", by="anna", begun_at=engine.now())
+@pytest.mark.parametrize(
+    ("subject", "hint"), [("", "Begin it again."), ("d1d92cc37ac4", "Look first at what it was about: ")]
+)
+def test_a_job_whose_process_died_is_told_as_interrupted(engine: Engine, subject: str, hint: str) -> None:
+    job = Job(what="deploy", subject=subject, by="anna", begun_at=engine.now())
     with engine.store.write() as unit:
         unit.jobs.add(job)
     (found,) = Jobs(engine).list(engine, 1)
-    assert (found.outcome, found.fault and found.fault.hint) == (Outcome.INTERRUPTED, "Begin it again.")
+    assert found.fault
+    assert (found.outcome, found.fault.hint.startswith(hint)) == (Outcome.INTERRUPTED, True)
     assert Jobs(engine).get(engine, job.id)[0] == found
     with pytest.raises(NotFound):
         Jobs(engine).get(engine, "none")

@@ -10,7 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from markupsafe import escape
 
 from certwright.domain.access import Role
-from certwright.domain.managed import TaskSettings
+from certwright.domain.managed import TaskSettings, new_id
 from certwright.domain.windows import MaintenanceWindow, Span, Weekday
 from certwright.engine.deploy import deploy
 from certwright.engine.exchange.discovery import discover
@@ -97,6 +97,18 @@ def test_one_server_first_then_the_others_and_back_again(mail: Mail) -> None:
     assert "undone" in seen.words
     assert mail.served() == before
     assert "a person had its deployment taken back" in browser.get("/exchange").words
+
+
+def test_what_was_begun_here_leads_to_its_certificate_after_the_service_was_killed(mail: Mail) -> None:
+    browser = mail.house.signed_in(Role.ADMINISTRATOR)
+    begun = browser.post(f"{mail.at}/plan").headers["Location"].rpartition("/")[2]
+    landed(browser, browser.get(f"/working/{begun}"))
+    with mail.house.engine.store.write() as unit:
+        killed = unit.jobs.get(begun)[0].model_copy(update={"id": new_id(), "ended_at": None, "outcome": None})
+        unit.jobs.add(killed)
+    seen = browser.get(f"/working/{killed.id}")
+    assert "what had begun there goes on by itself" in seen.words
+    assert f'<a href="/certificates/{mail.managed_id}">To the certificate</a>' in seen.text
 
 
 def test_once_a_connector_is_agreed_to_it_is_planned_for_the_same_servers_again(mail: Mail) -> None:
