@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -292,6 +293,20 @@ class Details:
     def told(self, state: DeploymentState) -> str:
         """What a person is told of where one of its tasks stands."""
         return state.told(deploying=self.at_work is not None and self.at_work.kind is RunKind.DEPLOY)
+
+    @property
+    def earlier(self) -> dict[str, CertificateVersion]:
+        """The earlier versions that tasks have in use, by the id of the task."""
+        known = {version.id: version for version in self.versions[1:]}
+        tasks = {task.id for task in self.managed.tasks if task.puts_to_use}
+        in_use = ((state.task_id, known.get(state.last_in_use or "")) for state in self.states)
+        return {task: version for task, version in in_use if version and task in tasks}
+
+    @property
+    def left_behind(self) -> list[tuple[TaskSettings, datetime]]:
+        """The disabled tasks that have an earlier version in use, and when that ends."""
+        disabled, earlier = (task for task in self.managed.tasks if not task.enabled), self.earlier
+        return [(task, version_facts(earlier[task.id]).not_after) for task in disabled if task.id in earlier]
 
     @property
     def deployed(self) -> str:

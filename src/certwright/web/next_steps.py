@@ -150,6 +150,9 @@ PLACES: Mapping[str, Place] = {
     "status": Place((later("Overview"),), ("/",)),
     "task add": _TASKS,
     "task change": _TASKS,
+    "task enable": _of_certificate(
+        later("Deployment"), later("Enable"), tab="/deployment", more=1, takes=UseCase.SET_TASKS.permission
+    ),
     "task list": _of_certificate(later("Deployment"), tab="/deployment"),
     "task remove": _TASKS,
     "task run": _run(more=1),

@@ -17,7 +17,7 @@ from certwright.engine.exchange.discovery import discover
 from certwright.engine.exchange.reach import organisations, reach
 from certwright.engine.managed import details
 from certwright.engine.schedule import reschedule
-from certwright.engine.task_list import add_task
+from certwright.engine.task_list import add_task, enable_task
 from certwright.engine.windows import put_window, set_window
 from certwright.exchange.account import grant_script
 from certwright.exchange_simulator import Fail, SendConnector
@@ -109,6 +109,25 @@ def test_what_was_begun_here_leads_to_its_certificate_after_the_service_was_kill
     seen = browser.get(f"/working/{killed.id}")
     assert "what had begun there goes on by itself" in seen.words
     assert f'<a href="/certificates/{mail.managed_id}">To the certificate</a>' in seen.text
+
+
+def test_what_a_disabled_task_left_in_use_is_told_and_the_next_step_is_to_enable_it(mail: Mail) -> None:
+    browser, at = mail.house.signed_in(Role.ADMINISTRATOR), f"/certificates/{mail.managed_id}"
+    still = f"is still in use, and ends {mail.version.facts.not_after:%Y-%m-%d}"
+    earlier = "As it was after the earlier version was deployed:"
+    deploy(mail.house.engine, mail.managed_id, attended=True)
+    enable_task(mail.house.engine, mail.managed_id, "exchange", enabled=False)
+    seen = browser.get(f"{at}/deployment").words
+    assert (still in seen, earlier in seen, "1. exchange deployed" in seen) == (False, False, True)
+    mail.issued()
+    seen = browser.get(f"{at}/deployment").words
+    assert (still in seen, earlier in seen, "1. exchange new" in seen) == (True, True, True)
+    _, previewed = landed(browser, browser.post(f"{at}/preview"))
+    assert "No enabled task puts it to use." in previewed.words
+    for act in ("plan", "verify", "cleanup-plan"):
+        _, told = landed(browser, browser.post(f"{mail.at}/{act}"))
+        assert "deploys to Exchange, and is disabled." in told.words
+        assert re.search(rf'Enable it: <a href="{at}/deployment"[^>]*>Deployment: Enable</a>', told.text)
 
 
 def test_once_a_connector_is_agreed_to_it_is_planned_for_the_same_servers_again(mail: Mail) -> None:

@@ -164,13 +164,19 @@ def exchange_tasks(managed: ManagedCertificate) -> tuple[TaskSettings, ...]:
     """The tasks that deploy to Exchange.
 
     Raises:
-        ConfigurationError: if there is none.
+        ConfigurationError: if there is none, or none that is enabled.
     """
-    found = tuple(task for task in managed.tasks if task.kind == KIND and task.enabled)
+    found = tuple(task for task in managed.tasks if task.kind == KIND)
     if not found:
         raise ConfigurationError(
             f"{managed.title!r} has no task that deploys to Exchange.",
             hint=f"Add one: certwright task add {managed.id} exchange --server ..., or begin with: certwright exchange "
             "setup",
         )
-    return found
+    enabled = tuple(task for task in found if task.enabled)
+    if not enabled:
+        raise ConfigurationError(
+            f"The task {found[0].title!r} of {managed.title!r} deploys to Exchange, and is disabled.",
+            hint=f"Enable it: certwright task enable {managed.id} {found[0].id}",
+        )
+    return enabled
