@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -128,6 +128,27 @@ def test_what_a_disabled_task_left_in_use_is_told_and_the_next_step_is_to_enable
         _, told = landed(browser, browser.post(f"{mail.at}/{act}"))
         assert "deploys to Exchange, and is disabled." in told.words
         assert re.search(rf'Enable it: <a href="{at}/deployment"[^>]*>Deployment: Enable</a>', told.text)
+
+
+def test_what_waits_for_a_person_is_judged_anew_once_the_organisation_was_found_healthy(mail: Mail) -> None:
+    engine, browser = mail.house.engine, mail.house.signed_in(Role.ADMINISTRATOR)
+
+    def due() -> datetime:
+        with engine.store.read() as unit:
+            found = unit.managed.next_check(mail.managed_id)
+        assert found
+        return found
+
+    deploy(engine, mail.managed_id, attended=True)
+    newer = mail.issued()
+    (waits,) = deploy(engine, mail.managed_id)
+    assert waits.error
+    assert "Nobody looks on" in str(list(waits.error.explain()))
+    assert due() > engine.now()
+    landed(browser, browser.post("/exchange/examine", server=mail.exchange.first.spec.fqdn))
+    assert due() == engine.now()
+    (result,) = deploy(engine, mail.managed_id)
+    assert (result.error, set(mail.served())) == (None, {newer.facts.sha256[:16]})
 
 
 def test_once_a_connector_is_agreed_to_it_is_planned_for_the_same_servers_again(mail: Mail) -> None:

@@ -18,6 +18,7 @@ from certwright.engine.exchange.discovery import SNAPSHOT, discover, last_seen
 from certwright.engine.exchange.names import resolves
 from certwright.engine.exchange.reach import KIND, last_record, progress, put_record
 from certwright.engine.material import version_facts
+from certwright.engine.schedule import reschedule
 from certwright.engine.task import TaskMemory, make_task
 from certwright.engine.windows import held
 from certwright.exchange.account import MissingRight, missing_rights
@@ -94,7 +95,10 @@ def status(engine: Engine, connection: Connection) -> Overview:
 
 
 def doctor(engine: Engine, connection: Connection) -> Diagnosis:
-    """Examine the whole organisation; nothing is changed. That it passed is remembered: unattended work needs it."""
+    """Examine the whole organisation; nothing is changed. That it passed is remembered: unattended work needs it.
+
+    Where that was all that it lacked, what waits for a person there is judged anew at once.
+    """
     snapshot = discover(engine, connection).snapshot
     ours = deployed_to(engine, connection)
     issued = next((one for one in ours if one.versions), None)
@@ -113,7 +117,21 @@ def doctor(engine: Engine, connection: Connection) -> Diagnosis:
         )
     told = {"passed": found.passed, "findings": [f.model_dump(mode="json") for f in found.findings]}
     put_record(engine, connection, DOCTOR, told, snapshot)
+    if found.passed and last_record(engine, connection, "supervised"):
+        _judge_anew(engine, connection)
     return found
+
+
+def _judge_anew(engine: Engine, connection: Connection) -> None:
+    """Have the deployments there that wait for a person tried again at once."""
+    with engine.store.write() as unit:
+        for managed in unit.managed.with_task(KIND):
+            states = [unit.deployments.get(task.id) for task in tasks_there(managed, connection)]
+            waiting = [state for state in states if state and state.stage is Stage.WAITING]
+            for state in waiting:
+                unit.deployments.save(state.model_copy(update={"retry_at": None}))
+            if waiting:
+                reschedule(engine, unit, managed)
 
 
 def rights(engine: Engine, connection: Connection) -> Rights:
