@@ -21,7 +21,7 @@ from pydantic import (
 
 from certwright.domain import authorities
 from certwright.domain.authorities import Authority
-from certwright.domain.errors import ConfigurationError, InvalidIdentifier
+from certwright.domain.errors import ConfigurationError, InvalidIdentifier, NotFound
 from certwright.domain.identifiers import MAX_NAMES, Identifier
 from certwright.domain.keys import KeySource, KeyType
 from certwright.domain.tasks import Role, Trigger
@@ -312,12 +312,15 @@ class ManagedCertificate(Value):
         """The task with this id, title or kind.
 
         Raises:
-            ConfigurationError: if there is none, or more than one.
+            NotFound: if there is none.
+            ConfigurationError: if there is more than one.
         """
         found = [t for t in self.tasks if wanted in (t.id, t.title)] or [t for t in self.tasks if t.kind == wanted]
         if len(found) == 1:
             return found[0]
         known = ", ".join(f"{t.id} ({t.title})" for t in self.tasks) or "none yet"
+        if not found:
+            raise NotFound(f"{self.title!r} has no task {wanted!r}.", hint=f"Its tasks: {known}.")
         raise ConfigurationError(
             f"{self.title!r} has {len(found)} tasks that fit {wanted!r}.",
             hint=f"Name one by its id. Its tasks: {known}.",

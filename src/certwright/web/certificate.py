@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from certwright.domain.access import Permission, UseCase
 from certwright.domain.certificates import CertificateFacts
-from certwright.domain.errors import CertwrightError, Changed, ConfigurationError
-from certwright.domain.managed import CertificateVersion
+from certwright.domain.errors import CertwrightError, Changed, ConfigurationError, NotFound
+from certwright.domain.managed import CertificateVersion, ManagedCertificate, TaskSettings
 from certwright.domain.validation import choose
 from certwright.engine import hold
 from certwright.engine.managed import Details, details
@@ -65,6 +65,21 @@ def tab(visit: Visit, which: str, error: CertwrightError | None = None, **values
         tabs={f"/certificates/{found.managed.id}{path}": title for path, title in TABS.items()},
         **values,
     )
+
+
+def task_of(visit: Visit, managed: ManagedCertificate) -> TaskSettings:
+    """The task of this certificate that the address names.
+
+    Raises:
+        NotFound: if it was removed meanwhile.
+    """
+    try:
+        return managed.task(visit.request.path_params["task"])
+    except NotFound as error:
+        raise NotFound(
+            _("This task was removed meanwhile."),
+            hint=_("Its certificate's tasks: %(place)s") % {"place": f"certwright task list {managed.id}"},
+        ) from error
 
 
 def revision(visit: Visit) -> int | None:

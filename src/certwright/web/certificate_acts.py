@@ -20,7 +20,7 @@ from certwright.engine.preview import Preview, preview
 from certwright.engine.revoke import REASONS, revoke
 from certwright.engine.test import test
 from certwright.engine.windows import closed
-from certwright.web.certificate import address, changed, id_of, names, tab
+from certwright.web.certificate import address, changed, id_of, names, tab, task_of
 from certwright.web.forms import label
 from certwright.web.language import _, later
 from certwright.web.pages import Page, Visit, see
@@ -111,7 +111,7 @@ def _plan(visit: Visit) -> Response:
 def _planned(visit: Visit) -> Response:
     made = visit.came_of(Plan, "job") if visit.waited("job").result else None
     managed = details(visit.engine, id_of(visit)).managed
-    task = managed.task(visit.request.path_params["task"])
+    task = task_of(visit, managed)
     return tab(visit, "plan", plan=made, task=task, closed=closed(visit.engine, managed, [task]))
 
 

@@ -27,7 +27,7 @@ from certwright.engine.task_list import (
 from certwright.engine.test.targets import try_task
 from certwright.sdk.params import OnlyWith, Params, read_params
 from certwright.sdk.task import Action
-from certwright.web.certificate import changed, id_of, revision, tab
+from certwright.web.certificate import changed, id_of, revision, tab, task_of
 from certwright.web.forms import OWN, Filled, Maker, filled
 from certwright.web.language import _, later
 from certwright.web.pages import Page, Visit, with_query
@@ -225,7 +225,7 @@ def _managed(visit: Visit) -> ManagedCertificate:
 
 
 def _task(visit: Visit) -> TaskSettings:
-    return _managed(visit).task(visit.request.path_params["task"])
+    return task_of(visit, _managed(visit))
 
 
 _DEPLOYMENT = "/certificates/{id}/deployment"

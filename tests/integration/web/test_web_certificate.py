@@ -269,6 +269,9 @@ def test_tasks_are_added_ordered_switched_changed_and_removed(
     assert admin.post(f"{path}/{two.id}/remove", revision="1").status == 412
     assert admin.post(f"{path}/{two.id}/remove").status == 303
     assert "1. one" in admin.get(f"/certificates/{mail.id}/deployment").words
+    for again in (admin.post(f"{path}/{two.id}/remove"), admin.get(f"{path}/{two.id}")):
+        assert (again.status, "This task was removed meanwhile." in again.words) == (404, True)
+        assert f'<a href="/certificates/{mail.id}/deployment"' in again.text
 
 
 def test_removing_a_task_says_first_what_follows_from_it(

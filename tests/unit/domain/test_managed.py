@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from certwright.domain.errors import ConfigurationError, InvalidIdentifier
+from certwright.domain.errors import ConfigurationError, InvalidIdentifier, NotFound
 from certwright.domain.identifiers import MAX_NAMES, parse_all
 from certwright.domain.keys import KeySource, KeyType
 from certwright.domain.managed import (
@@ -219,10 +219,18 @@ def test_a_task_is_found_by_id_title_or_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tasks", "name", "count"),
-    [((FIRST, SECOND), "exchange", 2), ((FIRST,), "other", 0), ((), "exchange", 0), ((FIRST, THIRD), "t1", 2)],
+    ("tasks", "name", "told", "error"),
+    [
+        ((FIRST, SECOND), "exchange", "has 2 tasks that fit", ConfigurationError),
+        ((FIRST, THIRD), "t1", "has 2 tasks that fit", ConfigurationError),
+        ((FIRST,), "other", "has no task 'other'", NotFound),
+        ((), "exchange", "has no task 'exchange'", NotFound),
+    ],
 )
-def test_an_unknown_or_unclear_task_is_told(tasks: tuple[TaskSettings, ...], name: str, count: int) -> None:
-    with pytest.raises(ConfigurationError, match=f"has {count} tasks") as caught:
+def test_an_unknown_or_unclear_task_is_told(
+    tasks: tuple[TaskSettings, ...], name: str, told: str, error: type[ConfigurationError]
+) -> None:
+    with pytest.raises(ConfigurationError, match=told) as caught:
         managed(tasks=tasks).task(name)
+    assert type(caught.value) is error
     assert all(task.id in caught.value.hint for task in tasks)
