@@ -280,8 +280,10 @@ def test_removing_a_task_says_first_what_follows_from_it(
     program = tmp_path / "reload"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    issued(house, mail)
     admin, path = house.signed_in(Role.ADMINISTRATOR), f"/certificates/{mail.id}"
+    assert "once the first certificate is issued" in admin.get(f"{path}/tasks/add/script").words
+    issued(house, mail)
+    assert "within seconds after it is stored" in admin.get(f"{path}/tasks/add/script").words
     for title in ("one", "two"):
         admin.post(f"{path}/tasks/add/script", title=title, **{"param.program": str(program)})
     one, two = current(house, mail).tasks
