@@ -153,10 +153,14 @@ def _deployment_failing(given: HealthInput) -> Said | None:
 def _failed(given: HealthInput, state: DeploymentState, what: str) -> Said:
     """Since when, why, and until when it matters; what the failure itself advises, and what comes after that."""
     since = f" since {_date(state.failing_since)}" if state.failing_since else ""
-    again = f" It is tried again by itself on {_date(state.retry_at)}." if state.retry_at else ""
-    said = f"{what}{since}. {headline(state.message)}{_until(given)}{again}"
+    said = f"{what}{since}. {headline(state.message)}{_until(given)}{_again(state)}"
     todo = advice(state.message) if state.stage is Stage.FAILED else ""
     return said, f"{todo}\n{THEN}{given.command('deploy')}" if todo else given.command("certificate log")
+
+
+def _again(state: DeploymentState) -> str:
+    """When it is tried again."""
+    return f" It is tried again by itself on {_date(state.retry_at)}." if state.retry_at else ""
 
 
 def _proof_ended(given: HealthInput) -> Said | None:
@@ -168,7 +172,8 @@ def _proof_ended(given: HealthInput) -> Said | None:
 def _needs_person(given: HealthInput) -> Said | None:
     for state in given.waiting():
         if state.stage is Stage.WAITING:
-            return headline(state.message) or "A deployment waits for a person.", given.command("certificate show")
+            said = headline(state.message) or "A deployment waits for a person."
+            return f"{said}{_again(state)}", given.command("certificate show")
     return None
 
 

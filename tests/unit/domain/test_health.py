@@ -307,6 +307,12 @@ def test_what_is_tried_again_says_when() -> None:
         behind(stage=Stage.FAILED, failures=1, in_use="older", retry_at=START + 90 * DAY, message="No answer.")(well())
     )
     assert f"tried again by itself on {START + 90 * DAY:%Y-%m-%d} 00:00 UTC. No answer." in condition.message
+    waits = judge(
+        behind(stage=Stage.WAITING, retry_at=START + 90 * DAY, message="A person has to agree first.")(well())
+    )
+    assert waits.message == (
+        f"A person has to agree first. It is tried again by itself on {START + 90 * DAY:%Y-%m-%d} 00:00 UTC."
+    )
 
 
 def test_the_answer_names_the_cause_and_the_command() -> None:
