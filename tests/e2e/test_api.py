@@ -71,6 +71,8 @@ def test_a_program_sees_a_request_from_its_beginning_to_the_certificate(tmp_path
 
 
 ROBOT = """
+request-timeout = 60.0
+
 [checks.not_a_server_error]
 expected-statuses = ["2xx", "3xx", "4xx", 502]
 
@@ -100,7 +102,7 @@ parameters = {{ "path.name" = "house-ca" }}
 include-path-regex = "/runs/[{{]id[}}]"
 parameters = {{ "path.id" = "{run}" }}
 """
-"""Peers may fail; and most of what is asked is asked of what there is, but for removing it."""
+"""Peers may fail, and take their time to; and most of what is asked is asked of what there is, but for removing it."""
 EVERYTHING = [word for permission in Permission for word in ("--allow", permission.value)]
 
 
