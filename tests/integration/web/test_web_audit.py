@@ -14,7 +14,7 @@ from certwright.engine.audit import entries, verify_file
 from certwright.engine.windows import put_window, remove_window
 from world.web import House, Seen, landed
 
-HOSTILE = "<script>alert(1)</script>"
+HOSTILE = "<script>alert(1)<b>"
 
 
 def window(house: House, name: str, span: str = "Sat 22:00-04:00") -> None:

@@ -33,7 +33,7 @@ def kept(house: House, managed: ManagedCertificate) -> tuple[TaskSettings, ...]:
 
 
 def listed(text: str) -> list[str]:
-    return re.findall(r"<td>\d+\. ([^<]+)", text)
+    return re.findall(r"<td class=\"titled\">\d+\. ([^<]+)", text)
 
 
 def test_all_tasks_are_on_one_page_with_how_they_went_and_when_they_run_next(house: House, program: Path) -> None:
