@@ -50,7 +50,7 @@ def _of_forms() -> Iterator[str]:
     models: list[type[Params]] = [*(plugin.params for plugin in plugins), *_own(), ProviderParams]
     for model in dict.fromkeys(models):
         for name, info in model.model_fields.items():
-            yield label(name)
+            yield info.title or label(name)
             yield from fields.choices(info.annotation)
             if info.description:
                 yield info.description

@@ -16,7 +16,7 @@ from certwright.domain.errors import CertwrightError, LeaseHeld, NeedsPerson, No
 from certwright.domain.jobs import Fault, Job
 from certwright.domain.runs import Entry, Outcome, Phase
 from certwright.engine.context import Engine
-from certwright.store.leases import PASSING
+from certwright.store.leases import JOB
 
 log = logging.getLogger("certwright")
 Work = Callable[[Engine], Any]
@@ -166,4 +166,4 @@ def _is_seen(engine: Engine, job: Job) -> bool:
 
 
 def _lease(job: Job) -> str:
-    return f"{PASSING}job:{job.id}"
+    return f"{JOB}{job.id}"

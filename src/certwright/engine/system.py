@@ -1,6 +1,7 @@
 """The installation as a person looks at it: versions, the store, who works on what, and what is missing."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,8 +15,15 @@ from certwright.engine.gaps import advice, unproved
 from certwright.engine.service import Service
 from certwright.settings import without_passwords
 from certwright.store import UnitOfWork
-from certwright.store.leases import CERTIFICATE, PLACE, in_words
+from certwright.store.leases import CERTIFICATE, JOB, PASSING, PLACE, SERVICE
 
+_IN_HAND = {
+    SERVICE: "The service: its schedule and its duties",
+    "notifications": "The sending of notifications",
+    PASSING.removesuffix(":"): "A request of a program",
+    "dns": "credential",
+}
+"""What leases are about whose names do not say so, by the part before the first colon."""
 _PROGRAM = ("version", "python", "platform", "sqlite")
 
 
@@ -33,9 +41,10 @@ class StoreFacts:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a process has in hand, and since when."""
+    """What a process has in hand, and since when; `name` is empty where there is only one of its kind."""
 
-    title: str
+    what: str
+    name: str
     since: datetime
 
 
@@ -102,18 +111,20 @@ def _nodes(engine: Engine, unit: UnitOfWork) -> Sequence[Node]:
     for held in unit.leases.held(engine.now()):
         if held.name.startswith(PLACE):  # beside the certificate that is worked on there
             continue
-        found.setdefault((held.holder.host, held.holder.pid), []).append(Work(_title(unit, held.name), held.since))
+        found.setdefault((held.holder.host, held.holder.pid), []).append(Work(*_in_hand(unit, held.name), held.since))
     return [Node(host, process, tuple(work)) for (host, process), work in found.items()]
 
 
-def _title(unit: UnitOfWork, lease: str) -> str:
-    """What a lease is about, for people."""
-    if not lease.startswith(CERTIFICATE):
-        return in_words(lease)
-    try:
-        return unit.managed.get(lease.removeprefix(CERTIFICATE)).title
-    except NotFound:
-        return lease
+def _in_hand(unit: UnitOfWork, lease: str) -> tuple[str, str]:
+    """What a lease is about, for people, and what that is called; empty if there is only one."""
+    kind, _, name = lease.partition(":")
+    with suppress(NotFound):
+        if lease.startswith(CERTIFICATE):
+            return kind, unit.managed.get(name).title
+        if lease.startswith(JOB):
+            job, _ = unit.jobs.get(lease.removeprefix(JOB))
+            return job.what, ""
+    return _IN_HAND.get(kind, kind), "" if lease.startswith(PASSING) else name
 
 
 def _store(engine: Engine, service: Service) -> StoreFacts:

@@ -22,6 +22,8 @@ CERTIFICATE = "certificate:"
 """Before the id of a managed certificate, in the name of the lease on it."""
 PASSING = "passing:"
 """Before the name of a lease on what comes once and never again, such as a job."""
+JOB = f"{PASSING}job:"
+"""Before the id of a job."""
 PLACE = "place:"
 """Before the name of a lease on one of the places at which several may work, and its number."""
 TTL = timedelta(seconds=30)

@@ -15,6 +15,7 @@ from certwright.engine.accounts import Account, known_issuer
 from certwright.engine.context import Engine
 from certwright.engine.managed import tags_of
 from certwright.web import proving
+from certwright.web.language import _
 from certwright.web.pages import Visit
 from certwright.web.received import NOTHING, listed, text, texts
 from certwright.web.waiting import Waited
@@ -59,7 +60,13 @@ def signers(engine: Engine, *, may_register: bool) -> list[Signer]:
     known = {issuer.params.get("directory") for issuer in issuers}
     new = [each for each in authorities.CATALOGUE if each.directory and not each.external_account]
     fresh = [each for each in new if each.directory not in known] if may_register else []
-    return [*found, *(Signer(f"{_AUTHORITY}{each.name}", f"{each.title} (a new account)") for each in fresh)]
+    return [
+        *found,
+        *(
+            Signer(f"{_AUTHORITY}{each.name}", _("%(title)s (a new account)") % {"title": _(each.title)})
+            for each in fresh
+        ),
+    ]
 
 
 def account_of(visit: Visit, key: str, email: str) -> Account:

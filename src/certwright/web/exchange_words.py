@@ -1,4 +1,4 @@
-"""What a plan for Exchange changes, in a sentence for whoever agrees to it."""
+"""Exchange in words: what a plan changes, in a sentence for whoever agrees to it, and what uses a certificate."""
 
 from certwright.domain.deployment import Change
 from certwright.domain.fingerprints import short
@@ -18,6 +18,10 @@ _SENTENCES = {
     changes.SET_CONNECTOR["receive"]: later("Have the receive connector %(name)s name the certificate."),
     changes.SET_CONNECTOR["hybrid"]: later("Have the hybrid configuration name the certificate."),
 }
+_CONNECTORS = {
+    "send connector ": later("send connector %(name)s"),
+    "receive connector ": later("receive connector %(name)s"),
+}
 _SERVICES = {action: str(service) for service, action in changes.SET_NAME.items()}
 
 
@@ -32,3 +36,11 @@ def in_words(change: Change) -> str:
         "certificate": short(given.get("Thumbprint", "")),
         "name": given.get("X509CertificateName") or given.get("Identity") or given.get("Name", ""),
     }
+
+
+def used(use: str) -> str:
+    """What uses a certificate, as the picture of an organisation tells it."""
+    for begin, words in _CONNECTORS.items():
+        if use.startswith(begin):
+            return _(words) % {"name": use.removeprefix(begin)}
+    return _(use)

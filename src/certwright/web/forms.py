@@ -1,7 +1,7 @@
 """Forms made from parameters models: what a command takes as options, a page takes as fields."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -45,7 +45,7 @@ class Input:
     """One field of a form: `values` stand in it, `choices` can be chosen, `error` is what is wrong with it.
 
     It counts only with the field `other`, where there is one: with these values of it, or with any. `worded` is whether
-    its choices are words, and not names that somebody gave.
+    its choices are words, and not names that somebody gave; `called` is what those are called that have another name.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Input:
     other: str = ""
     with_values: tuple[str, ...] = ()
     worded: bool = False
+    called: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def value(self) -> str:
@@ -168,7 +169,7 @@ class Maker:
         optional = shape is Shape.CHOICE and (kind or info.get_default() in (None, ""))
         return Input(
             name=self.prefix + name,
-            label=label(name),
+            label=info.title or label(name),
             help=info.description or "",
             shape=shape,
             required=info.is_required() and shape is not Shape.SWITCH,
@@ -179,6 +180,7 @@ class Maker:
             other=f"{self.prefix}{needs.other}" if needs else "",
             with_values=needs.values if needs else (),
             worded=not kind and not fields.said(info, "choices"),
+            called=fields.said(info, "called") or {},
         )
 
 

@@ -40,7 +40,7 @@ class WindowForm(Params):
         description="When it is open, one on each line: Sat 22:00-04:00, Mon-Fri 02:00-04:00 or Fri 20:00-Mon 06:00.",
         json_schema_extra={"whole": True},
     )
-    zone: str = Field(default="UTC", description="By whose clock, such as Europe/Berlin.")
+    zone: str = Field(default="UTC", title="Time zone", description="By whose clock, such as Europe/Berlin.")
     closed: Annotated[tuple[Dates, ...], BeforeValidator(_each(Dates.parse))] = Field(
         default=(),
         description="Days on which it stays closed, one on each line, such as 2026-12-20..2027-01-06.",

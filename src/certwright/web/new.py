@@ -25,7 +25,10 @@ from certwright.web.received import listed, text, uploaded
 from certwright.web.waiting import Waited
 
 _NAMES, _SERVER, _FILE = "/new/names", "/new/server", "/new/file"
-_RESOLVES = {True: "It has an address in DNS.", False: "It has no address in DNS, or none that can be seen from here."}
+_RESOLVES = {
+    True: later("It has an address in DNS."),
+    False: later("It has no address in DNS, or none that can be seen from here."),
+}
 
 
 class WebServer(Params):

@@ -22,11 +22,15 @@ from certwright.sdk.context import Credential
 from certwright.sdk.params import HostName, Params, read_params
 from certwright.web import describing, proving
 from certwright.web.forms import OWN, Maker
-from certwright.web.language import later
+from certwright.web.language import _, later
 from certwright.web.pages import Page, Visit
 
 _EXCHANGE = "/new/exchange"
-_RESOLVES = {True: "resolves", False: "does not resolve", None: "whether it resolves is not known"}
+_RESOLVES = {
+    True: later("resolves"),
+    False: later("does not resolve"),
+    None: later("whether it resolves is not known"),
+}
 
 
 class Server(Params):
@@ -103,7 +107,7 @@ def _rows(found: Proposal) -> Sequence[describing.Row]:
             chosen=verdict.name in found.names,
             stands=verdict.coverage.value
             if verdict.coverage is Coverage.NOT_PUBLIC
-            else f"{verdict.coverage.value}, {_RESOLVES[verdict.resolves]}",
+            else f"{_(verdict.coverage)}, {_(_RESOLVES[verdict.resolves])}",
             sources=tuple(described(verdict.sources)),
             advice=verdict.advice,
             commands=tuple(move.typed for move in verdict.moves),

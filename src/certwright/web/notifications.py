@@ -65,7 +65,7 @@ class RuleForm(Params):
     quiet: Annotated[QuietHours | None, BeforeValidator(_hours)] = Field(
         default=None, description="When only what is urgent is told, such as 22:00-07:00."
     )
-    zone: str = Field(default="UTC", description="Whose clock that is, such as Europe/Berlin.")
+    zone: str = Field(default="UTC", title="Time zone", description="Whose clock that is, such as Europe/Berlin.")
     digest: Digest = Field(default=Digest.NONE, description="How often what is not urgent is told together.")
     digest_at: time = Field(default=time(8), description="When on the day.")
 

@@ -14,6 +14,7 @@ from certwright.web.pages import Page, Visit, attempt
 from certwright.web.received import typed_twice
 from certwright.web.removing import Removal
 from certwright.web.seen import as_shown, seen_field
+from certwright.web.words import PERMISSIONS
 
 ALL = "/people"
 LIMIT = later("One on each line: with some, only for the certificates that have one of them.")
@@ -49,7 +50,14 @@ def everybody(visit: Visit, error: CertwrightError | None = None) -> Response:
     """All people, the providers by which they come, and all tokens."""
     with visit.engine.store.read() as unit:
         found, tokens = unit.people.list(), unit.tokens.list()
-    return visit.page("people.html", error=error, people=found, providers=providers(visit.engine), tokens=tokens)
+    return visit.page(
+        "people.html",
+        error=error,
+        people=found,
+        providers=providers(visit.engine),
+        tokens=tokens,
+        permissions=PERMISSIONS,
+    )
 
 
 def _adding(visit: Visit, error: CertwrightError | None = None) -> Response:

@@ -12,16 +12,17 @@ from certwright.engine import catalog
 from certwright.engine.context import Engine
 from certwright.engine.validations import may_choose
 from certwright.web.forms import Form, Maker
+from certwright.web.language import _, later
 from certwright.web.received import NOTHING, Sent, text
 
 LISTENER, BY_HAND = "http_listener", "dns:manual"
 _HTTP = "http."
 _LOOKED_AT = 20
 _OTHERS: tuple[tuple[str, str, Challenge, Mapping[str, Any]], ...] = (
-    (LISTENER, "a web answer: port 80 of the name leads to this machine", "http-01", {}),
-    (BY_HAND, "a DNS record that you make by hand, anew each time", "dns-01", {"credential": "manual"}),
-    ("dns_persist", "a DNS record that you make once, and that stays", "dns-persist-01", {}),
-    ("tls_alpn", "a TLS answer: port 443 of the name leads to this machine", "tls-alpn-01", {}),
+    (LISTENER, later("a web answer: port 80 of the name leads to this machine"), "http-01", {}),
+    (BY_HAND, later("a DNS record that you make by hand, anew each time"), "dns-01", {"credential": "manual"}),
+    ("dns_persist", later("a DNS record that you make once, and that stays"), "dns-persist-01", {}),
+    ("tls_alpn", later("a TLS answer: port 443 of the name leads to this machine"), "tls-alpn-01", {}),
 )
 
 
@@ -46,7 +47,7 @@ def _ways(others: Sequence[ManagedCertificate], credentials: Iterable[str]) -> I
     yield from (
         Way(
             f"dns:{name}",
-            f"a DNS record, written with the credential {name}",
+            _("a DNS record, written with the credential %(name)s") % {"name": name},
             Validation(challenge="dns-01", solver="dns", params={"credential": name}),
         )
         for name in credentials
@@ -59,14 +60,20 @@ def _ways(others: Sequence[ManagedCertificate], credentials: Iterable[str]) -> I
 
 def _as_others(others: Sequence[ManagedCertificate]) -> Iterator[Way]:
     """Ways with parameters that somebody has chosen, each once."""
-    known = [(solver.partition(":")[0], dict(params)) for solver, _, _, params in _OTHERS]
+    known = [(solver.partition(":")[0], dict(params)) for solver, _title, _challenge, params in _OTHERS]
     for managed in others:
         for number, validation in enumerate(managed.validations):
             chosen = (validation.solver, validation.params)
             if chosen not in known and set(validation.params) != {"credential"}:
                 known.append(chosen)
-                title = f"as for {managed.title}: {validation.title}"
+                title = _("as for %(title)s: %(way)s") % {"title": managed.title, "way": proof(validation.title)}
                 yield Way(f"as:{managed.id}:{number}", title, validation.model_copy(update={"names": ()}))
+
+
+def proof(title: str) -> str:
+    """The title of a validation in the language of the request."""
+    challenge, _by, solver = title.partition(" by ")
+    return _("%(challenge)s by %(solver)s") % {"challenge": challenge, "solver": solver}
 
 
 def listening(sent: Sent = NOTHING, error: ConfigurationError | None = None) -> Form:
@@ -94,7 +101,7 @@ def chosen(engine: Engine, sent: Sent, names: Sequence[str]) -> tuple[Validation
         )
     if values := _listener().given(sent):
         known[LISTENER] = known[LISTENER].model_copy(update={"params": values})
-    counted = [key for key, _ in Counter(keys.values()).most_common()]
+    counted = [key for key, _count in Counter(keys.values()).most_common()]
     return tuple(
         known[key].model_copy(update={"names": tuple(n for n in names if keys[n] == key) if place else ()})
         for place, key in enumerate(counted)

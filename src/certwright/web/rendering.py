@@ -10,9 +10,10 @@ from starlette.templating import Jinja2Templates
 
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.fingerprints import short
-from certwright.web.exchange_words import in_words
+from certwright.web.exchange_words import in_words, used
 from certwright.web.language import _, language, ngettext
 from certwright.web.next_steps import found_at, linked, mending
+from certwright.web.proving import proof
 from certwright.web.sections import section
 
 HERE = Path(__file__).parent
@@ -65,5 +66,7 @@ TEMPLATES.env.filters["linked"] = linked
 TEMPLATES.env.filters["mending"] = mending
 TEMPLATES.env.filters["found_at"] = found_at
 TEMPLATES.env.filters["in_words"] = in_words
+TEMPLATES.env.filters["proof"] = proof
 TEMPLATES.env.filters["short"] = short
+TEMPLATES.env.filters["used"] = used
 TEMPLATES.env.globals["static"] = static

@@ -14,6 +14,7 @@ from certwright.web.language import later
 from certwright.web.pages import Page, Visit
 from certwright.web.people import ALL, LIMIT
 from certwright.web.removing import Removal
+from certwright.web.words import PERMISSIONS
 
 _ADD = "/people/tokens/add"
 
@@ -22,7 +23,11 @@ class NewToken(Params):
     """A token for one program."""
 
     name: str = Field(min_length=1, max_length=80, description=later("What it is for, such as monitoring."))
-    permissions: tuple[Permission, ...] = Field(min_length=1, description=later("No more than the program needs."))
+    permissions: tuple[Permission, ...] = Field(
+        min_length=1,
+        description=later("No more than the program needs."),
+        json_schema_extra={"called": PERMISSIONS},
+    )
     tags: tuple[str, ...] = Field(default=(), description=LIMIT)
     days: int = Field(default=90, ge=1, le=LONGEST_LIFE.days, description=later("How long it is valid."))
 

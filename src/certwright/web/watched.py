@@ -17,7 +17,7 @@ from certwright.web.received import uploaded
 from certwright.web.removing import Removal
 
 _ALL, _FILE, _SERVICE, _REPLACE = "/watched", "/watched/add/file", "/watched/add/service", "/watched/replace"
-_UPLOAD = "The file: PFX, PEM or DER; a key in it is not kept"
+_UPLOAD = later("The file: PFX, PEM or DER; a key in it is not kept")
 
 
 class File(Params):

@@ -1,5 +1,8 @@
 """Words of the domain that pages show; a test compares them with the domain."""
 
+from pydantic import JsonValue
+
+from certwright.domain.access import Permission
 from certwright.web.language import later
 
 WORDS = (
@@ -115,7 +118,54 @@ WORDS = (
     # choices
     later("yes"),
     later("no"),
+    # certificates in the stores of Exchange servers, and what uses them
+    later("Exchange's own"),
+    later("other"),
+    later("None"),
+    later("valid"),
+    later("expires soon"),
+    later("without private key"),
+    later("unknown"),
+    later("mail among servers"),
+    later("signs Exchange's tokens"),
+    later("hybrid configuration"),
+    # what a certificate does for a name
+    later("covered"),
+    later("redundant under a wildcard"),
+    later("missing"),
+    later("not public"),
+    later("server's own certificate"),
+    later("not used by Exchange"),
+    # what an account at Exchange needs its rights for
+    later("read servers and certificates"),
+    later("see all that names or uses a certificate"),
+    later("import certificates and assign them"),
+    later("let POP and IMAP find the certificate"),
+    later("let receive connectors follow the certificate"),
+    later("let send connectors follow the certificate"),
+    later("let the hybrid configuration follow the certificate"),
+    later("remove certificates that it imported and nothing uses any more"),
+    later("make a new self-signed certificate for mail among servers"),
+    # authorities
+    later("Let's Encrypt, staging"),
+    later("step-ca, in your house"),
+    later("Any other authority"),
+    # what a process has in hand
+    later("The service: its schedule and its duties"),
+    later("A request of a program"),
+    # versions, and where a setting comes from
+    later("version"),
+    later("python"),
+    later("platform"),
+    later("sqlite"),
+    later("default"),
     # labels of fields
     later("Again"),
     later("Days"),
 )
+
+PERMISSIONS: dict[str, JsonValue] = {
+    Permission.REQUEST: later("request certificates"),
+    Permission.AUDIT: later("read the audit trail"),
+}
+"""What those permissions are called whose names mean something else in `WORDS`."""

@@ -169,7 +169,10 @@ class TestTokens:
             (token,) = unit.tokens.list()
         assert (token.permissions, token.tags) == (("read", "request"), ("berlin",))
         assert token.expires_at - token.created_at == timedelta(days=7)
-        assert "robot read, request berlin 2026-12-06 12:00 UTC 7 days left never" in browser.get("/people").words
+        assert (
+            "robot read, request certificates berlin 2026-12-06 12:00 UTC 7 days left never"
+            in browser.get("/people").words
+        )
         assert recognise(house.engine, secret, "::1").actor.name == "robot"
         seen = browser.get("/people")
         assert ("never" in seen.words, secret in seen.text) == (False, False)

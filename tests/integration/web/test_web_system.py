@@ -3,11 +3,14 @@
 import io
 import re
 import zipfile
+from threading import Event
 
 from certwright.domain.access import Role
 from certwright.domain.errors import Unreachable
 from certwright.engine import duties
 from certwright.engine.backup import backups
+from certwright.engine.context import Engine
+from certwright.store import leases
 from world.web import House, landed
 
 
@@ -37,6 +40,24 @@ def test_who_works_on_what_is_seen(house: House) -> None:
         words = house.signed_in().get("/system").words
     assert "mail.contoso.com , since" in words or "mail.contoso.com, since" in words
     assert "organisation contoso.com" in words
+
+
+def test_what_is_worked_on_is_told_in_the_words_of_the_reader(house: House) -> None:
+    looked = Event()
+
+    def wait(_engine: Engine) -> None:
+        looked.wait(60)
+
+    job = house.jobs.begin(house.engine, "Back up", "", wait)
+    try:
+        with house.engine.store.lease(leases.SERVICE):
+            words = house.signed_in().get("/system", **{"Accept-Language": "de"}).words
+    finally:
+        looked.set()
+    assert job.id not in words
+    assert "Sichern, seit" in words
+    assert "Der Dienst: sein Zeitplan und seine Pflichten, seit" in words
+    assert "Plattform Linux" in words
 
 
 def test_a_backup_is_made_now(house: House) -> None:

@@ -25,7 +25,7 @@ class Everything(Params):
 
     server: str = Field(description="Which.")
     port: int = Field(default=25, description="Where.")
-    share: float | None = None
+    share: float | None = Field(default=None, title="Part")
     secret: SecretStr | None = None
     credential: str | None = credential_field("exchange", "As whom.")
     mode: Literal["fast", "slow"] = "fast"
@@ -33,7 +33,7 @@ class Everything(Params):
     quick: bool = False
     strict: bool = True
     names: tuple[str, ...] = ()
-    services: tuple[Literal["IIS", "SMTP"], ...] = ()
+    services: tuple[Literal["IIS", "SMTP"], ...] = Field(default=(), json_schema_extra={"called": {"SMTP": "mail"}})
     endpoint: str | dict[str, str] | None = None
 
     @model_validator(mode="after")
@@ -85,6 +85,8 @@ def test_a_field_is_filled_in_by_its_type() -> None:
     assert made["param.credential"].choices == ("", "an-exchange")
     assert made["param.kept"].choices == ("", "yes", "no")
     assert made["param.mode"].choices == ("fast", "slow")
+    assert (made["param.share"].label, made["param.port"].label) == ("Part", "Port")
+    assert made["param.services"].called == {"SMTP": "mail"}
     assert (made["param.share"].step, made["param.port"].step) == ("any", "1")
     assert [each.required for each in made.values()] == [True, *[False] * 11]
 

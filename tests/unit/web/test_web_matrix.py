@@ -5,7 +5,7 @@ import random
 from certwright.domain.deployment import ServedRow, Verdict
 from certwright.exchange.deployment import changes
 from certwright.exchange.model import Connector, Service
-from certwright.web.exchange_words import in_words
+from certwright.web.exchange_words import in_words, used
 from certwright.web.language import spoken
 from certwright.web.matrix import matrix
 from unit.exchange.organisations import MAIL, NEW, facts
@@ -83,3 +83,11 @@ def test_every_kind_of_change_has_a_sentence_in_the_readers_language() -> None:
     assert told[3] == f"Have POP choose its certificate by the name {MAIL}."
     with spoken("de"):
         assert not set(told) & {in_words(change) for change in planned}
+        assert in_words(planned[2]) == f"Das Zertifikat {NEW[:8]} für IIS, SMTP benutzen."
+
+
+def test_what_uses_a_certificate_is_told_in_the_readers_language() -> None:
+    assert used("send connector To partner") == "send connector To partner"
+    with spoken("de"):
+        told = [used(each) for each in ("send connector To partner", "mail among servers", "Default Web Site")]
+    assert told == ["Sendeconnector To partner", "E-Mail zwischen den Servern", "Default Web Site"]

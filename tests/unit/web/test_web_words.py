@@ -8,6 +8,7 @@ import polib
 import pytest
 import words
 
+from certwright.domain import authorities
 from certwright.domain.access import Role
 from certwright.domain.actors import ActorKind
 from certwright.domain.audit import Action, SubjectKind
@@ -18,6 +19,9 @@ from certwright.domain.readiness import Readiness
 from certwright.domain.rules import Digest, Matter
 from certwright.domain.runs import Outcome, RunKind, Stage
 from certwright.engine.revoke import REASONS
+from certwright.exchange.account import JOBS
+from certwright.exchange.judgement.names import Coverage
+from certwright.exchange.judgement.status import Owner
 from certwright.web.language import SOURCE, _, catalogue_file, language, languages, ngettext, spoken
 from certwright.web.words import WORDS
 
@@ -61,9 +65,17 @@ def test_what_the_domain_names_has_a_word(kind: type[StrEnum]) -> None:
     assert {each.value for each in kind} <= set(WORDS)
 
 
-@pytest.mark.parametrize("kind", [Readiness, Matter, Digest])
+@pytest.mark.parametrize("kind", [Readiness, Matter, Digest, Coverage])
 def test_what_pages_show_of_tests_and_rules_has_a_word(kind: type[StrEnum]) -> None:
     assert {each.value for each in kind} <= set(WORDS)
+
+
+def test_what_pages_show_of_exchange_has_a_word() -> None:
+    assert {*Owner, *(job.purpose for job in JOBS)} - {Owner.OURS} <= set(WORDS)
+
+
+def test_authorities_without_a_name_of_their_own_have_words() -> None:
+    assert {each.title for each in authorities.CATALOGUE if not each.directory} <= set(WORDS)
 
 
 def test_duties_and_reasons_have_words() -> None:
