@@ -11,6 +11,7 @@ from starlette.templating import Jinja2Templates
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.fingerprints import short
 from certwright.web.exchange_words import in_words, used
+from certwright.web.forms import label
 from certwright.web.language import _, language, ngettext
 from certwright.web.next_steps import found_at, linked, mending
 from certwright.web.proving import proof
@@ -62,6 +63,7 @@ TEMPLATES.env.policies["ext.i18n.trimmed"] = True
 TEMPLATES.env.install_gettext_callables(_, ngettext, newstyle=True)  # type: ignore[attr-defined] # by the extension
 TEMPLATES.env.filters["moment"] = moment
 TEMPLATES.env.filters["translated"] = translated
+TEMPLATES.env.filters["label"] = label
 TEMPLATES.env.filters["linked"] = linked
 TEMPLATES.env.filters["mending"] = mending
 TEMPLATES.env.filters["found_at"] = found_at
