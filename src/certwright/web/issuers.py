@@ -121,11 +121,11 @@ def _change(visit: Visit) -> Response:
 
 
 def _test(visit: Visit) -> Response:
-    name = visit.sent("name")
+    name, told = visit.sent("name"), _("The authority answers, and knows the account.")
 
     def ask(engine: Engine) -> str:
         test_issuer(engine, name)
-        return "The authority answers, and knows the account."
+        return told
 
     return visit.begin(_("Ask the authority of %(name)s") % {"name": name}, ask, None, _ALL)
 
