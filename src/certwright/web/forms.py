@@ -1,7 +1,7 @@
 """Forms made from parameters models: what a command takes as options, a page takes as fields."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from certwright.domain.errors import CertwrightError, ConfigurationError
 from certwright.sdk import fields
 from certwright.sdk.params import OnlyWith, read_params, secret_names
-from certwright.web.received import Sent, texts
+from certwright.web.received import Sent, text, texts
 
 OWN = "param."
 """Before the name of a field that belongs to a plugin, on a page that has fields of its own."""
@@ -46,6 +46,7 @@ class Input:
 
     It counts only with the field `other`, where there is one: with these values of it, or with any. `worded` is whether
     its choices are words, and not names that somebody gave; `called` is what those are called that have another name.
+    `stands_out` is whether what is in it is not usual, or wrong.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Input:
     with_values: tuple[str, ...] = ()
     worded: bool = False
     called: Mapping[str, str] = field(default_factory=dict)
+    stands_out: bool = False
 
     @property
     def value(self) -> str:
@@ -72,13 +74,22 @@ class Input:
 class Form:
     """The fields that are usually filled in, and those that are `seldom`; `problem` is what is wrong with all together.
 
-    What is seldom filled in is shown `opened` if something stands in it that is not usual, or is wrong.
+    What is seldom filled in is shown `opened` if something of it stands out; `touched` is whether anything does.
     """
 
     often: tuple[Input, ...]
     seldom: tuple[Input, ...] = ()
     problem: tuple[str, ...] = ()
-    opened: bool = False
+
+    @property
+    def opened(self) -> bool:
+        """Whether to show what is seldom filled in."""
+        return any(each.stands_out for each in self.seldom)
+
+    @property
+    def touched(self) -> bool:
+        """Whether to show a form that is folded as a whole."""
+        return self.opened or any(each.stands_out for each in self.often)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +117,19 @@ class Maker:
     def again(self, sent: Sent, error: CertwrightError | None = None) -> Form:
         """With what was sent, secrets left out, and what is wrong with it."""
         by_field, rest = told(error, self._names()) if error else ({}, ())
-        return self._form(lambda name, _: tuple(texts(sent, self.prefix + name)), by_field, rest)
+        return self._form(lambda name, _: self._typed(sent, name), by_field, rest)
 
     def given(self, sent: Sent) -> dict[str, Any]:
         """What was filled in, by parameter, as the model reads it; without what is empty, or as it is by default."""
         found = {}
         for name in self._names():
             info = self.model.model_fields[name]
-            typed = [part for each in texts(sent, self.prefix + name) for part in _parts(info, each)]
+            typed = self._typed(sent, name)
             if _shape(self.model, name) is Shape.SWITCH:
                 value: Any = bool(typed)
                 if value is not info.get_default():
                     found[name] = value
-            elif typed and (info.is_required() or tuple(typed) != _stored(info, None)):
+            elif typed and (info.is_required() or typed != _stored(info, None)):
                 found[name] = fields.shaped(info, typed) if fields.is_list(info) else typed[-1]
         return found
 
@@ -148,14 +159,15 @@ class Maker:
         few = len(made) <= _FEW
         often = tuple(each for name, each in made.items() if few or self._is_usual(name))
         seldom = tuple(each for each in made.values() if each not in often)
-        usual = {each.name: each.values for each in self._usual_of(seldom)}
-        opened = any(each.error or each.values != usual[each.name] for each in seldom)
-        return Form(often, seldom, tuple(problem), opened)
+        return Form(often, seldom, tuple(problem))
 
-    def _usual_of(self, inputs: Sequence[Input]) -> Iterator[Input]:
-        for each in inputs:
-            info = self.model.model_fields[each.name.removeprefix(self.prefix)]
-            yield replace(each, values=_stored(info, None))
+    def _typed(self, sent: Sent, name: str) -> tuple[str, ...]:
+        """What was filled into a field; what is usual in one that does not count, and so was not sent: see with.js."""
+        info, field = self.model.model_fields[name], self.prefix + name
+        needs = OnlyWith.of(info)
+        if field not in sent and needs and not needs.holds(text(sent, self.prefix + needs.other).strip()):
+            return _stored(info, None)
+        return tuple(part for each in texts(sent, field) for part in _parts(info, each))
 
     def _is_usual(self, name: str) -> bool:
         info = self.model.model_fields[name]
@@ -167,13 +179,14 @@ class Maker:
         known = tuple(self.stored(kind)) if kind else _choices(info)
         needs = OnlyWith.of(info)
         optional = shape is Shape.CHOICE and (kind or info.get_default() in (None, ""))
+        shown = () if shape is Shape.SECRET else values(name, info)
         return Input(
             name=self.prefix + name,
             label=info.title or label(name),
             help=info.description or "",
             shape=shape,
             required=info.is_required() and shape is not Shape.SWITCH,
-            values=() if shape is Shape.SECRET else values(name, info),
+            values=shown,
             choices=("", *known) if optional else known,
             step="any" if float in fields.kinds(info.annotation) else "1",
             error=error,
@@ -181,6 +194,7 @@ class Maker:
             with_values=needs.values if needs else (),
             worded=not kind and not fields.said(info, "choices"),
             called=fields.said(info, "called") or {},
+            stands_out=bool(error) or shown != _stored(info, None),
         )
 
 

@@ -376,7 +376,10 @@ def test_an_account_is_stored_once_it_has_signed_in_and_replaces_none(house: Hou
         with house.engine.store.read() as unit:
             assert unit.managed.get("mail.contoso.com").tags == ("berlin", "mail")
         operator = house.signed_in(Role.OPERATOR)
-        assert "somebody who may take private keys out" in operator.get("/new/exchange").words
+        seen = operator.get("/new/exchange")
+        assert "somebody who may take private keys out" in seen.words
+        gone_on = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]+)">', seen.text))
+        assert gone_on == {"server": server, "param.restart_transport": "yes"}, "all else as it is usual"
         path, seen = landed(operator, operator.post("/new/exchange", **given, password=PASSWORD))
         assert ("Set it up</button>" in seen.text, "may take private keys out" in seen.words) == (False, True)
         refused = operator.post(path, name=NAMES[0], issuer="authority:letsencrypt", email="a@contoso.com")

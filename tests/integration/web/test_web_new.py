@@ -6,6 +6,8 @@ import pytest
 
 from certwright.domain.access import Role
 from certwright.domain.managed import Issuer
+from certwright.exchange.settings import Settings
+from certwright.web.forms import OWN, Maker, Shape
 from world.web import House, landed
 
 HOSTILE = "<script>alert(1)</script>"
@@ -155,6 +157,23 @@ def test_an_account_takes_both_a_name_and_a_password(house: House) -> None:
     assert "A user name and its password belong together" in seen.words
     with house.engine.store.read() as unit:
         assert unit.credentials.names() == ()
+
+
+def test_a_mistake_in_the_wizards_opens_nothing_that_was_not_touched(house: House, issuer: str) -> None:
+    browser = house.signed_in()
+    maker = Maker(Settings, prefix=OWN, without=("servers", "winrm_configuration"))
+    usual = {each.name: each.value for each in maker.empty().seldom if each.value or each.shape is not Shape.SWITCH}
+    _, seen = landed(browser, browser.post("/new/exchange", server="ex01.contoso.test", username="svc", **usual))
+    assert (seen.status, seen.text.count("<details"), '<details class="seldom" >' in seen.text) == (422, 1, True)
+    path, _ = landed(browser, browser.post("/new/names", names="mail.contoso.test"))
+    wrong = {"name": "mail.contoso.test", "proof": "http_listener", "issuer": "", "http.port": "80"}
+    _, seen = landed(browser, browser.post(path, **wrong, **{"http.precheck": "yes", "http.address": ""}))
+    assert (seen.status, seen.text.count("<details"), seen.text.count("<details >")) == (422, 2, 2)
+    managed = house.managed("mail.contoso.test")
+    when = {"role": "deployment", "trigger": "on-success", "title": ""}
+    seen = browser.post(f"/certificates/{managed.id}/tasks/add/exchange", **usual, **when)
+    assert "param.servers-error" in seen.text
+    assert (seen.status, seen.text.count("<details"), len(re.findall("<details[^>]* >", seen.text))) == (422, 2, 2)
 
 
 def test_what_one_began_is_nobody_elses(house: House) -> None:

@@ -9,7 +9,7 @@ from certwright.domain.errors import ConfigurationError
 from certwright.engine import catalog
 from certwright.sdk.params import Params, credential_field, read_params, secret_names
 from certwright.web.forms import Form, Input, Maker, Shape, filled, told
-from certwright.web.received import Sent
+from certwright.web.received import NOTHING, Sent
 
 KINDS: tuple[catalog.Kind, ...] = ("issuers", "solvers", "dns", "tasks", "notifications")
 PLUGINS = [
@@ -51,6 +51,17 @@ def sent_as_it_is(form: Form) -> Sent:
     return Sent([(each.name, value) for each in inputs(form).values() for value in (each.values or [""])])
 
 
+def sent_with_js(form: Form) -> Sent:
+    """As it is, without what does not count: with.js disables that."""
+    made = inputs(form)
+
+    def counts(name: str) -> bool:
+        other, wanted = made.get(made[name].other), made[name].with_values
+        return other is None or (other.value in wanted if wanted else bool(other.value))
+
+    return Sent([(name, value) for name, value in sent_as_it_is(form).multi_items() if counts(name)])
+
+
 MAKER = Maker(Everything, lambda kind: [f"an-{kind}"], "param.")
 
 
@@ -63,6 +74,16 @@ def test_each_plugin_has_a_form_that_says_nothing_until_somebody_does(kind: cata
     assert all(each.help for each in inputs(form).values())
     assert maker.given(sent_as_it_is(form)) == {}
     assert not form.opened
+
+
+@pytest.mark.parametrize(("kind", "name"), PLUGINS)
+def test_a_mistake_elsewhere_does_not_show_what_nobody_touched(kind: catalog.Kind, name: str) -> None:
+    maker = Maker(catalog.plugin(kind, name).params)
+    for sent in (sent_as_it_is(maker.empty()), sent_with_js(maker.empty())):
+        form = maker.again(sent, ConfigurationError("Something else is wrong."))
+        assert maker.given(sent) == {}
+        assert inputs(form) == inputs(maker.empty())
+        assert (form.opened, form.touched) == (False, False)
 
 
 def test_a_field_is_filled_in_by_its_type() -> None:
@@ -137,6 +158,13 @@ def test_no_secret_is_shown_again_but_all_else_is() -> None:
     assert inputs(form)["param.server"].value == "ex01"
     assert inputs(form)["param.port"].error.startswith("Input should be a valid integer")
     assert form.opened
+
+
+def test_what_was_filled_in_or_is_wrong_is_shown_with_a_mistake_elsewhere() -> None:
+    maker = Maker(catalog.plugin("solvers", "http_listener").params)
+    sent = Sent([*sent_as_it_is(maker.empty()).multi_items(), ("port", "8080")])
+    assert maker.again(sent).touched
+    assert maker.again(NOTHING, ConfigurationError("It is wrong.", causes=["port: is in use"])).touched
 
 
 def test_a_mistake_stands_beside_its_field_and_the_rest_above_all() -> None:
