@@ -170,23 +170,22 @@ def _sign_in(endpoint: Endpoint, answer: Answer) -> SignInRefused:
             f"{endpoint.url} refused the sign-in of {who}, and its clock is {kerberos.apart(answer.skew)}.",
             hint="Set both by the domain's time server: timedatectl, or w32tm /query /status.",
         )
-    store = who.store(who.username or "USER")
-    why, hint = (words.format(service=endpoint.service, store=store) for words in _REFUSED[auth])
+    right = who.right(who.username or "USER")
+    why, hint = (words.format(service=endpoint.service, right=right) for words in _REFUSED[auth])
     return SignInRefused(f"{endpoint.url} refused the sign-in of {who}{why}.", hint=hint)
 
 
-_STORE = "Store the right one with: {store}"
-_WRONG = (": the user name or the password is wrong, or the account is locked", _STORE)
+_WRONG = (": the user name or the password is wrong, or the account is locked", "{right}")
 _TICKET_REFUSED = (
     " although the domain gave a ticket for {service}",
     "Look whether the server holds that name: setspn -Q {service} (service_host gives another), and may sign you in.",
 )
 _REFUSED = {
     "basic": _WRONG,
-    "ntlm": (f"{_WRONG[0]}, or it does not take NTLM", f"{_STORE}; or choose kerberos."),
+    "ntlm": (f"{_WRONG[0]}, or it does not take NTLM", "{right}\nOr choose kerberos."),
     "negotiate": (
         f"{_WRONG[0]}, or it takes Kerberos only, which did not come about",
-        f"{_STORE}\nIf it is right: choose kerberos instead of negotiate, to be told why there is no ticket.",
+        "{right}\nIf it is right: choose kerberos instead of negotiate, to be told why there is no ticket.",
     ),
     "kerberos": _TICKET_REFUSED,
     "current": _TICKET_REFUSED,

@@ -28,7 +28,7 @@ class Identity:
             keytab elsewhere. The others take a user name and a password.
         username: for Kerberos ``user@DOMAIN``, the realm in any case of letters.
         password: never shown.
-        name: what the stored user name and password are called.
+        name: what the stored user name and password are called; empty where they were typed, and are not stored.
 
     Raises:
         ConfigurationError: for a name or a password too much or too little, or one that cannot be used with `auth`.
@@ -75,6 +75,10 @@ class Identity:
         """The command that stores the user name and the password."""
         name, user = (shlex.quote(clean(word)) for word in (self.name, username))
         return f"certwright credential add exchange {name} --username {user}"
+
+    def right(self, username: str) -> str:
+        """What to do where they are wrong."""
+        return f"Store the right one with: {self.store(username)}" if self.name else "Type the right one again."
 
     def __str__(self) -> str:
         return repr(clean(self.username)) if self.username else "the current user"

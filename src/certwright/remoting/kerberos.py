@@ -17,7 +17,6 @@ _MIT = -1765328384  # error 0 of the table of RFC 4120 in MIT's libraries
 _SECURITY = 0x80090300  # error 0 of Windows' security support providers
 _GSS = 1 << 16  # error 1 of RFC 2744 section 3.9.1, which stands alone where Kerberos itself has no complaint
 _KINIT = "Get a ticket with: kinit {who}. A service takes one by itself from a keytab: KRB5_CLIENT_KTNAME=FILE."
-_STORE = "Store the right one with: {store}"
 _UNSIGNED = 1 << 32
 _DEPTH = 10
 _MOST_APART = timedelta(minutes=5)
@@ -36,11 +35,11 @@ class _Reason:
 
 _WRONG_PASSWORD = _Reason(
     "The domain refused the password of {who}.",
-    _STORE,
+    "{right}",
     "The keytab is older than the account's password: make it anew, and see with klist -k whom it is for.",
 )
 _EXPIRED_PASSWORD = _Reason(
-    "The password of {who} has expired.", f"Set a new one in Active Directory. {_STORE}", "Set a new one: kpasswd"
+    "The password of {who} has expired.", "Set a new one in Active Directory. {right}", "Set a new one: kpasswd"
 )
 _LOCKED = _Reason(
     "The account of {who} is locked, disabled or expired, or may not sign in at this hour.",
@@ -137,7 +136,7 @@ def explain(error: BaseException, endpoint: Endpoint, skew: timedelta | None = N
         causes=[f"Kerberos: {clean(said)}", *([f"The server's clock is {apart(skew)}."] if is_far(skew) else [])],
         hint=hint.format(
             **{**names, "who": known or "user@DOMAIN", "user": user or "USER"},
-            store=endpoint.identity.store(known or "user@DOMAIN"),
+            right=endpoint.identity.right(known or "user@DOMAIN"),
         ),
         retryable=reason.passes,
     )

@@ -96,14 +96,14 @@ def _adding(visit: Visit) -> Response:
     hidden = credential_field(visit, name)
     with visit.engine.store.read() as unit:
         known = next((each for each in channels(unit) if each.name == name and each.kind == kind), None)
-    values = {"name": name, **known.shown} if known else {}
+    values = {"name": name, **(known.shown if known else {})}
     title = _("Replace the channel %(name)s") if known else _("A new channel: %(kind)s")
     about = (
         [later("It takes the place of the one before wherever that is used. Secrets are typed anew.")] if known else []
     )
     words = {"name": name, "kind": kind}
     makers, button = _makers(visit, kind), later("Store it")
-    return visit.fill_in(title % words, makers, _ALL, button, values, about=about, hidden=hidden)
+    return visit.fill_in(title % words, makers, _ALL, button, values, about=about, hidden=hidden if known else {})
 
 
 def _add(visit: Visit) -> Response:

@@ -364,6 +364,7 @@ def test_an_account_is_stored_once_it_has_signed_in_and_replaces_none(house: Hou
         }
         path, seen = landed(browser, browser.post("/new/exchange", **given, password="mistyped"))
         assert (seen.status, "refused the sign-in" in seen.words) == (422, True)
+        assert ("Type the right one again" in seen.words, "/credentials/add" in seen.text) == (True, False)
         assert stored() == {}
         with house.engine.store.write() as unit:
             unit.credentials.add("exchange", kept)

@@ -116,6 +116,17 @@ class TestCredentials:
         with house.engine.store.read() as unit:
             assert unit.credentials.get("exchange", "exchange").password == "s3cret-word"
 
+    def test_a_name_that_somebody_was_led_here_with_is_filled_in(self, house: House) -> None:
+        browser = house.signed_in(Role.OPERATOR)
+        landed(browser, browser.post("/credentials/add/dns:cloudflare", name="cf", **{"param.api_token": "token"}))
+        for form in ("/credentials/add/exchange", "/notifications/channels/add/webhook"):
+            for name in ("exchange-contoso.test-2", "cf"):
+                seen = browser.get(f"{form}?name={name}")
+                assert (f'value="{name}"' in seen.text, 'name="seen"' in seen.text) == (True, False)
+        sent = {"name": "cf", "username": "svc", "password": "secret"}
+        _, seen = landed(browser, browser.post("/credentials/add/exchange?name=cf", **sent))
+        assert "There is a credential &#39;cf&#39; already." in seen.text
+
     def test_one_that_cannot_be_stored_is_filled_in_again_without_its_secret(self, house: House) -> None:
         browser = house.signed_in(Role.OPERATOR)
         sent = {"name": "cf", "param.api_token": "s3cret word", "param.email": "anna@contoso.com"}

@@ -1,6 +1,7 @@
 """Which organisation is meant, and how it is reached."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from certwright.domain.access import UseCase
@@ -126,7 +127,7 @@ def open_organisation(engine: Engine, connection: Connection, typed: Credential 
 
     def credential(name: str) -> Credential:
         if typed is not None and typed.name == name:
-            return typed
+            return replace(typed, name="")
         with engine.store.read() as unit:
             return unit.credentials.get(name, SignIn.EXCHANGE)
 
