@@ -118,6 +118,7 @@ class Params(ProxiedParams):
             return {**values, "directory": directory}
         raise ConfigurationError(
             f"Where is the authority ({chosen.title})? Its directory was not given.",
+            causes=["directory: is needed, but missing"],
             hint=f"{chosen.note} Give --directory https://..., or --authority with one that is known: "
             "`certwright issuer authorities` lists them.".lstrip(),
         )

@@ -10,6 +10,7 @@ from certwright.domain.errors import ConfigurationError
 from certwright.engine.context import Engine
 from certwright.engine.issuers import add_issuer, asked_of
 from certwright.sdk.issuer import Asked
+from certwright.web.forms import told
 from certwright.web.language import _, later
 from certwright.web.pages import Page, Visit
 from certwright.web.received import NOTHING
@@ -30,6 +31,7 @@ def _chosen(fields: Mapping[str, str]) -> dict[str, str]:
 
 def _show(visit: Visit) -> Response:
     again = visit.again()
+    wrong, problem = told(again.error, _CHOICE) if again and again.error else ({}, ())
     with visit.engine.store.read() as unit:
         there = [issuer.name for issuer in unit.issuers.list() if issuer.account]
     return visit.page(
@@ -38,7 +40,8 @@ def _show(visit: Visit) -> Response:
         authorities=authorities.CATALOGUE,
         shown=again.sent if again else {"authority": _USUAL},
         there=there,
-        told=again.told if again else [],
+        wrong=wrong,
+        told=problem,
     )
 
 

@@ -128,7 +128,9 @@ PLACES: Mapping[str, Place] = {
     "exchange undo": _on_exchange(later("Put back what was there before")),
     "exchange verify": _on_exchange(later("Look at every port")),
     "issuer add": _ISSUERS,
-    "issuer authorities": Place(_ISSUERS.labels, _ISSUERS.paths),
+    "issuer authorities": Place(
+        (*_ISSUERS.labels, later("A new issuer")), ("/issuers/add/acme",), takes=Permission.MANAGE
+    ),
     "issuer change": _ISSUERS,
     "issuer limits": Place((later("Overview"), later("Rate limits of the authorities")), ("/",), 1),
     "keys confirm": Place(
@@ -176,7 +178,9 @@ AT_A_TERMINAL: Mapping[str, int] = {
 """What no page has, with how many arguments it takes."""
 _OPTIONS_AT_A_TERMINAL = {"audit verify": "--seen", "exchange verify": "--outside"}
 
-FIELDS = frozenset({"address", "ca-file", "check-via", "host", "precheck", "security", "to", "username"})
+FIELDS = frozenset(
+    {"address", "authority", "ca-file", "check-via", "directory", "host", "precheck", "security", "to", "username"}
+)
 """Options that hints name and forms have as fields."""
 
 _ALL = sorted((*PLACES, *AT_A_TERMINAL), key=len, reverse=True)

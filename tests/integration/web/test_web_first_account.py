@@ -60,14 +60,26 @@ def test_an_authority_that_cannot_be_reached_is_told_and_another_can_be_chosen(h
         ({"directory": f"https://127.0.0.1:{free_port()}/directory"}, "could not be asked what it wants"),
         ({"directory": "", "authority": "step-ca"}, "Its directory was not given"),
         ({"authority": "nobody"}, "No authority is known here by the name"),
-        ({"email": "nobody"}, "that is not an e-mail address"),
+        ({"email": "nobody"}, "That is not an e-mail address"),
         ({"ca_file": "/no/such/file"}, "/no/such/file"),
     ):
         _, seen = landed(browser, browser.post(PATH, **chosen(ca, **wrong)))
         assert (seen.status, told in seen.words) == (422, True), seen.words
         assert ("postmaster@contoso.test" in seen.text) is ("email" not in wrong)
+        assert "<details open>" in seen.text
     with house.engine.store.read() as unit:
         assert [issuer.name for issuer in unit.issuers.list()] == ["le"]
+
+
+def test_what_is_missing_is_told_at_its_field_in_the_words_of_the_page(house: House) -> None:
+    browser = house.signed_in()
+    _, seen = landed(browser, browser.post(PATH, email="postmaster@contoso.test", authority="custom"))
+    assert '<small class="wrong" id="directory-error">Is needed, but missing</small>' in seen.text
+    assert ("Give Directory https://..., or Authority with" in seen.words, "--" in seen.words) == (True, False)
+    assert 'href="/issuers/add/acme"' in seen.text
+    given = {"name": "own", "param.authority": "custom", "param.email": "postmaster@contoso.test"}
+    _, seen = landed(browser, browser.post("/issuers/add/acme", **given))
+    assert 'id="param.directory-error"' in seen.text
 
 
 def test_what_came_of_something_else_is_not_taken_for_an_answer(house: House) -> None:

@@ -85,6 +85,10 @@ def test_each_place_is_a_page(name: str) -> None:
             "`certwright issuer limits le` shows it.",
             ["", ("Overview: Rate limits of the authorities", "/"), " shows it."],
         ),
+        (
+            "`certwright issuer authorities` lists them.",
+            ["", ("Issuers: A new issuer", "/issuers/add/acme"), " lists them."],
+        ),
         ("Certwright's own", ["Certwright's own"]),
         ("Mend it, 'certwright status", ["Mend it, '", ("Overview", "/"), ""]),
     ],
