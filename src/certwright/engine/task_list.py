@@ -271,7 +271,9 @@ def left_unfinished(state: DeploymentState) -> Iterator[str]:
 
 def _check_free(managed: ManagedCertificate, title: str) -> None:
     if any(t.title == title for t in managed.tasks):
-        raise ConfigurationError(f"{managed.title!r} has a task {title!r} already.", hint="Give another --title.")
+        raise ConfigurationError(
+            f"{managed.title!r} has a task {title!r} already.", causes=["title: is taken"], hint="Give another title."
+        )
 
 
 def _watching(managed: ManagedCertificate, settings: TaskSettings) -> TaskSettings:

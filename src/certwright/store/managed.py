@@ -127,7 +127,9 @@ class Managed:
             is_seen = self.connection.scalar(self.scope.narrow(taken, managed.c.id))
             see = f"See it with: certwright certificate show {shlex.quote(title)}. Or choose another title."
             raise ConfigurationError(
-                f"There is a managed certificate {title!r} already.", hint=see if is_seen else "Choose another title."
+                f"There is a managed certificate {title!r} already.",
+                causes=["title: is taken"],
+                hint=see if is_seen else "Choose another title.",
             )
 
     def revision(self, managed_id: str) -> int:

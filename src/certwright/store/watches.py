@@ -31,7 +31,7 @@ class Watches:
         """
         if self.connection.scalar(select(watches.c.id).where(watches.c.title == watched.title)):
             raise ConfigurationError(
-                f"{watched.title!r} is watched already.", hint="Choose another --title, or remove that one first."
+                f"{watched.title!r} is watched already.", hint="Choose another title, or remove that one first."
             )
         row = {"id": watched.id, "title": watched.title, "next_look_at": next_look, "body": watched}
         self.connection.execute(insert(watches).values(row))

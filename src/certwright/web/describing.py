@@ -14,7 +14,7 @@ from certwright.domain.managed import Tags
 from certwright.engine.accounts import Account, known_issuer
 from certwright.engine.context import Engine
 from certwright.engine.managed import tags_of
-from certwright.web import proving
+from certwright.web import forms, proving
 from certwright.web.language import _
 from certwright.web.pages import Visit
 from certwright.web.received import NOTHING, listed, text, texts
@@ -101,6 +101,7 @@ def page(visit: Visit, template: str, rows: Sequence[Row], again: Waited | None,
     with visit.engine.store.read() as unit:
         windows = [window.name for window in unit.windows.list()]
     error = again.error if again else None
+    wrong, problem = forms.told(error, ("title",)) if error else ({}, ())
     return visit.page(
         template,
         422 if again else 200,
@@ -111,7 +112,8 @@ def page(visit: Visit, template: str, rows: Sequence[Row], again: Waited | None,
         signers=signers(visit.engine, may_register=Permission.MANAGE in visit.person.caller.permissions),
         windows=windows,
         own=sorted(visit.person.tags),
-        told=again.told if again else [],
+        wrong=wrong,
+        told=problem,
         **values,
     )
 

@@ -24,7 +24,8 @@ class Place:
     """What a command is on pages.
 
     Attributes:
-        labels: what to look for: a page, and what is there, in the words of the pages, or an argument, `{1}`.
+        labels: what to look for: a page, and what is there, in the words of the pages, or an argument, `{1}`; that is
+            left out where it is the certificate that the text is about.
         paths: addresses, of which the first counts whose arguments `{0}`, `{1}` the command names.
         count: how many arguments the command takes before its options.
         takes: the permission without which it is not offered there, if that is more than seeing the page takes.
@@ -103,7 +104,7 @@ PLACES: Mapping[str, Place] = {
     "certificate release": _RENEWAL,
     "certificate renew": _REQUEST,
     "certificate request": _of_certificate(later("Request it now"), takes=UseCase.REQUEST.permission),
-    "certificate show": _of_certificate(later("Deployment"), tab="/deployment"),
+    "certificate show": _of_certificate("{0}", later("Deployment"), tab="/deployment"),
     "certificate tags": _of_certificate(later("Names"), takes=_DESCRIBE),
     "certificate test": _of_certificate(later("Test"), takes=UseCase.TEST.permission),
     "certificate window": _RENEWAL,
@@ -245,7 +246,8 @@ def _step(command: str, name: str, words: Sequence[str], about: str) -> Step:
         arguments = [about]
     quoted = [quote(each, safe="") for each in arguments]
     path = next(filter(None, (_filled(path, quoted) for path in place.paths)))
-    return Step(command, tuple(filter(None, (_filled(each, arguments) for each in place.labels))), path, place.takes)
+    others = ["" if each == about else each for each in arguments]
+    return Step(command, tuple(filter(None, (_filled(each, others) for each in place.labels))), path, place.takes)
 
 
 def _filled(text: str, arguments: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from certwright.engine.proposals import takes_public_names_only
 from certwright.engine.typed_names import TypedName, judge_names
 from certwright.sdk.params import MailAddress, Params
 from certwright.web.certificate import id_of
-from certwright.web.forms import Maker
+from certwright.web.forms import Maker, told
 from certwright.web.new import WebServer
 from certwright.web.new_exchange import Server
 from certwright.web.pages import Page, Visit
@@ -59,7 +59,7 @@ def _title(visit: Visit) -> Response:
         with visit.engine.store.read() as unit:
             unit.managed.check_title(title, visit.request.path_params.get("id", ""))
     except ConfigurationError as error:
-        return _page(visit, told=list(error.explain()))
+        return _page(visit, told=told(error, ("title",))[1])
     return _page(visit)
 
 

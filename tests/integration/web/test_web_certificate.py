@@ -266,6 +266,7 @@ def test_tasks_are_added_ordered_switched_changed_and_removed(
     assert 'id="param.timeout-error"' in wrong.text
     twice = admin.post(f"{path}/add/script", title="two", **{"param.program": str(program)})
     assert (twice.status, "has a task 'two' already" in twice.text.replace("&#39;", "'")) == (422, True)
+    assert ("Give another title." in twice.words, 'id="title-error">Is taken<' in twice.text) == (True, True)
     assert admin.post(f"{path}/{two.id}/remove", revision="1").status == 412
     assert admin.post(f"{path}/{two.id}/remove").status == 303
     assert "1. one" in admin.get(f"/certificates/{mail.id}/deployment").words

@@ -128,6 +128,17 @@ def test_a_mistake_is_told_and_what_was_filled_in_stays(
         assert unit.managed.list() == []
 
 
+def test_a_title_that_is_taken_is_told_at_its_field(house: House, issuer: str) -> None:
+    browser = house.signed_in(Role.OPERATOR)
+    house.managed("mail.contoso.test")
+    path, _ = landed(browser, browser.post("/new/names", names="mail.contoso.test"))
+    right = {"name": "mail.contoso.test", "proof": "http_listener", "issuer": f"issuer:{issuer}"}
+    _, seen = landed(browser, browser.post(path, **right, **{"http.port": "80", "http.precheck": "yes"}))
+    assert (seen.status, seen.text.count("<details >"), seen.text.count("<details open>")) == (422, 1, 1)
+    assert '<small class="wrong" id="title-error">Is taken</small>' in seen.text
+    assert "See it with: mail.contoso.test: Deployment . Or choose another title." in seen.words
+
+
 def test_names_that_are_none_are_told_at_once(house: House) -> None:
     browser = house.signed_in(Role.OPERATOR)
     _, seen = landed(browser, browser.post("/new/names", names=" \n "))

@@ -89,6 +89,11 @@ def test_each_place_is_a_page(name: str) -> None:
             "`certwright issuer authorities` lists them.",
             ["", ("Issuers: A new issuer", "/issuers/add/acme"), " lists them."],
         ),
+        (
+            "See it with: certwright certificate show 'the shop'. Or not.",
+            ["See it with: ", ("the shop: Deployment", "/certificates/the%20shop/deployment"), ". Or not."],
+        ),
+        ("See: certwright certificate show CERT", ["See: ", ("Deployment", "/certificates/12ab/deployment"), ""]),
         ("Certwright's own", ["Certwright's own"]),
         ("Mend it, 'certwright status", ["Mend it, '", ("Overview", "/"), ""]),
     ],

@@ -161,7 +161,8 @@ def _check_title(engine: Engine, title: str) -> None:
             return
     raise ConfigurationError(
         f"There is a managed certificate {title!r} already.",
-        hint=f"Go on with it: certwright exchange plan {shlex.quote(title)}; or set up another one with --title NAME",
+        causes=["title: is taken"],
+        hint=f"Go on with it: certwright exchange plan {shlex.quote(title)}; or choose another title.",
     )
 
 
