@@ -16,6 +16,7 @@ from certwright.engine.context import Engine
 from certwright.engine.people import add_person
 from certwright.engine.sign_in import is_begun, sign_in
 from certwright.web import first_account
+from certwright.web.language import _
 from certwright.web.pages import asked_from, endpoint
 from certwright.web.received import Sent, text, typed_twice
 from certwright.web.rendering import TEMPLATES
@@ -32,12 +33,14 @@ class SetupToken:
         self._ends_at = time.monotonic() + _SECONDS
         self._lock = threading.Lock()
 
-    def check(self, shown: str) -> None:
-        """Return if it is this one, and still valid.
+    def check(self, engine: Engine, shown: str) -> None:
+        """Return if it is this one, still valid, and nobody is there yet.
 
         Raises:
             Forbidden: if not.
         """
+        if is_begun(engine):
+            raise Forbidden(_("There is an administrator already."))
         if time.monotonic() >= self._ends_at or not hmac.compare_digest(shown.encode(), self.secret.encode()):
             raise Forbidden(
                 "This address is not valid, or not any more.",
@@ -53,9 +56,7 @@ class SetupToken:
             ConfigurationError: if the name or the password cannot be taken.
         """
         with self._lock:
-            self.check(shown)
-            if is_begun(engine):
-                raise Forbidden("There is an administrator already.", hint="Sign in.")
+            self.check(engine, shown)
             add_person(engine, name, Role.ADMINISTRATOR, password)
             self._ends_at = 0.0
 
@@ -65,7 +66,7 @@ def routes(engine: Engine, setup: SetupToken) -> Sequence[BaseRoute]:
 
     def show(request: Request, _fields: Sent) -> Response:
         token = request.query_params.get("token", "")
-        setup.check(token)
+        setup.check(engine, token)
         return _page(request, token)
 
     def make(request: Request, fields: Sent) -> Response:
@@ -74,7 +75,7 @@ def routes(engine: Engine, setup: SetupToken) -> Sequence[BaseRoute]:
             password = typed_twice(fields)
             setup.use(engine, token, name, password)
         except ConfigurationError as error:
-            setup.check(token)
+            setup.check(engine, token)
             return _page(request, token, error, name)
         secret = sign_in(engine, name, password, address=asked_from(request))
         return signed_in(engine, request, secret, first_account.PATH)

@@ -599,7 +599,9 @@ class TestFirstStart:
         assert browser.post("/first-start", **filled).status == 303
         assert "anna, administrator" in browser.get("/").words
         assert house.browser().post("/first-start", **filled | {"name": "eve"}).status == 403
-        assert house.browser().get(f"/first-start?token={token}").status == 403
+        late = house.browser().get(f"/first-start?token={token}")
+        assert (late.status, "There is an administrator already. Sign in" in late.words) == (403, True)
+        assert '<p><a href="/sign-in">Sign in</a></p>' in late.text
         with house.engine.store.read() as unit:
             assert [person.name for person in unit.people.list()] == ["anna"]
 
