@@ -77,6 +77,20 @@ def test_the_first_start_makes_the_store_if_somebody_agrees_who_sees_the_recover
     assert terminal.process.returncode == 0
 
 
+def test_a_question_that_is_not_answered_says_what_this_command_takes(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    terminal = Terminal([sys.executable, "-m", "certwright", "serve"], {**os.environ, **site.environment})
+    try:
+        terminal.read_until("Make one there now? [Y/n]", 60)
+        terminal.interrupt()
+        terminal.read_until(None, 60)
+    finally:
+        terminal.close()
+    assert "the question was not answered." in terminal.shown
+    assert ("Run it again, and answer." in terminal.shown, "--yes" in terminal.shown) == (True, False)
+    assert not site.settings.data_folder.exists()
+
+
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP], ids=lambda end: end.name)
 def test_systemd_is_told_of_the_begin_each_tick_and_the_end(tmp_path: Path, end: signal.Signals) -> None:
     site = Site(tmp_path).initialise()

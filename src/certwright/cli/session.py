@@ -223,7 +223,11 @@ def command(
         def run(*, data: Path | None, settings_file: Path | None, as_json: bool, **values: Any) -> None:
             def checked(session: Session) -> None:
                 _check_text(values)
-                work(session, **values)
+                try:
+                    work(session, **values)
+                except typer.Abort:
+                    hint = "Say --yes instead." if "yes" in values else "Run it again, and answer."
+                    raise ConfigurationError("Nothing was done: the question was not answered.", hint=hint) from None
 
             perform(Session(data, settings_file, as_json=as_json), checked)
 
@@ -266,8 +270,6 @@ def perform(session: Session, work: Callable[[Session], None]) -> NoReturn:
     except CertwrightError as error:
         log.info("failed: %s", error.message, extra={"run": error.run_id})
         session.fail(error)
-    except typer.Abort:
-        session.fail(ConfigurationError("Nothing was done: the question was not answered.", hint="Say --yes instead."))
     except KeyboardInterrupt:
         session.fail(
             CertwrightError(
