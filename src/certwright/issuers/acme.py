@@ -99,10 +99,10 @@ class Params(ProxiedParams):
 
     authority: str | None = Field(
         None,
-        description="One of those that `certwright issuer authorities` lists, for example letsencrypt.",
+        description="One that is known by its name, for example letsencrypt; custom for any other.",
         json_schema_extra={"choices": [each.name for each in authorities.CATALOGUE]},
     )
-    directory: str = Field("", description="Address of the authority's directory, if --authority does not say it.")
+    directory: str = Field("", description="Address of the authority's directory, if it is not known by its name.")
     email: MailAddress = Field(description="Where the authority may write to.")
     ca_file: ExistingFile | None = Field(
         None, description="PEM file with the root of the authority's own https certificate."

@@ -72,6 +72,7 @@ def test_each_plugin_has_a_form_that_says_nothing_until_somebody_does(kind: cata
     assert list(inputs(form)) == [*(each.name for each in form.often), *(each.name for each in form.seldom)]
     assert set(inputs(form)) == set(maker.model.model_fields)
     assert all(each.help for each in inputs(form).values())
+    assert ":" in name or not any(word in each.help for each in inputs(form).values() for word in ("--", "certwright "))
     assert maker.given(sent_as_it_is(form)) == {}
     assert not form.opened
 

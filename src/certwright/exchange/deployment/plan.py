@@ -123,5 +123,5 @@ def _mixed(servers: Sequence[str], waves: int) -> Finding:
         "of forms-based sign-in is bound to the certificate: users whom a balancer sends from one to another sign in "
         "again. The time ends with the pool's last wave; each wave waits for its ports for a few minutes at most, and "
         "takes back or goes on then.",
-        remedy="Choose a quiet time, or drain the servers at the balancer; a larger wave_width makes it shorter.",
+        remedy="Choose a quiet time, or drain the servers at the balancer; a larger wave width makes it shorter.",
     )

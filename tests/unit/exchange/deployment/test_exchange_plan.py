@@ -639,6 +639,8 @@ def test_the_time_of_mixed_certificates_is_said_by_pool() -> None:
     assert said[None] == ["ex2, ex3 change at the same time", "ex0, ex1 change in 2 waves"]
     assert said[1] == ["ex2, ex3 change in 2 waves", "ex0, ex1 change in 2 waves"]
     assert not any(f.check == "mixed-certificates" for f in plan(states[0]).findings)
+    (note,) = [f for f in plan(*states).findings if f.check == "mixed-certificates"]
+    assert "a larger wave width makes it shorter" in note.remedy
 
 
 class TestIssuers:
