@@ -13,6 +13,7 @@ from certwright.domain.validation import choose
 from certwright.engine import hold
 from certwright.engine.managed import Details, details
 from certwright.engine.material import version_facts
+from certwright.web.forms import told
 from certwright.web.language import _, later
 from certwright.web.pages import Page, Visit, attempt, with_query
 from certwright.web.received import Sent, text, whole
@@ -103,7 +104,8 @@ def names(visit: Visit, error: CertwrightError | None = None) -> Response:
     managed = details(visit.engine, id_of(visit)).managed
     proofs = [(each, choose(managed.validations, each).title) for each in managed.identifiers]
     typed = "\n".join(each.unicode for each in managed.identifiers)
-    return tab(visit, "names", error, proofs=proofs, typed=typed)
+    wrong, rest = told(error, ("title",))
+    return tab(visit, "names", error, proofs=proofs, typed=typed, wrong=wrong, told=rest)
 
 
 def renewal(visit: Visit, error: CertwrightError | None = None) -> Response:

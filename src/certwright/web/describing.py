@@ -101,7 +101,7 @@ def page(visit: Visit, template: str, rows: Sequence[Row], again: Waited | None,
     with visit.engine.store.read() as unit:
         windows = [window.name for window in unit.windows.list()]
     error = again.error if again else None
-    wrong, problem = forms.told(error, ("title",)) if error else ({}, ())
+    wrong, problem = forms.told(error, ("title",))
     return visit.page(
         template,
         422 if again else 200,

@@ -31,7 +31,7 @@ def _chosen(fields: Mapping[str, str]) -> dict[str, str]:
 
 def _show(visit: Visit) -> Response:
     again = visit.again()
-    wrong, problem = told(again.error, _CHOICE) if again and again.error else ({}, ())
+    wrong, problem = told(again.error if again else None, _CHOICE)
     with visit.engine.store.read() as unit:
         there = [issuer.name for issuer in unit.issuers.list() if issuer.account]
     return visit.page(

@@ -116,7 +116,7 @@ class Maker:
 
     def again(self, sent: Sent, error: CertwrightError | None = None) -> Form:
         """With what was sent, secrets left out, and what is wrong with it."""
-        by_field, rest = told(error, self._names()) if error else ({}, ())
+        by_field, rest = told(error, self._names())
         return self._form(lambda name, _: self._typed(sent, name), by_field, rest)
 
     def given(self, sent: Sent) -> dict[str, Any]:
@@ -209,7 +209,7 @@ class Filled:
 def filled(makers: Sequence[Maker], sent: Sent, error: CertwrightError | None) -> Filled:
     """The forms with what was sent, and what is wrong with it."""
     names = {name for maker in makers for name in maker.model.model_fields}
-    return Filled(tuple(maker.again(sent, error) for maker in makers), told(error, names)[1] if error else ())
+    return Filled(tuple(maker.again(sent, error) for maker in makers), told(error, names)[1])
 
 
 def label(name: str) -> str:
@@ -218,8 +218,10 @@ def label(name: str) -> str:
     return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
-def told(error: CertwrightError, names: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+def told(error: CertwrightError | None, names: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """What an error says of each of these parameters, and what it says of none of them, line by line."""
+    if error is None:
+        return {}, ()
     by_field: dict[str, list[str]] = {}
     rest = []
     for cause in error.causes:

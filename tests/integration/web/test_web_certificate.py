@@ -115,6 +115,9 @@ def test_names_are_changed_by_who_has_seen_them_last(house: House, mail: Managed
     assert len(current(house, mail).identifiers) == 2
     (revision,) = set(re.findall(r'name="revision" value="(\d+)"', late.text))
     assert operator.post(f"{path}/names", **sent | {"names": "www.contoso.com", "revision": revision}).status == 303
+    house.managed("theirs.contoso.com")
+    taken = operator.post(f"{path}/names", names="www.contoso.com", title="theirs.contoso.com")
+    assert ('id="title-error">Is taken<' in taken.text, "title:" in taken.words) == (True, False)
     wrong = operator.post(f"{path}/names", names="mail.contoso.com server01")
     assert (wrong.status, "server01 is a single label" in wrong.words) == (422, True)
     assert "server01</textarea>" in wrong.text
