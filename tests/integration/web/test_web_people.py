@@ -14,7 +14,7 @@ from certwright.engine.people import add_person, begin_second_factor, confirm_se
 from certwright.engine.tokens import create_token, recognise
 from world.web import PASSWORD, Browser, House, digest_in
 
-HOSTILE = "<script>alert(1)</script>"
+HOSTILE = "<script>alert(1)<b>"
 OTHER = "four words and a comma"
 ANNA = {"name": "anna", "role": "operator", "tags": "berlin\nmail", "password": PASSWORD, "again": PASSWORD}
 TOKEN = re.compile(r"certwright_[0-9a-f]{12}_[A-Za-z0-9_-]{43}")

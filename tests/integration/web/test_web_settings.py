@@ -21,7 +21,7 @@ from peers.ports import free_port
 from world.site import authority
 from world.web import House, digest_in, landed, send, upload
 
-HOSTILE = "<script>alert(1)</script>"
+HOSTILE = "<script>alert(1)<b>"
 PAGES = ("/issuers", "/credentials", "/notifications", "/windows", "/watched")
 
 
