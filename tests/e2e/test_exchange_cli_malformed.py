@@ -117,7 +117,9 @@ def test_one_hash_that_is_none_spoils_all(place: Place) -> None:
 def test_a_title_that_is_taken_is_told_before_anybody_is_asked(place: Place) -> None:
     setup = ["setup", "--yes", "--directory", place.organisation.ca.server.directory_url]
     authority = ["--directory-ca-file", str(place.organisation.ca.server.ca_file)]
-    is_said(place.exchange(*setup, *authority), f"'{PUBLIC}' already", f"exchange plan {PUBLIC}", "choose another title")
+    is_said(
+        place.exchange(*setup, *authority), f"'{PUBLIC}' already", f"exchange plan {PUBLIC}", "choose another title"
+    )
 
 
 UNPROVABLE = ("cannot be proved in the way", "--dns CREDENTIAL")
