@@ -1,6 +1,7 @@
 """The command line, one file per command group.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 not due or nothing to do, 4 waiting for a person.
+Exit codes: 0 done, 1 failed, 2 usage, 3 not due or nothing to do, 4 waiting for a person, 130 stopped with nothing
+begun that stays.
 """
 
 import sys

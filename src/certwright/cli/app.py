@@ -35,7 +35,10 @@ from certwright.cli import (
     window,
 )
 
-EPILOG = "Exit codes: 0 done, 1 failed, 2 usage, 3 not due or nothing to do, 4 waiting for a person."
+EPILOG = (
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 not due or nothing to do, 4 waiting for a person, 130 stopped with "
+    "nothing begun that stays."
+)
 
 app = typer.Typer(
     name="certwright",

@@ -123,7 +123,10 @@ def _kept(connection: Connection) -> dict[str, Any]:
 
 
 def open_organisation(engine: Engine, connection: Connection, typed: Credential | None = None) -> Organisation:
-    """Sessions with its servers; nothing is sent yet. `typed` stands for a credential that is not stored yet."""
+    """Sessions with its servers; nothing is sent yet.
+
+    `typed` stands for a credential that is not stored yet: it has no name there, for it is typed again if it is wrong.
+    """
 
     def credential(name: str) -> Credential:
         if typed is not None and typed.name == name:
