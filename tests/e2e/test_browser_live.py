@@ -1,5 +1,6 @@
 """Pages that stay true in a real browser: without a reload, over one stream for all tabs, also after a restart."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import quote
@@ -154,7 +155,7 @@ def test_certificates_are_found_while_typing_and_the_address_holds_it(service: S
         page.get_by_label("Name, or a part of it").press_sequentially("shop.con")
         expect(page.get_by_role("link", name=TITLE)).to_have_count(0)
         expect(page.get_by_role("link", name=HELD)).to_be_visible()
-        expect(page).to_have_url(f"{service.address}/certificates?name=shop.con&issuer=&expiry=")
+        expect(page).to_have_url(re.compile(r"/certificates\?name=shop\.con&"))
         assert page.evaluate("window.here") == "still"
         page.reload()
         expect(page.get_by_label("Name, or a part of it")).to_have_value("shop.con")
