@@ -19,8 +19,8 @@ from certwright.domain.keys import is_pem
 from certwright.domain.managed import Value
 from certwright.domain.plain_text import odd_in
 from certwright.engine.context import Engine
-from certwright.engine.seen import as_new, as_seen, digest
-from certwright.store import UnitOfWork
+from certwright.engine.seen import as_new, as_seen, credential_taken, digest
+from certwright.store import Sealed, UnitOfWork
 
 PREFIX = "/api/v1"
 T = TypeVar("T", bound=Value)
@@ -223,6 +223,25 @@ class UnchangedOrNew(Unchanged[T]):
         return as_new(engine, self._read, name, self._taken)
 
 
+def _sealed(unit: UnitOfWork, name: str) -> Sealed:
+    return unit.credentials.sealed(name)
+
+
+GuardedSecret = Annotated[Engine, Depends(Unchanged(_sealed))]
+PutSecret = Annotated[Engine, Depends(UnchangedOrNew(_sealed, credential_taken))]
+"""The engine, where what is changed is kept among the credentials: those, channels and sign-in providers."""
+
+
+def show_secret_tag(engine: Engine, name: str, response: Response) -> None:
+    """Give the ETag of what is kept among the credentials.
+
+    It is read before what is shown, so that it is never newer than that.
+    """
+    with engine.store.read() as unit:
+        if name in unit.credentials.names():
+            show_tag(response, _sealed(unit, name))
+
+
 CHANGES = answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 GUARDED = answers(
     HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED
@@ -233,3 +252,7 @@ READS_FILES = answers(HTTPStatus.TOO_MANY_REQUESTS)
 """What may go wrong besides where a key file or a certificate file is read, of which few are read at once."""
 ASKS_PEERS = answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.BAD_GATEWAY)
 """What may go wrong where an authority, a DNS service, a target or a channel is asked."""
+GUARDED_PEERS = answers(
+    HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.BAD_GATEWAY, HTTPStatus.PRECONDITION_FAILED
+)
+"""As `ASKS_PEERS`, where an ETag can be sent along."""

@@ -8,7 +8,16 @@ from pydantic import BaseModel, Field, SecretStr, StrictBool
 
 from certwright.api import listing
 from certwright.api.access import MANAGES, READS, UsesEngine, UsesJobs
-from certwright.api.changes import ASKS_PEERS, CHANGES, Body, Line, Name
+from certwright.api.changes import (
+    CHANGES,
+    GUARDED_PEERS,
+    Body,
+    GuardedSecret,
+    Line,
+    Name,
+    PutSecret,
+    show_secret_tag,
+)
 from certwright.api.jobs import BEGUN, begun
 from certwright.api.listing import Asked, Named
 from certwright.api.problems import answers
@@ -102,8 +111,15 @@ def list_credential_kinds() -> list[Kind]:
     return [Kind(name=k.name, sentence=k.sentence, unavailable=k.unavailable) for k in credentials.kinds()]
 
 
-@router.put("/credentials/{name}", dependencies=[MANAGES], responses=ASKS_PEERS)
-def put_credential(engine: UsesEngine, name: Name, wanted: Secret) -> Stored:
+@router.get("/credentials/{name}", dependencies=[READS], responses=answers(HTTPStatus.NOT_FOUND))
+def get_credential(engine: UsesEngine, name: Name, response: Response) -> Credential:
+    """One credential; its ETag changes each time that it is stored."""
+    show_secret_tag(engine, name, response)
+    return _shown(engine, name)
+
+
+@router.put("/credentials/{name}", dependencies=[MANAGES], responses=GUARDED_PEERS)
+def put_credential(engine: PutSecret, name: Name, wanted: Secret) -> Stored:
     """Store a credential, in place of the one of that name."""
     if wanted.kind.startswith(credentials.DNS):
         if wanted.username or wanted.password:
@@ -133,7 +149,9 @@ def post_credential_test(engine: UsesEngine, jobs: UsesJobs, name: Name, wanted:
     return begun(jobs.begin(engine, "credential test", name, work), response)
 
 
-@router.delete("/credentials/{name}", dependencies=[MANAGES], status_code=HTTPStatus.NO_CONTENT, responses=ASKS_PEERS)
-def delete_credential(engine: UsesEngine, name: Name) -> None:
+@router.delete(
+    "/credentials/{name}", dependencies=[MANAGES], status_code=HTTPStatus.NO_CONTENT, responses=GUARDED_PEERS
+)
+def delete_credential(engine: GuardedSecret, name: Name) -> None:
     """Remove a credential that nothing uses."""
     credentials.remove_credential(engine, name)

@@ -353,7 +353,9 @@ _ANSWERED: Final[Mapping[str, Any]] = {
     },
     "CertificateVersion": _ISSUED_VERSION,
     "Certificates": {"items": [_LISTED], "next": "mail.contoso.com"},
+    "Channel": _CHANNEL,
     "Channels": {"items": [_CHANNEL], "next": None, "advice": ["All messages go by smtp."]},
+    "Credential": _CREDENTIAL,
     "Done": {"job": {**_JOB, **_ENDED, "outcome": "failed", "fault": _REFUSED}, "result": None},
     "Entries": {"items": [_LINE], "next": 815},
     "Foreseen": {
@@ -383,6 +385,7 @@ _ANSWERED: Final[Mapping[str, Any]] = {
         "page": "Zones at Cloudflare.",
         "params": {"type": "object", "properties": {"api_token": {"type": "string", "writeOnly": True}}},
     },
+    "Provider": _PROVIDER,
     "Removed": {"task": _SETTINGS, "unfinished": []},
     "Run": _RUN_ENDED,
     "Runs": {"items": [_RUN_ENDED], "next": _RUN},

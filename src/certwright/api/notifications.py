@@ -12,12 +12,16 @@ from certwright.api.access import MANAGES, READS, UsesEngine, UsesJobs
 from certwright.api.changes import (
     ASKS_PEERS,
     CHANGES,
+    GUARDED_PEERS,
     UNCHANGED,
     Body,
+    GuardedSecret,
     Line,
     Name,
+    PutSecret,
     Unchanged,
     UnchangedOrNew,
+    show_secret_tag,
     show_tag,
 )
 from certwright.api.jobs import BEGUN, begun
@@ -154,8 +158,15 @@ def _channel(engine: Engine, name: str) -> Channel:
     return listing.one(_channels(engine), name, "channel", "/notifications/channels")
 
 
-@router.put("/notifications/channels/{name}", dependencies=[MANAGES], responses=ASKS_PEERS)
-def put_channel(engine: UsesEngine, name: Name, wanted: WantedChannel) -> StoredChannel:
+@router.get("/notifications/channels/{name}", dependencies=[READS], responses=answers(HTTPStatus.NOT_FOUND))
+def get_channel(engine: UsesEngine, name: Name, response: Response) -> Channel:
+    """One channel; its ETag changes each time that it is stored."""
+    show_secret_tag(engine, name, response)
+    return _channel(engine, name)
+
+
+@router.put("/notifications/channels/{name}", dependencies=[MANAGES], responses=GUARDED_PEERS)
+def put_channel(engine: PutSecret, name: Name, wanted: WantedChannel) -> StoredChannel:
     """Store a channel, in place of the one of that name; what waits for it is sent soon."""
     seen = channels.add_channel(engine, wanted.kind, name, wanted.params, checked=wanted.check)
     return StoredChannel(channel=_channel(engine, name), seen=seen)
@@ -172,9 +183,9 @@ def post_channel_test(engine: UsesEngine, name: Name) -> Sent:
     "/notifications/channels/{name}",
     dependencies=[MANAGES],
     status_code=HTTPStatus.NO_CONTENT,
-    responses=CHANGES,
+    responses=UNCHANGED,
 )
-def delete_channel(engine: UsesEngine, name: Name) -> None:
+def delete_channel(engine: GuardedSecret, name: Name) -> None:
     """Remove a channel that no rule names; what waits for it is dropped."""
     _channel(engine, name)
     channels.remove_channel(engine, name)

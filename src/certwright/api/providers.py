@@ -3,12 +3,21 @@
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, StrictBool
 
 from certwright.api import listing
 from certwright.api.access import ADMINISTERS, UsesEngine
-from certwright.api.changes import ASKS_PEERS, CHANGES, Body, Name
+from certwright.api.changes import (
+    ASKS_PEERS,
+    GUARDED_PEERS,
+    UNCHANGED,
+    Body,
+    GuardedSecret,
+    Name,
+    PutSecret,
+    show_secret_tag,
+)
 from certwright.api.listing import Asked, Named
 from certwright.api.problems import answers
 from certwright.api.repeats import RepeatableRoute
@@ -78,8 +87,15 @@ def _provider(engine: Engine, name: str) -> Provider:
     return listing.one(_all(engine), name, "sign-in provider", "/sign-in-providers")
 
 
-@router.put("/sign-in-providers/{name}", dependencies=[ADMINISTERS], responses=ASKS_PEERS)
-def put_provider(engine: UsesEngine, name: Name, wanted: WantedProvider) -> StoredProvider:
+@router.get("/sign-in-providers/{name}", dependencies=[ADMINISTERS], responses=answers(HTTPStatus.NOT_FOUND))
+def get_provider(engine: UsesEngine, name: Name, response: Response) -> Provider:
+    """One provider; its ETag changes each time that it is stored."""
+    show_secret_tag(engine, name, response)
+    return _provider(engine, name)
+
+
+@router.put("/sign-in-providers/{name}", dependencies=[ADMINISTERS], responses=GUARDED_PEERS)
+def put_provider(engine: PutSecret, name: Name, wanted: WantedProvider) -> StoredProvider:
     """Store a provider that gives no role that may more than you; whoever came by it has to sign in again."""
     seen = providers.put_provider(engine, name, wanted.params, checked=wanted.check)
     return StoredProvider(provider=_provider(engine, name), seen=seen)
@@ -96,9 +112,9 @@ def post_provider_test(engine: UsesEngine, name: Name) -> Tried:
     "/sign-in-providers/{name}",
     dependencies=[ADMINISTERS],
     status_code=HTTPStatus.NO_CONTENT,
-    responses=CHANGES,
+    responses=UNCHANGED,
 )
-def delete_provider(engine: UsesEngine, name: Name) -> None:
+def delete_provider(engine: GuardedSecret, name: Name) -> None:
     """Remove a provider; nobody comes by it any more."""
     _provider(engine, name)
     providers.remove_provider(engine, name)

@@ -47,11 +47,11 @@ def taken(what: str, name: str, command: str) -> Taken:
     return Taken(f"There is a {what} {name!r} already.", hint=hint)
 
 
-def credential_taken(name: str, kept: Sealed) -> Taken:
+def credential_taken(kept: Sealed) -> Taken:
     """As `taken`, for what is kept among the credentials: those, channels and sign-in providers."""
     family, _, kind = kept.kind.rpartition(":")
     if family == "notify":
-        return taken("channel", name, f"notification channel add {kind}")
+        return taken("channel", kept.name, f"notification channel add {kind}")
     if family == "sign-in":
-        return taken("sign-in provider", name, "person provider add")
-    return taken("credential", name, f"credential add {kept.kind}")
+        return taken("sign-in provider", kept.name, "person provider add")
+    return taken("credential", kept.name, f"credential add {kept.kind}")

@@ -41,6 +41,7 @@ class CredentialInfo:
 class Sealed(Value):
     """A credential as it is stored: what is `hidden` is encrypted, in hex, and another each time that it is stored."""
 
+    name: str
     kind: str
     shown: Json
     hidden: str
@@ -91,7 +92,7 @@ class Credentials:
             NotFound: with the names that there are.
         """
         kind, shown = self._row(name)
-        return Sealed(kind=kind, shown=shown, hidden=self.secrets.sealed(_secret(name)).hex())
+        return Sealed(name=name, kind=kind, shown=shown, hidden=self.secrets.sealed(_secret(name)).hex())
 
     def typed(self, family: Family, name: str) -> tuple[str, dict[str, Any]]:
         """The kind and all the values of a credential that `add_typed` kept.

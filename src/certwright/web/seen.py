@@ -56,6 +56,4 @@ def credential_field(visit: Visit, name: str) -> Mapping[str, str]:
 
 def credential_as_shown(visit: Visit, engine: Engine, name: str) -> Engine:
     """As `as_shown_or_new`, for the credential of this name."""
-    return as_shown_or_new(
-        visit, engine, lambda unit, name: unit.credentials.sealed(name), name, lambda kept: credential_taken(name, kept)
-    )
+    return as_shown_or_new(visit, engine, lambda unit, name: unit.credentials.sealed(name), name, credential_taken)
