@@ -10,6 +10,7 @@ from starlette.responses import Response
 from certwright.domain.access import Permission, UseCase
 from certwright.domain.errors import CertwrightError
 from certwright.domain.managed import ManagedCertificate, TaskSettings
+from certwright.domain.runs import Stage
 from certwright.domain.tasks import Role, Trigger
 from certwright.engine import catalog
 from certwright.engine.commands import may_run
@@ -95,7 +96,15 @@ def _makers(visit: Visit, kind: str) -> tuple[Maker, Maker]:
     )
 
 
-def _form(visit: Visit, kind: str, title: str, error: CertwrightError | None, known: Mapping[str, Any]) -> Response:
+def _form(
+    visit: Visit,
+    kind: str,
+    title: str,
+    error: CertwrightError | None,
+    known: Mapping[str, Any],
+    *,
+    deployed: bool = False,
+) -> Response:
     """The form of a task: empty, as it is known, as it was sent with what is wrong, or as it was tried out."""
     tried = None if error else visit.again()
     sent, wrong = (tried.sent, tried.error) if tried else (visit.fields, error)
@@ -113,6 +122,7 @@ def _form(visit: Visit, kind: str, title: str, error: CertwrightError | None, kn
         folders=visit.engine.places.scripts if catalog.plugin("tasks", kind).cls.commands else None,
         sends_keys=_sends_keys(kind),
         lacks=_lacks(visit, kind),
+        deployed=deployed,
         own=own,
         form=form,
         told=shown.problem,
@@ -170,7 +180,16 @@ def _changing(visit: Visit, error: CertwrightError | None = None) -> Response:
     managed, task = _managed(visit), _task(visit)
     watched = {"watched": managed.task(task.watched).title} if task.watched else {}
     minutes = {"retry_minutes": task.retry_delay / timedelta(minutes=1)} if task.retry_delay else {}
-    return _form(visit, task.kind, task.title, error, {**task.model_dump(), **minutes, **watched})
+    with visit.engine.store.read() as unit:
+        state = unit.deployments.get(task.id)
+    return _form(
+        visit,
+        task.kind,
+        task.title,
+        error,
+        {**task.model_dump(), **minutes, **watched},
+        deployed=bool(state and task.enabled and state.stage is Stage.DEPLOYED),
+    )
 
 
 def _change(visit: Visit) -> Response:

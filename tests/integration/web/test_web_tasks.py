@@ -100,6 +100,18 @@ def test_a_task_is_tried_out_beside_its_form_and_nothing_of_it_is_done(house: Ho
     assert house.signed_in(Role.VIEWER).post(f"{form}/test", **wanted).status == 403
 
 
+def test_the_form_of_what_deployed_says_that_a_change_deploys_again(house: House, program: Path) -> None:
+    mail = house.managed("mail")
+    task, browser = add(house, mail, "reload", program), house.signed_in(Role.ADMINISTRATOR)
+    path = f"/certificates/{mail.id}/tasks/{task.id}"
+    assert "it deploys again" not in browser.get(path).words
+    with house.engine.store.write() as unit:
+        unit.deployments.save(DeploymentState(task_id=task.id, managed_id=mail.id, stage=Stage.DEPLOYED))
+    assert "it deploys again within seconds after it is stored" in browser.get(path).words
+    enable_task(house.engine, mail.id, "reload", enabled=False)
+    assert "it deploys again" not in browser.get(path).words
+
+
 def test_a_task_that_was_tried_out_is_not_stored_over_what_somebody_else_changed(house: House, program: Path) -> None:
     mail, browser = house.managed("mail"), house.signed_in()
     task = add(house, mail, "reload", program)
