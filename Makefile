@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 ARGS   ?=
-WORKERS ?= 2
+WORKERS ?= 3
 SEEDS  ?= 1
 
 # What takes longer than anybody waits for a test: docs/soak.md.
