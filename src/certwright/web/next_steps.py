@@ -5,6 +5,7 @@ the one table of where each of them is found on pages.
 """
 
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -47,12 +48,12 @@ class Step:
     takes: Permission = Permission.READ
 
 
-_CERTIFICATES = "/certificates"
+_CERTIFICATES = ("/certificates?name={0}", "/certificates")
 _DESCRIBE, _EXAMINE = UseCase.DESCRIBE.permission, UseCase.EXAMINE_EXCHANGE.permission
 
 
 def _of_certificate(*labels: str, tab: str = "", more: int = 0, takes: Permission = Permission.READ) -> Place:
-    return Place(labels, (f"/certificates/{{0}}{tab}", _CERTIFICATES), 1 + more, takes)
+    return Place(labels, (f"/certificates/{{0}}{tab}", *_CERTIFICATES), 1 + more, takes)
 
 
 def _on_exchange(label: str) -> Place:
@@ -70,7 +71,7 @@ _REQUEST = _of_certificate(later("Request a new one now"), takes=UseCase.REQUEST
 _RENEWAL = _of_certificate(later("Renewal"), tab="/renewal", takes=_DESCRIBE)
 _VALIDATION = Place(
     (later("Validation"), "{1}"),
-    ("/certificates/{0}/validation/{1}", "/certificates/{0}/validation", _CERTIFICATES),
+    ("/certificates/{0}/validation/{1}", "/certificates/{0}/validation", *_CERTIFICATES),
     2,
     _DESCRIBE,
 )
@@ -94,7 +95,7 @@ PLACES: Mapping[str, Place] = {
     "audit verify": Place((later("Audit"), later("Verify now")), ("/audit",)),
     "certificate export": _of_certificate(later("Export the current version"), tab="/export"),
     "certificate issuers": _of_certificate(later("Issuer & key"), tab="/issuer", takes=_DESCRIBE),
-    "certificate list": Place((later("Certificates"),), (_CERTIFICATES,)),
+    "certificate list": Place((later("Certificates"),), ("/certificates",)),
     "certificate log": _of_certificate(later("Log"), tab="/log"),
     "certificate look": _of_certificate(
         later("Deployment"), later("Look at what is served"), tab="/deployment", takes=UseCase.PREVIEW.permission
@@ -186,7 +187,7 @@ FIELDS = frozenset(
 
 _ALL = sorted((*PLACES, *AT_A_TERMINAL), key=len, reverse=True)
 _COMMAND = re.compile(rf"(?P<mark>[`']?)\bcertwright (?P<name>{'|'.join(map(re.escape, _ALL))})\b")
-_WORD = re.compile(r" (?P<word>'[^']*'|\.\.\.|[^\s`'\"();,]*[^\s`'\"();,.])")
+_WORD = re.compile(r" (?P<word>'[^']*'(?:\"'\"'[^']*')*|\.\.\.|[^\s`'\"();]*[^\s`'\"();,.])")
 _OPTION = rf"--(?P<off>no-)?(?P<name>{'|'.join(sorted(FIELDS))})\b(?!-)(?: (?P<value>[A-Z]{{2,}}(?::[A-Z]+)*))?"
 _CHAPTER = r"docs(?P<path>/guide/[a-z0-9-]+)\.md"
 _OPTION_OR_CHAPTER = re.compile(f"{_OPTION}|{_CHAPTER}")
@@ -211,8 +212,10 @@ def steps(text: str, about: str = "") -> Iterator[str | Step]:
     while found := _COMMAND.search(text, at):
         mark = found["mark"]
         closed = text.find(mark, found.end()) if mark else -1
-        words, end = (text[found.end() : closed].split(), closed) if closed > 0 else _words(text, found)
-        mark = mark if closed > 0 else ""
+        if closed > 0:
+            words, end = [word["word"] for word in _WORD.finditer(text, found.end(), closed)], closed
+        else:
+            (words, end), mark = _words(text, found), ""
         begin = found.end("mark")
         yield text[at : begin - len(mark)]
         yield _step(text[begin:end], found["name"], words, about)
@@ -241,17 +244,29 @@ def _step(command: str, name: str, words: Sequence[str], about: str) -> Step:
     place = PLACES.get(name)
     if place is None or _OPTIONS_AT_A_TERMINAL.get(name) in words:
         return Step(command)
-    arguments = [about if word == "CERT" else "" if word.isupper() else word.strip("'") for word in words]
+    arguments = [_meant(word, about) for word in words]
     if not arguments and place.paths[0].startswith("/certificates/{0}"):
         arguments = [about]
-    quoted = [quote(each, safe="") for each in arguments]
-    path = next(filter(None, (_filled(path, quoted) for path in place.paths)))
+    path = next(filter(None, (_address(path, arguments) for path in place.paths)))
     others = ["" if each == about else each for each in arguments]
     return Step(command, tuple(filter(None, (_filled(each, others) for each in place.labels))), path, place.takes)
 
 
+def _meant(word: str, about: str) -> str:
+    """What a word of a command stands for; empty if it holds the place of something that is not known here."""
+    if word.startswith("'"):
+        return shlex.split(word)[0]
+    return about if word == "CERT" else "" if word.isupper() else word
+
+
+def _address(path: str, arguments: Sequence[str]) -> str:
+    """A path with its arguments; empty if one is missing, or has a slash, with which it is no part of a path."""
+    filled = _filled(path, [quote(each, safe="") for each in arguments])
+    return "" if "%2F" in filled.partition("?")[0] else filled
+
+
 def _filled(text: str, arguments: Sequence[str]) -> str:
-    """A path or a label with its arguments; empty if one is missing."""
+    """A text with its arguments; empty if one is missing."""
     wanted = [int(number) for number in re.findall(r"{(\d)}", text)]
     if any(number >= len(arguments) or not arguments[number] for number in wanted):
         return ""

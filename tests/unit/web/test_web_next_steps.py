@@ -1,6 +1,7 @@
 """Where pages lead for what hints say to type: every command that a hint can name is known, and goes somewhere."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +102,24 @@ def test_each_place_is_a_page(name: str) -> None:
 def test_a_command_becomes_a_link(text: str, told: list[str | tuple[str, str]]) -> None:
     found = [(": ".join(part.labels), part.path) if isinstance(part, Step) else part for part in steps(text, "12ab")]
     assert found == told
+
+
+@pytest.mark.parametrize(
+    ("title", "path"),
+    [
+        ("Anna's mail", "/certificates/Anna%27s%20mail/deployment"),
+        ("the boys'", "/certificates/the%20boys%27/deployment"),
+        ("mail,web", "/certificates/mail%2Cweb/deployment"),
+        ("THE SHOP", "/certificates/THE%20SHOP/deployment"),
+        ("Ex/mail", "/certificates?name=Ex%2Fmail"),
+    ],
+)
+def test_a_title_is_read_as_a_shell_reads_it(title: str, path: str) -> None:
+    command = f"certwright certificate show {shlex.quote(title)}"
+    for text in (f"See it with: {command}. Or not.", f"See it with: `{command}`. Or not."):
+        _, step, rest = steps(text)
+        assert isinstance(step, Step)
+        assert (step.labels, step.path, rest) == ((title, "Deployment"), path, ". Or not.")
 
 
 def test_without_a_certificate_the_placeholder_leads_to_all() -> None:
