@@ -144,11 +144,7 @@ def propose_from_file(engine: Engine, data: bytes, password: bytes | None, *, ke
 
 
 def watch_present(engine: Engine, proposal: Proposal) -> None:
-    """Watch the certificate that there is now, unless it is watched already.
-
-    Raises:
-        ConfigurationError: if something else is watched under its title.
-    """
+    """Watch the certificate that there is now, unless it is watched already; under a title that nothing else has."""
     present, place = proposal.present, proposal.place
     if present is None:
         return
@@ -156,6 +152,8 @@ def watch_present(engine: Engine, proposal: Proposal) -> None:
         items = unit.watches.list()
     if not any(item.place == place and (place or item.seen.sha256 == present.sha256) for item in items):
         title = str(place or f"{proposal.names[0].text} until {present.not_after:%Y-%m-%d}")
+        if any(item.title == title for item in items):
+            title = f"{title} ({present.sha256[:8]})"
         add_seen(engine, title, place, Look(seen=Seen.of(present)))
 
 

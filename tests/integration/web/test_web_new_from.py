@@ -10,6 +10,7 @@ from certwright.domain.certificates import CLIENT_AUTHENTICATION, EMAIL_PROTECTI
 from certwright.domain.keys import KeySource, KeyType, private_key_pem
 from certwright.domain.managed import Issuer, ManagedCertificate
 from certwright.domain.watching import Place
+from certwright.engine.watch import watch_file
 from certwright.store.audit import END
 from peers.nonsense import Behaviour, nonsense, says, silent
 from peers.old_tls import s_server
@@ -85,6 +86,20 @@ class TestWebServer:
         with house.engine.store.read() as unit:
             assert [(item.title, item.place) for item in unit.watches.list()] == [(str(at), at)]
             assert unit.managed.due(house.clock(), 10) == []
+
+    def test_it_is_watched_beside_a_file_that_somebody_called_so(
+        self, house: House, browser: Browser, issuer: str, shop: Existing
+    ) -> None:
+        with s_server(house.folder, existing(house.folder, *SHOP, now=datetime.now(UTC)).files) as port:
+            at = Place(host="127.0.0.1", port=port)
+            watch_file(house.engine, shop.pem, str(at))
+            path, _ = landed(browser, browser.post("/new/server", host="127.0.0.1", port=str(port)))
+            sent = {"name": SHOP[0], "proof": "http_listener", "issuer": issuer, "watch": "yes"}
+            path, _ = landed(browser, browser.post(path, **sent))
+        assert path == f"/certificates/{described(house).id}"
+        with house.engine.store.read() as unit:
+            (item,) = (item for item in unit.watches.list() if item.place)
+        assert (item.place, item.title) == (at, f"{at} ({item.seen.sha256[:8]})")
 
     def test_a_host_that_is_covered_is_not_proposed_twice(self, house: House, browser: Browser) -> None:
         made = existing(house.folder, "*.contoso.com", "127.0.0.1", now=datetime.now(UTC))
