@@ -165,7 +165,7 @@ def _described(wish: Wish) -> ManagedCertificate:
     managed_id = new_id()
     return ManagedCertificate(
         id=managed_id,
-        title=wish.title or identifiers[0].value,
+        title=wish.title or identifiers[0].unicode,
         identifiers=identifiers,
         issuer=wish.issuer,
         fallback_issuers=wish.fallback_issuers,
