@@ -118,7 +118,7 @@ def test_a_title_that_is_taken_is_told_before_anybody_is_asked(place: Place) -> 
     setup = ["setup", "--yes", "--directory", place.organisation.ca.server.directory_url]
     authority = ["--directory-ca-file", str(place.organisation.ca.server.ca_file)]
     is_said(
-        place.exchange(*setup, *authority), f"'{PUBLIC}' already", f"exchange plan {PUBLIC}", "choose another title"
+        place.exchange(*setup, *authority), f"'{PUBLIC}' already", f"certificate show {PUBLIC}", "choose another title"
     )
 
 

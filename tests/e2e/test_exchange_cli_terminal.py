@@ -105,8 +105,8 @@ def test_an_email_address_is_all_that_is_typed(place: tuple[Contoso, Site]) -> N
 
     again = set_up(organisation, site, {}, code=2)
     assert f"There is a managed certificate '{PUBLIC}' already." in again
-    assert f"certwright exchange plan {PUBLIC}" in again
-    assert "or choose another title." in again
+    assert f"certwright certificate show {PUBLIC}" in again
+    assert "Or choose another title." in again
 
 
 def site_version(site: Site) -> str:

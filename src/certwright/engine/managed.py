@@ -150,11 +150,15 @@ def check_wish(engine: Engine, wish: Wish, issuer: Issuer) -> None:
 
     Raises:
         ConfigurationError: with all that is wrong with it.
-        NotFound: if a credential that it names is not in the store.
-        Forbidden: if who asks may not have programs run as its validation does.
+        NotFound: if a credential or a maintenance window that it names is not in the store.
+        Forbidden: if who asks may not have programs run as its validation does, or not give it these tags.
     """
     managed = _described(wish)
+    engine.caller.check_tags((), managed.tags)
     with engine.store.read() as unit:
+        unit.managed.check_title(managed.title)
+        if wish.window:
+            unit.windows.get(wish.window)
         check_credentials(engine, unit, managed.validations)
     check_issuer(managed, issuer)
 

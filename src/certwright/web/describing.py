@@ -69,6 +69,13 @@ def signers(engine: Engine, *, may_register: bool) -> list[Signer]:
     ]
 
 
+def _signer(engine: Engine, key: str) -> str:
+    """What a form calls by now whom somebody chose: the account may have been registered since."""
+    directory = next((each.directory for each in authorities.CATALOGUE if key == f"{_AUTHORITY}{each.name}"), None)
+    known = known_issuer(engine, Account(directory=directory)) if directory else None
+    return f"{_ISSUER}{known}" if known else key
+
+
 def account_of(visit: Visit, key: str, email: str) -> Account:
     """The account that was chosen.
 
@@ -110,6 +117,7 @@ def page(visit: Visit, template: str, rows: Sequence[Row], again: Waited | None,
         ways=proving.ways(visit.engine),
         listening=proving.listening(sent, error if isinstance(error, ConfigurationError) else None),
         signers=signers(visit.engine, may_register=Permission.MANAGE in visit.person.caller.permissions),
+        signer=_signer(visit.engine, text(sent, "issuer")),
         windows=windows,
         own=sorted(visit.person.tags),
         wrong=wrong,

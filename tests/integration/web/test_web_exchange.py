@@ -377,7 +377,7 @@ def test_an_account_is_stored_once_it_has_signed_in_and_replaces_none(house: Hou
         with house.engine.store.read() as unit:
             assert unit.managed.get("mail.contoso.com").tags == ("berlin", "mail")
         _, seen = landed(browser, browser.post(path, **chosen))
-        assert ("or choose another title." in seen.words, 'id="title-error">Is taken<' in seen.text) == (True, True)
+        assert ("Or choose another title." in seen.words, 'id="title-error">Is taken<' in seen.text) == (True, True)
         operator = house.signed_in(Role.OPERATOR)
         seen = operator.get("/new/exchange")
         assert "somebody who may take private keys out" in seen.words

@@ -1,6 +1,5 @@
 """From an organisation to a managed certificate with the task that deploys it: what can be found out is not asked."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -125,7 +124,7 @@ def propose(
         with engine.store.read() as unit:
             unit.windows.get(window)
     if chosen:
-        _check_names(engine, chosen, account, (validation,))
+        _check_names(engine, chosen, account, (validation,), title)
     found = survey(engine, given, account)
     proposal = replace(found, names=chosen or found.names, window=window)
     check(engine, proposal, account, (validation,), title)
@@ -145,25 +144,21 @@ def check(
             "No name was found in this organisation that a public authority could certify and look up.",
             hint="See where each name comes from: certwright exchange names; or give them with --name.",
         )
-    _check_names(engine, proposal.names, account, validations)
-    _check_title(engine, title or proposal.names[0])
+    _check_names(engine, proposal.names, account, validations, title, proposal.window)
 
 
-def _check_names(engine: Engine, names: tuple[str, ...], account: Account, validations: Sequence[Validation]) -> None:
+def _check_names(
+    engine: Engine,
+    names: tuple[str, ...],
+    account: Account,
+    validations: Sequence[Validation],
+    title: str | None,
+    window: str | None = None,
+) -> None:
     issuer = coming_issuer(engine, account)
     first, *others = validations
-    check_wish(engine, Wish(names=names, issuer=issuer.name, validation=first, others=tuple(others)), issuer)
-
-
-def _check_title(engine: Engine, title: str) -> None:
-    with engine.store.read() as unit:
-        if all(managed.title != title for managed in unit.managed.list()):
-            return
-    raise ConfigurationError(
-        f"There is a managed certificate {title!r} already.",
-        causes=["title: is taken"],
-        hint=f"Go on with it: certwright exchange plan {shlex.quote(title)}; or choose another title.",
-    )
+    wish = Wish(names=names, issuer=issuer.name, validation=first, others=tuple(others), title=title, window=window)
+    check_wish(engine, wish, issuer)
 
 
 def _asked_as(state: ServerState) -> str:
