@@ -20,7 +20,7 @@ from certwright.sdk.params import HostName, Params, read_params
 from certwright.web import describing, proving
 from certwright.web.forms import Filled, Maker, filled
 from certwright.web.language import later
-from certwright.web.pages import Page, Visit
+from certwright.web.pages import Page, Visit, with_query
 from certwright.web.received import listed, text, uploaded
 from certwright.web.waiting import Waited
 
@@ -123,14 +123,14 @@ def _rows(found: tuple[TypedName, ...]) -> list[describing.Row]:
 
 
 def _proofs(visit: Visit) -> Response:
-    found = visit.came_of(Proposal)
+    job, found = visit.waited(), visit.came_of(Proposal)
     return describing.page(
         visit,
         "new-names-proofs.html",
         _rows(found.names),
         visit.again(),
         found=found,
-        back=visit.waited().back,
+        back=with_query(job.back, names=text(job.sent, "names")),
         kinds=_kinds(),
     )
 

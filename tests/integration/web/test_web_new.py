@@ -1,11 +1,13 @@
 """A certificate is described in the browser: names with their verdicts, proofs, and who signs."""
 
 import re
+from html import unescape
 
 import pytest
 
 from certwright.domain.access import Role
 from certwright.domain.managed import Issuer
+from certwright.engine.accounts import LETS_ENCRYPT
 from certwright.exchange.settings import Settings
 from certwright.web.forms import OWN, Maker, Shape
 from world.web import House, landed
@@ -112,6 +114,7 @@ def test_whoever_sees_all_may_give_tags_or_none(house: House, issuer: str) -> No
         ({"proof": "magic"}, "There is no way 'magic' to prove a name."),
         ({"issuer": "issuer:own", "http.port": "70000"}, "less than or equal to 65535"),
         ({"more": "*.contoso.test"}, "wildcard"),
+        ({"issuer": "authority:letsencrypt", "email": "a@b.test", "window": "never"}, "no maintenance window 'never'"),
     ],
 )
 def test_a_mistake_is_told_and_what_was_filled_in_stays(
@@ -137,6 +140,55 @@ def test_a_title_that_is_taken_is_told_at_its_field(house: House, issuer: str) -
     assert (seen.status, seen.text.count("<details >"), seen.text.count("<details open>")) == (422, 1, 1)
     assert '<small class="wrong" id="title-error">Is taken</small>' in seen.text
     assert "See it with: mail.contoso.test: Deployment . Or choose another title." in seen.words
+
+
+def test_a_title_that_is_taken_is_told_before_an_account_is_registered(house: House) -> None:
+    browser = house.signed_in(Role.OPERATOR)
+    house.managed("mail.contoso.com")
+    path, _ = landed(browser, browser.post("/new/names", names="mail.contoso.com"))
+    sent = {
+        "name": "mail.contoso.com",
+        "proof": "http_listener",
+        "issuer": "authority:letsencrypt",
+        "email": "a@b.test",
+    }
+    again, seen = landed(browser, browser.post(path, **sent))
+    assert (seen.status, 'id="title-error">Is taken<' in seen.text) == (422, True)
+    with house.engine.store.write() as unit:
+        assert [each.name for each in unit.issuers.list()] == ["le"]
+        for name, at in (("a", "https://ca.test/"), ("letsencrypt", LETS_ENCRYPT)):
+            made = Issuer(name=name, kind="acme", params={"directory": at}, account={"url": "x"})
+            unit.issuers.add(made, b"account key")
+    seen = browser.get(again)
+    assert re.findall(r'<option value="([^"]+)" selected>letsencrypt', seen.text) == ["issuer:letsencrypt"]
+
+
+def test_a_title_that_is_taken_leads_to_its_certificate_however_it_is_written(house: House, issuer: str) -> None:
+    browser = house.signed_in(Role.OPERATOR)
+    for title in ("Anna's mail", "EX/mail"):
+        made = house.managed("mail.contoso.com", title=title)
+        path, _ = landed(browser, browser.post("/new/names", names="mail.contoso.test"))
+        sent = {"name": "mail.contoso.test", "proof": "http_listener", "issuer": f"issuer:{issuer}", "title": title}
+        _, seen = landed(browser, browser.post(path, **sent))
+        (at,) = re.findall(r'See it with: <a href="([^"]+)"', seen.text)
+        seen = browser.get(at)
+        assert (seen.status, f'href="/certificates/{made.id}' in seen.text) == (200, True)
+
+
+def test_a_certificate_is_called_by_its_first_name_as_people_read_it(house: House, issuer: str) -> None:
+    browser = house.signed_in(Role.OPERATOR)
+    path, _ = landed(browser, browser.post("/new/names", names="münchen.contoso.test"))
+    sent = {"name": "münchen.contoso.test", "proof": "http_listener", "issuer": f"issuer:{issuer}"}
+    _, seen = landed(browser, browser.post(path, **sent))
+    assert "<h1>münchen.contoso.test" in seen.text
+
+
+def test_who_begins_again_finds_what_was_typed(house: House) -> None:
+    browser = house.signed_in(Role.OPERATOR)
+    typed = "mail.contoso.com\nbad_name!"
+    _, seen = landed(browser, browser.post("/new/names", names=typed))
+    (at,) = re.findall(r'<a href="([^"]+)">Begin again', seen.text)
+    assert f"\n{typed}</textarea>" in browser.get(unescape(at)).text
 
 
 def test_names_that_are_none_are_told_at_once(house: House) -> None:
