@@ -8,13 +8,21 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from certwright.domain.access import LONGEST_SESSION, Identity
-from certwright.domain.errors import CertwrightError, Forbidden, NotSignedIn, Throttled
+from certwright.domain.errors import (
+    CertwrightError,
+    ConfigurationError,
+    Forbidden,
+    NotSignedIn,
+    Throttled,
+    Unreachable,
+)
 from certwright.domain.openid import BEGUN_FOR
 from certwright.engine.context import Engine
 from certwright.engine.openid.flow import Kept, SignIns
 from certwright.engine.openid.params import CALLBACK
 from certwright.engine.openid.providers import providers
 from certwright.engine.sign_in import is_begun, sign_in, sign_out
+from certwright.web.language import _
 from certwright.web.pages import COOKIE, asked_from, endpoint, own_address, rendered, see, told_to_wait, with_query
 from certwright.web.received import Sent, address_parts, text
 
@@ -77,7 +85,7 @@ def _by_provider(engine: Engine, sign_ins: SignIns) -> Sequence[BaseRoute]:
         try:
             to, kept = sign_ins.begin(name, wanted)
         except CertwrightError as error:
-            return told_to_wait(_page(engine, request, wanted, error), error)
+            return told_to_wait(_page(engine, request, wanted, _for_strangers(error)), error)
         return _keep(request, see(to), name, kept)
 
     def come_back(request: Request, _fields: Sent) -> Response:
@@ -85,12 +93,22 @@ def _by_provider(engine: Engine, sign_ins: SignIns) -> Sequence[BaseRoute]:
         try:
             secret, wanted = sign_ins.finish(name, request.query_params, request.cookies.get(_BEGUN, ""))
         except CertwrightError as error:
-            answer = told_to_wait(_page(engine, request, "/", error), error)
+            answer = told_to_wait(_page(engine, request, "/", _for_strangers(error)), error)
             return answer if isinstance(error, Throttled) else _keep(request, answer, name, _NOTHING)
         answer = signed_in(engine, request, secret.text, own_address(wanted), secret.address)
         return _keep(request, answer, name, _NOTHING)
 
     return [Route(_WITH, endpoint(go)), Route(CALLBACK, endpoint(come_back))]
+
+
+def _for_strangers(error: CertwrightError) -> CertwrightError:
+    """What whoever may be anybody is told of it: what is stored here, and how peers are reached, is for the trail."""
+    if not isinstance(error, (ConfigurationError, Unreachable)):
+        return error
+    return Unreachable(
+        _("Nobody can sign in by this provider now."),
+        hint=_("Try again later, or sign in with a password. An administrator tests the provider, which says why."),
+    )
 
 
 def _page(

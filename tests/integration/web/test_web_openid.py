@@ -24,7 +24,7 @@ from certwright.domain.errors import CertwrightError, ConfigurationError, Forbid
 from certwright.engine.audit import entries
 from certwright.engine.credentials import remove_credential, store_sign_in
 from certwright.engine.openid import peer
-from certwright.engine.openid.flow import SignIns
+from certwright.engine.openid.flow import Kept, SignIns
 from certwright.engine.openid.providers import providers, put_provider, remove_provider
 from certwright.engine.people import remove_person
 from certwright.engine.sign_in import sign_in_vouched
@@ -36,6 +36,7 @@ from world.web import Browser, House, Seen, landed, opened
 
 SECRET = "the-secret-of-the-client"
 HOUR = 3600
+NOT_NOW = "Nobody can sign in by this provider now."
 _NUMBERS = count()
 
 
@@ -91,6 +92,13 @@ def come(house: House, provider: OpenId, browser: Browser | None = None, wanted:
     if began.status != 303:
         return began
     return browser.get(provider.sign_in(began.headers["Location"]).removeprefix(f"http://{house.at}"))
+
+
+def finished(sign_ins: SignIns, provider: OpenId) -> tuple[Kept, str]:
+    """What comes of a sign-in without a browser."""
+    address, kept = sign_ins.begin("contoso", "/")
+    back = parse_qs(urlsplit(provider.sign_in(address)).query)
+    return sign_ins.finish("contoso", {name: value for name, (value,) in back.items()}, kept.text)
 
 
 def people(house: House) -> list[Person]:
@@ -204,18 +212,9 @@ def test_what_the_provider_is_asked_proves_who_asks_and_shows_no_secret(house: H
             Misled(back={"error": "access_denied", "error_description": "<script>no</script>\x1b"}),
             "did not sign you in: access_denied: &lt;script&gt;no&lt;/script&gt;\\x1b",
         ),
-        (Misled(answers={"/token": (200, b"[]")}), "with something that is not as documented"),
-        (Misled(answers={"/token": (200, b"<html>")}), "with something that is no JSON"),
         (Misled(answers={"/token": (200, b'{"id_token": "x.y"}')}), "cannot be read"),
         (Misled(answers={"/token": (302, b"")}), "answered 302"),
         (Misled(answers={"/token": (500, b"no")}), "answered 500"),
-        (Misled(answers={"/keys": (200, json.dumps({"keys": [{}] * 101}).encode())}), "is not as documented"),
-        (Misled(answers={"/keys": (200, b"{" * 2_000_000)}), "got no answer"),
-        (Misled(answers={"/keys": (200, b"[" * 100_000)}), "is no JSON"),
-        (Misled(metadata={"issuer": "https://evil.test"}), "The provider calls itself"),
-        (Misled(metadata={"token_endpoint": "http://contoso.test/token"}), "token_endpoint"),
-        (Misled(metadata={"authorization_endpoint": "javascript:alert(1)"}), "authorization_endpoint"),
-        (Misled(metadata={"jwks_uri": "https://127.0.0.1:1/keys"}), "got no answer"),
     ],
 )
 def test_what_is_not_as_it_must_be_lets_nobody_in(house: House, provider: OpenId, misled: Misled, told: str) -> None:
@@ -227,6 +226,49 @@ def test_what_is_not_as_it_must_be_lets_nobody_in(house: House, provider: OpenId
     assert browser.get("/").status == 303
     assert people(house) == []
     assert {entry.action for entry in entries(house.engine) if entry.number > before} <= {Action.REFUSED}
+
+
+@pytest.mark.parametrize(
+    ("misled", "told"),
+    [
+        (Misled(answers={"/token": (200, b"[]")}), "with something that is not as documented"),
+        (Misled(answers={"/token": (200, b"<html>")}), "with something that is no JSON"),
+        (Misled(answers={"/keys": (200, json.dumps({"keys": [{}] * 101}).encode())}), "is not as documented"),
+        (Misled(answers={"/keys": (200, b"{" * 2_000_000)}), "got no answer"),
+        (Misled(answers={"/keys": (200, b"[" * 100_000)}), "is no JSON"),
+        (Misled(metadata={"issuer": "https://evil.test"}), "The provider calls itself"),
+        (Misled(metadata={"token_endpoint": "http://contoso.test/token"}), "token_endpoint"),
+        (Misled(metadata={"authorization_endpoint": "javascript:alert(1)"}), "authorization_endpoint"),
+        (Misled(metadata={"jwks_uri": "https://127.0.0.1:1/keys"}), "got no answer"),
+    ],
+)
+def test_what_is_wrong_with_a_provider_lets_nobody_in_and_is_not_told_to_strangers(
+    house: House, provider: OpenId, misled: Misled, told: str
+) -> None:
+    provider.misled = misled
+    with pytest.raises(CertwrightError) as caught:
+        finished(SignIns(house.engine), provider)
+    assert told in " ".join(caught.value.explain())
+    seen = come(house, provider)
+    assert (seen.status, told in seen.text, NOT_NOW in seen.words) == (401, False, True)
+    assert people(house) == []
+
+
+def test_strangers_read_in_no_answer_what_is_stored_and_how_providers_are_reached(
+    tmp_path: Path, server: OpenId
+) -> None:
+    with opened(tmp_path) as house:
+        store_sign_in(house.engine, SignIn.PFX, Credential("merger", "", "secret"))
+        way = {"issuer": "https://login.contoso.test", "proxy": "http://proxy.intern.test:1"}
+        put_provider(house.engine, "contoso", params(house, server, **way), checked=False)
+        stranger = house.browser()
+        seen = [stranger.get(f"/sign-in/with/{name}") for name in ("contoso", "merger", "nothere")]
+        assert {(each.status, NOT_NOW in each.words) for each in seen} == {(401, True)}
+        told = " ".join(each.text for each in seen)
+        assert not [word for word in ("nothere", "merger", "pfx", "intern", ".test") if word in told]
+        (entry,) = entries(house.engine, Wanted(action=Action.REFUSED))
+        assert entry.after
+        assert (entry.after["provider"], "login.contoso.test" in entry.after["reason"]) == ("contoso", True)
 
 
 def test_a_silent_provider_keeps_a_few_waiting_and_nobody_else(
@@ -242,7 +284,7 @@ def test_a_silent_provider_keeps_a_few_waiting_and_nobody_else(
             assert {(each.status, each.headers["Retry-After"]) for each in refused} == {(429, "5")}
             assert house.browser().get("/sign-in/with/contoso").status == 303
             assert sum(not each.done() for each in came) == 8
-        assert sum("got no answer" in each.result().words for each in came) == 8
+        assert sum(NOT_NOW in each.result().words for each in came) == 8
 
 
 def test_a_provider_that_did_not_answer_is_not_asked_at_once_again(
@@ -250,7 +292,7 @@ def test_a_provider_that_did_not_answer_is_not_asked_at_once_again(
 ) -> None:
     provider.misled = Misled(answers={"/realms/main/.well-known/openid-configuration": (503, b"")})
     for _ in range(3):
-        assert "answered 503" in come(house, provider).words
+        assert NOT_NOW in come(house, provider).words
     assert len(provider.asked) == 1
     provider.misled = Misled()
     assert come(house, provider).status == 401
@@ -502,10 +544,8 @@ def test_what_a_provider_said_before_it_was_set_up_anew_or_somebody_was_removed_
 
     signing_in = SignIns(replace(house.engine, now=now))
     for told in ("Contoso was set up anew at this moment", "There is no credential 'contoso'"):
-        address, kept = signing_in.begin("contoso", "/")
-        back = parse_qs(urlsplit(provider.sign_in(address)).query)
         with pytest.raises(CertwrightError, match=told):
-            signing_in.finish("contoso", {name: value for name, (value,) in back.items()}, kept.text)
+            finished(signing_in, provider)
     assert not changes
     (anna,) = people(house)
     assert anna.identity

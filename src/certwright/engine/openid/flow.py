@@ -72,12 +72,18 @@ class SignIns:
         """Where a browser goes to sign in, and what it keeps meanwhile; `wanted` is where it goes on afterwards.
 
         Raises:
-            NotFound, ConfigurationError: if there is no provider of that name that can be used.
-            Unreachable: if it does not answer as it must.
+            NotFound: if nothing of that name is stored.
+            ConfigurationError, Unreachable: if it is no provider that can be used now; the trail tells it too.
             Throttled: if others wait for it already.
         """
-        with self._asking(name) as peer:
-            endpoint = peer.metadata.authorization_endpoint
+        try:
+            with self._asking(name) as peer:
+                endpoint = peer.metadata.authorization_endpoint
+        except (NotFound, Throttled):
+            raise
+        except CertwrightError as error:
+            self._note(name, None, error)
+            raise
         begun = _Begun(provider=name, wanted=wanted if len(wanted) <= _LONGEST_WANTED else "/")
         asked = {
             "response_type": "code",
