@@ -65,11 +65,13 @@ def sign_in_vouched(
 ) -> str:
     """The secret that the browser shows of somebody for whom a provider vouches, in the role that follows from it now.
 
-    The name is kept from the first sign-in on: only issuer and subject say who it is. `still` raises if the provider's
-    word does not count any more when the session begins.
+    The name is kept from the first sign-in on: only issuer and subject say who it is. Sessions are by one provider at a
+    time: what another one with that issuer let in ends. `still` raises if the provider's word does not count any more
+    when the session begins.
 
     Raises:
         Forbidden: if this one was removed here, or the name is none, or somebody else's.
+        NotSignedIn: if this one signed in by another provider at this moment.
     """
     now = engine.now()
     with engine.store.write() as unit:
@@ -87,7 +89,9 @@ def sign_in_vouched(
 
     def counts(unit: UnitOfWork) -> None:
         still(unit)
-        _admitted(unit, identity)
+        known = _admitted(unit, identity)
+        if known and known.identity != identity:
+            raise NotSignedIn("You signed in by another provider at this moment.", hint="Sign in again.")
 
     return _begin_session(engine, person, now, counts)
 

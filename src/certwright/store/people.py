@@ -69,7 +69,7 @@ class People:
         return list(self.connection.scalars(select(people.c.body).order_by(people.c.name)))
 
     def update(self, person: Person, password: str | None = None) -> None:
-        """Keep what is known of somebody now; with a new password all sessions end.
+        """Keep what is known of somebody now; with a new password, and by another provider, all sessions end.
 
         Raises:
             NotFound: if there is nobody of that name.
@@ -79,10 +79,12 @@ class People:
             self._keep_an_administrator(person.name)
         mine, told = people.c.name == person.name, person.model_dump(mode="json")
         told |= {} if password is None else {"password": "another one"}
-        self.trail.change(_subject(person), self.get(person.name), told)
+        before = self.get(person.name)
+        self.trail.change(_subject(person), before, told)
         self.connection.execute(update(people).where(mine).values(body=person))
         if password is not None:
             self.connection.execute(update(people).where(mine).values(password=password))
+        if password is not None or person.identity != before.identity:
             self._end_sessions(person)
 
     def attempted(self, person: Person) -> None:

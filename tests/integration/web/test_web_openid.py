@@ -20,7 +20,7 @@ import trustme
 from certwright.domain.access import Permission, Person, Role
 from certwright.domain.audit import Action
 from certwright.domain.credentials import SignIn
-from certwright.domain.errors import CertwrightError, ConfigurationError, Forbidden, InUse, Unreachable
+from certwright.domain.errors import CertwrightError, ConfigurationError, Forbidden, InUse, NotSignedIn, Unreachable
 from certwright.engine.audit import entries
 from certwright.engine.credentials import remove_credential, store_sign_in
 from certwright.engine.openid import peer
@@ -85,10 +85,12 @@ def params(house: House, server: OpenId, **other: Any) -> dict[str, Any]:
     }
 
 
-def come(house: House, provider: OpenId, browser: Browser | None = None, wanted: str = "") -> Seen:
+def come(
+    house: House, provider: OpenId, browser: Browser | None = None, wanted: str = "", called: str = "contoso"
+) -> Seen:
     """What a browser sees that went to the provider and was sent back."""
     browser = browser or house.browser()
-    began = browser.get(f"/sign-in/with/contoso?next={wanted}")
+    began = browser.get(f"/sign-in/with/{called}?next={wanted}")
     if began.status != 303:
         return began
     return browser.get(provider.sign_in(began.headers["Location"]).removeprefix(f"http://{house.at}"))
@@ -519,6 +521,24 @@ def test_a_provider_in_the_house_is_asked_by_the_proxy_and_its_own_authority(hou
         assert all(asked.startswith(f"CONNECT {name}:443 ") for asked in proxy.asked)
     with pytest.raises(InUse, match="the sign-in provider 'contoso'"):
         remove_credential(house.engine, "proxy")
+
+
+def test_what_one_provider_let_in_ends_when_another_one_of_that_issuer_lets_in(house: House, provider: OpenId) -> None:
+    chiefs = params(house, provider, operators=[], administrators=["certificate team"])
+    put_provider(house.engine, "chiefs", chiefs, checked=False)
+    one, other = house.browser(), house.browser()
+    assert come(house, provider, one).status == 303
+    assert come(house, provider, other, called="chiefs").status == 303
+    assert one.get("/").status == 303
+    assert "anna, administrator" in other.get("/").words
+    (anna,) = people(house)
+    assert anna.identity
+    by_contoso = anna.identity.model_copy(update={"provider": "contoso"})
+    with pytest.raises(NotSignedIn, match="by another provider at this moment"):
+        sign_in_vouched(house.engine, by_contoso, anna.name, anna.role, (), lambda unit: unit.people.update(anna))
+    assert come(house, provider, one).status == 303
+    remove_provider(house.engine, "contoso")
+    assert one.get("/").status == 303
 
 
 def test_who_came_by_a_provider_that_is_gone_is_out(house: House, provider: OpenId) -> None:
