@@ -74,10 +74,10 @@ class Credentials:
         """The user name and password of this name and kind: whatever asks names the kind that it sends out.
 
         Raises:
-            NotFound: with the names that there are.
+            NotFound: with the names that there are of this kind.
             ConfigurationError: if it is of another kind.
         """
-        found, shown = self._row(name)
+        found, shown = self._row(name, kind)
         if found != kind:
             raise ConfigurationError(
                 f"The credential {name!r} is one of the kind {found}, and not {kind}.",
@@ -98,10 +98,10 @@ class Credentials:
         """The kind and all the values of a credential that `add_typed` kept.
 
         Raises:
-            NotFound: with the names that there are.
+            NotFound: with the names that there are of this family.
             ConfigurationError: if it is of another family.
         """
-        kind, shown = self._row(name)
+        kind, shown = self._row(name, f"{family}:")
         if _family(kind) != family:
             raise ConfigurationError(
                 f"The credential {name!r} is one of the kind {kind}, and not for {_FOR[family]}.",
@@ -178,12 +178,17 @@ class Credentials:
         rows.put(self.connection, credentials, {"name": name, "kind": kind, "shown": json.dumps(dict(shown))})
         self.secrets.put(_secret(name), secret)
 
-    def _row(self, name: str) -> tuple[str, dict[str, Any]]:
+    def _row(self, name: str, begins: str = "") -> tuple[str, dict[str, Any]]:
+        """As `_find`; `begins` is how the kinds begin of those that could be meant.
+
+        Raises:
+            NotFound: with the names of those.
+        """
         row = self._find(name)
         if row is None:
-            raise NotFound(
-                f"There is no credential {name!r}.", hint=f"Credentials: {', '.join(self.names()) or 'none yet'}."
-            )
+            query = select(credentials.c.name).where(credentials.c.kind.startswith(begins)).order_by(credentials.c.name)
+            known = ", ".join(self.connection.scalars(query))
+            raise NotFound(f"There is no credential {name!r}.", hint=f"Credentials for this: {known or 'none yet'}.")
         return row
 
     def _find(self, name: str) -> tuple[str, dict[str, Any]] | None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -528,15 +529,21 @@ class TestCredentials:
                 unit.credentials.add("pfx", Credential("exchange", "", "other"))
             assert unit.credentials.get("exchange", "exchange").password == "pä$$"
 
-    def test_an_unknown_one_is_not_found(self, store: Store) -> None:
+    def test_an_unknown_one_is_not_found_and_those_are_named_that_could_be_meant(self, store: Store) -> None:
+        def named(look: Callable[[], object]) -> str:
+            with pytest.raises(NotFound) as caught:
+                look()
+            return caught.value.hint
+
         with store.write() as unit:
-            with pytest.raises(NotFound) as caught:
-                unit.credentials.get("ghost", "exchange")
-            assert caught.value.hint == "Credentials: none yet."
-            unit.credentials.add("exchange", self.ADMIN)
-            with pytest.raises(NotFound) as caught:
-                unit.credentials.remove("ghost")
-            assert caught.value.hint == "Credentials: exchange."
+            kept = unit.credentials
+            assert named(lambda: kept.get("ghost", "exchange")) == "Credentials for this: none yet."
+            kept.add("exchange", self.ADMIN)
+            kept.add_typed("sign-in", "oidc", "contoso", {}, {})
+            assert named(lambda: kept.get("ghost", "exchange")) == "Credentials for this: exchange."
+            assert named(lambda: kept.typed("dns", "ghost")) == "Credentials for this: none yet."
+            assert named(lambda: kept.typed("sign-in", "ghost")) == "Credentials for this: contoso."
+            assert named(lambda: kept.remove("ghost")) == "Credentials for this: contoso, exchange."
 
     @pytest.mark.parametrize(
         ("fields", "user"),
