@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,32 +74,45 @@ class Browser:
     at: Endpoint
     cookie: str = ""
     others: dict[str, str] = field(default_factory=dict)
+    tls: bool = False
+
+    @property
+    def cookie_name(self) -> str:
+        """What the cookie of a session is called there."""
+        return "__Host-certwright" if self.tls else "certwright"
 
     def get(self, path: str, **headers: str) -> Seen:
         return self._ask("GET", path, None, headers)
 
     def post(self, path: str, *, origin: str | None = "", **fields: str) -> Seen:
         """Send a form, from a page of ours unless another origin is given; None for none."""
-        origin = f"http://{self.at}" if origin == "" else origin
+        origin = f"http{'s' if self.tls else ''}://{self.at}" if origin == "" else origin
         headers = {"Content-Type": "application/x-www-form-urlencoded"} | ({"Origin": origin} if origin else {})
         return self._ask("POST", path, urlencode(fields), headers)
 
     def _ask(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> Seen:
-        connection = http.client.HTTPConnection(self.at.host, self.at.port, timeout=_SECONDS)
+        connection = self._connection()
         try:
-            kept = {"certwright": self.cookie} | self.others
+            kept = {self.cookie_name: self.cookie} | self.others
             cookie = "; ".join(f"{name}={value}" for name, value in kept.items() if value)
             connection.request(method, path, body, headers | ({"Cookie": cookie} if cookie else {}))
             answer = connection.getresponse()
             for given in answer.headers.get_all("Set-Cookie") or ():
                 name, _, value = given.partition(";")[0].partition("=")
-                if name == "certwright":
+                if name == self.cookie_name:
                     self.cookie = value.strip('"')
                 else:
                     self.others[name] = value.strip('"')
             return Seen(answer.status, answer.headers, answer.read())
         finally:
             connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if not self.tls:
+            return http.client.HTTPConnection(self.at.host, self.at.port, timeout=_SECONDS)
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return http.client.HTTPSConnection(self.at.host, self.at.port, timeout=_SECONDS, context=context)
 
 
 @dataclass(frozen=True)

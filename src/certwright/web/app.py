@@ -52,7 +52,7 @@ from certwright.web import (
     working,
 )
 from certwright.web.language import _, spoken
-from certwright.web.pages import COOKIE, Page, Visit, endpoint
+from certwright.web.pages import Page, Visit, endpoint, shown_secret
 from certwright.web.problems import BY_ITSELF, READING, Problems, problem
 from certwright.web.received import Sent, address_parts
 from certwright.web.rendering import STATIC
@@ -155,9 +155,14 @@ def _strange() -> CertwrightError:
 
 
 def _is_own(request: Request) -> bool:
-    """Whether one of our own pages sends it; a browser says so in headers that no page can choose."""
+    """Whether one of our own pages sends it; a browser says so in headers that no page can choose.
+
+    Where we speak no TLS, a proxy may.
+    """
     origin = address_parts(request.headers.get("origin", ""))
-    return origin is not None and origin.netloc != "" and origin.netloc == request.headers.get("host")
+    if origin is None or origin.scheme not in ("https", request.url.scheme):
+        return False
+    return origin.netloc != "" and origin.netloc == request.headers.get("host")
 
 
 def _guarded(
@@ -165,7 +170,7 @@ def _guarded(
 ) -> Callable[[Request], Awaitable[Response]]:
     def make(request: Request, fields: Sent) -> Response:
         alive = BY_ITSELF not in request.headers
-        person = recognise_person(engine, request.cookies.get(COOKIE, ""), alive=alive)
+        person = recognise_person(engine, shown_secret(request), alive=alive)
         request.state.person = person
         person.caller.require(page.permission)
         acting = engine.acting(person.caller)

@@ -17,7 +17,7 @@ from certwright.domain.runs import Entry
 from certwright.engine.context import Engine
 from certwright.engine.live import EVENT_STREAM, STREAM_HEADERS, Live, Place, events, goes_on_after
 from certwright.engine.sign_in import recognise_person
-from certwright.web.pages import COOKIE
+from certwright.web.pages import shown_secret
 from certwright.web.received import whole
 
 
@@ -25,7 +25,7 @@ def routes(engine: Engine, live: Live) -> Sequence[BaseRoute]:
     """The stream; it ends with the session, and is refused with 401 from then on."""
 
     def admit(request: Request) -> Engine:
-        person = recognise_person(engine, request.cookies.get(COOKIE, ""), alive=False)
+        person = recognise_person(engine, shown_secret(request), alive=False)
         person.caller.require(Permission.READ)
         return engine.acting(person.caller)
 

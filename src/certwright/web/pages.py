@@ -30,7 +30,7 @@ from certwright.web.rendering import TEMPLATES
 from certwright.web.waiting import Waited, Waits
 
 log = logging.getLogger("certwright")
-COOKIE = "certwright"
+_COOKIE = "certwright"
 T = TypeVar("T")
 E = TypeVar("E", bound=CertwrightError | None)
 _AT_ONCE_SECONDS = 1.0
@@ -317,6 +317,16 @@ def shown_with(error: CertwrightError | None) -> int:
     is_elsewhere = isinstance(error, (NotFound, Forbidden, Changed, LeaseHeld))
     is_away = isinstance(error, StoreError) and error.retryable
     return status_of(error) if is_elsewhere or is_away else 422
+
+
+def cookie_name(request: Request) -> str:
+    """What the cookie of a session is called; where we speak TLS, only this host can set it, and by TLS alone."""
+    return f"__Host-{_COOKIE}" if request.url.scheme == "https" else _COOKIE
+
+
+def shown_secret(request: Request) -> str:
+    """The secret of a session that the browser shows; empty if it shows none."""
+    return request.cookies.get(cookie_name(request), "")
 
 
 def asked_from(request: Request) -> str:

@@ -13,7 +13,7 @@ from certwright.domain.http_status import status_of
 from certwright.engine.context import Engine
 from certwright.engine.sign_in import recognise_person
 from certwright.web.language import _, later
-from certwright.web.pages import COOKIE, own_address, rendered, see, sent_from, told_to_wait, with_query
+from certwright.web.pages import own_address, rendered, see, sent_from, shown_secret, told_to_wait, with_query
 from certwright.web.received import address_parts
 
 BY_ITSELF = "Certwright-Live"
@@ -70,7 +70,7 @@ class Problems:
 
     def _person(self, request: Request) -> Person | None:
         try:
-            return recognise_person(self._engine, request.cookies.get(COOKIE, ""), alive=False)
+            return recognise_person(self._engine, shown_secret(request), alive=False)
         except CertwrightError:
             return None
 

@@ -23,7 +23,17 @@ from certwright.engine.openid.params import CALLBACK
 from certwright.engine.openid.providers import providers
 from certwright.engine.sign_in import is_begun, sign_in, sign_out
 from certwright.web.language import _
-from certwright.web.pages import COOKIE, asked_from, endpoint, own_address, rendered, see, told_to_wait, with_query
+from certwright.web.pages import (
+    asked_from,
+    cookie_name,
+    endpoint,
+    own_address,
+    rendered,
+    see,
+    shown_secret,
+    told_to_wait,
+    with_query,
+)
 from certwright.web.received import Sent, address_parts, text
 
 _BEGUN = "certwright-begun"
@@ -36,10 +46,10 @@ def routes(engine: Engine) -> Sequence[BaseRoute]:
     sign_ins = SignIns(engine)
 
     def leave(request: Request, _fields: Sent) -> Response:
-        person = sign_out(engine, request.cookies.get(COOKIE, ""))
+        person = sign_out(engine, shown_secret(request))
         way_out = _way_out(sign_ins, person.identity) if person and person.identity else None
         answer = _signed_out(request, *way_out) if way_out else see("/sign-in")
-        answer.delete_cookie(COOKIE)
+        answer.delete_cookie(cookie_name(request), secure=_is_secure(request))
         return answer
 
     return [
@@ -144,10 +154,10 @@ def signed_in(engine: Engine, request: Request, secret: str, wanted: str, addres
 
     The session whose secret the browser has shown until now ends: nobody could sign out of that any more.
     """
-    sign_out(engine, request.cookies.get(COOKIE, ""))
+    sign_out(engine, shown_secret(request))
     answer = see(wanted)
     answer.set_cookie(
-        COOKIE,
+        cookie_name(request),
         secret,
         max_age=int(LONGEST_SESSION.total_seconds()),
         httponly=True,
@@ -171,7 +181,7 @@ def _keep(request: Request, answer: Response, name: str, kept: Kept) -> Response
     return answer
 
 
-def _is_secure(request: Request, address: str) -> bool:
+def _is_secure(request: Request, address: str = "") -> bool:
     """Whether the browser speaks TLS, to us or to a proxy; who comes back from a provider does not say where from."""
     told = map(address_parts, (request.headers.get("origin", ""), address))
     return "https" in (request.url.scheme, *(parts.scheme for parts in told if parts))

@@ -18,6 +18,7 @@ from certwright.domain.access import Caller, Permission, Role
 from certwright.domain.actors import Actor, ActorKind
 from certwright.domain.audit import Action
 from certwright.domain.errors import ConfigurationError, Forbidden, NotSignedIn
+from certwright.domain.identifiers import parse_all
 from certwright.domain.runs import Run, RunKind
 from certwright.domain.totp import PERIOD, code
 from certwright.engine.audit import entries
@@ -26,11 +27,15 @@ from certwright.engine.live import Live
 from certwright.engine.people import add_person, remove_second_factor, set_password, set_role
 from certwright.engine.sign_in import change_password, sign_in
 from certwright.exchange.connection import Connection
+from certwright.probe import Endpoint
 from certwright.sdk.params import read_params
+from certwright.server.http import listening
+from certwright.server.tls import OwnTls
 from certwright.settings import Settings
 from certwright.store.audit import Wanted
 from certwright.web import application
 from certwright.web.app import PAGES
+from peers.ports import free_port
 from world.stores import execute
 from world.web import PASSWORD, Browser, House, digest_in, landed
 
@@ -476,6 +481,25 @@ def test_a_browser_that_came_by_https_shows_the_secret_nowhere_else(house: House
     origin = f"{scheme}://{house.at}"  # https where a proxy speaks it
     given = house.browser().post("/sign-in", origin=origin, name="anna", password=PASSWORD).headers["Set-Cookie"]
     assert ("Secure" in given) is (scheme == "https")
+
+
+def test_where_we_speak_tls_neither_another_host_nor_plain_http_sets_what_a_browser_shows(house: House) -> None:
+    add_person(house.engine, "anna", Role.VIEWER, PASSWORD)
+    tls = OwnTls(house.engine, house.settings, parse_all(["127.0.0.1"]))
+    app = application(house.engine, house.setup, lambda: None, Live(house.engine.store), house.jobs)
+    app.state.service = house.service
+    at = Endpoint("127.0.0.1", free_port())
+    typed = {"name": "anna", "password": PASSWORD}
+    with listening(at, app, tls):
+        browser = Browser(at, tls=True)
+        assert browser.post("/sign-in", origin=f"http://{at}", **typed).status == 403
+        seen = browser.post("/sign-in", **typed)
+        given = {part.strip() for part in seen.headers["Set-Cookie"].split(";")}
+        assert {f"__Host-certwright={browser.cookie}", "Secure", "Path=/"} <= given
+        assert browser.get("/").status == 200
+        assert Browser(at, others={"certwright": browser.cookie}, tls=True).get("/").status == 303
+        left = browser.post("/sign-out").headers["Set-Cookie"]
+        assert ("Max-Age=0" in left, "Secure" in left, browser.get("/").status) == (True, True, 303)
 
 
 def test_it_ends_after_an_hour_without_a_sign_of_life_and_after_half_a_day_anyway(house: House) -> None:
