@@ -2,7 +2,6 @@
 
 import hmac
 import secrets
-import threading
 import time
 from collections.abc import Sequence
 
@@ -14,7 +13,8 @@ from certwright.domain.access import SHORTEST_PASSWORD, Role
 from certwright.domain.errors import ConfigurationError, Forbidden
 from certwright.engine.context import Engine
 from certwright.engine.people import add_person
-from certwright.engine.sign_in import is_begun, sign_in
+from certwright.engine.sign_in import sign_in
+from certwright.store import UnitOfWork
 from certwright.web import first_account
 from certwright.web.language import _
 from certwright.web.pages import asked_from, endpoint
@@ -31,7 +31,6 @@ class SetupToken:
     def __init__(self) -> None:
         self.secret = secrets.token_urlsafe(32)
         self._ends_at = time.monotonic() + _SECONDS
-        self._lock = threading.Lock()
 
     def check(self, engine: Engine, shown: str) -> None:
         """Return if it is this one, still valid, and nobody is there yet.
@@ -39,8 +38,8 @@ class SetupToken:
         Raises:
             Forbidden: if not.
         """
-        if is_begun(engine):
-            raise Forbidden(_("There is an administrator already."))
+        with engine.store.read() as unit:
+            _check_nobody(unit)
         if time.monotonic() >= self._ends_at or not hmac.compare_digest(shown.encode(), self.secret.encode()):
             raise Forbidden(
                 "This address is not valid, or not any more.",
@@ -55,10 +54,19 @@ class SetupToken:
             Forbidden: if it is not valid, or there is somebody already.
             ConfigurationError: if the name or the password cannot be taken.
         """
-        with self._lock:
-            self.check(engine, shown)
-            add_person(engine, name, Role.ADMINISTRATOR, password)
-            self._ends_at = 0.0
+        self.check(engine, shown)
+        add_person(engine.provided(_check_nobody), name, Role.ADMINISTRATOR, password)
+        self._ends_at = 0.0
+
+
+def _check_nobody(unit: UnitOfWork) -> None:
+    """Return if nobody is there yet.
+
+    Raises:
+        Forbidden: if somebody is.
+    """
+    if unit.people.list():
+        raise Forbidden(_("There is an administrator already."))
 
 
 def routes(engine: Engine, setup: SetupToken) -> Sequence[BaseRoute]:

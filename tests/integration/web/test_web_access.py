@@ -629,6 +629,16 @@ class TestFirstStart:
         with house.engine.store.read() as unit:
             assert [person.name for person in unit.people.list()] == ["anna"]
 
+    def test_whoever_was_added_at_that_moment_stays_alone(self, house: House) -> None:
+        def now() -> datetime:
+            add_person(house.engine, "anna", Role.ADMINISTRATOR, PASSWORD)
+            return house.clock()
+
+        with pytest.raises(Forbidden, match="There is an administrator already"):
+            house.setup.use(replace(house.engine, now=now), house.setup.secret, "eve", PASSWORD)
+        with house.engine.store.read() as unit:
+            assert [each.name for each in unit.people.list()] == ["anna"]
+
     @pytest.mark.parametrize(
         ("wrong", "told"),
         [
