@@ -168,7 +168,7 @@ def list_certificates(engine: UsesEngine, asked: Annotated[Asked, Query()]) -> C
 
 @router.get("/certificates/{id}", dependencies=[READS], responses=answers(HTTPStatus.NOT_FOUND))
 def get_certificate(engine: UsesEngine, id: Id, response: Response) -> Certificate:  # noqa: A002 - the API's word
-    """One managed certificate; its ETag changes with what is wanted, not with how it is."""
+    """One managed certificate; its ETag changes with what is wanted and with a hold, not with how it is."""
     found = details(engine, id)
     response.headers.update({"ETag": f'"{found.revision}"', "Cache-Control": "no-store"})
     return Certificate(

@@ -177,6 +177,8 @@ def _holding(unit: UnitOfWork, act: Act, managed: ManagedCertificate) -> Step:
     is_held = unit.renewals.get(managed.id).hold is not None
     if act is Act.HOLD:
         return Step(managed, "It is held back already." if is_held else "")
+    if first_request.waits(unit, managed.id):
+        return Step(managed, "It waits for its first request: request it.")
     return Step(managed, "" if is_held else "It is not held back.")
 
 

@@ -90,9 +90,12 @@ def not_heeded(engine: Engine, decision: Decision) -> ConfigurationError:
 def _change(
     engine: Engine, reference: str, action: Action, change: Mapping[str, Hold | None], revision: int | None
 ) -> Decision:
+    """Change the hold. That counts as a change of the certificate, but ends no pause after a failure."""
     with engine.changing(reference, revision) as (unit, managed):
         before = unit.renewals.get(managed.id)
-        after = before.model_copy(update=change)
+        unit.managed.count_change(managed.id)
+        failure = before.failure and before.failure.model_copy(update={"revision": before.failure.revision + 1})
+        after = before.model_copy(update={**change, "failure": failure})
         unit.renewals.save(managed.id, after)
         first_request.forget(unit, managed.id, engine.now())
         told = [state.model_dump(mode="json", include=set(change)) for state in (before, after)]

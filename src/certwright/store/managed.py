@@ -161,6 +161,11 @@ class Managed:
         self.trail.change(subject(certificate), before, certificate)
         return revision + 1
 
+    def count_change(self, managed_id: str) -> None:
+        """Count as a change what is wanted of it, and kept elsewhere."""
+        numbers = {"revision": managed.c.revision + 1, "referred": managed.c.referred + 1}
+        self.connection.execute(update(managed).where(managed.c.id == managed_id).values(numbers))
+
     def remove(self, managed_id: str) -> None:
         """Forget it with its versions, keys, order and deployments; its runs and events stay.
 

@@ -147,13 +147,13 @@ def _hold(visit: Visit) -> Response:
         reason = visit.sent("reason")
         if not reason:
             raise ConfigurationError(_("Say why it is held back: whoever looks at it next wants to know."))
-        hold.hold(visit.engine, id_of(visit), f"{reason} ({visit.person.name})", None)
+        hold.hold(visit.engine, id_of(visit), f"{reason} ({visit.person.name})", None, revision(visit))
 
     return changed(visit, make, renewal, "/renewal")
 
 
 def _release(visit: Visit) -> Response:
-    return changed(visit, lambda: hold.release(visit.engine, id_of(visit)), renewal, "/renewal")
+    return changed(visit, lambda: hold.release(visit.engine, id_of(visit), revision(visit)), renewal, "/renewal")
 
 
 PAGES = (

@@ -196,6 +196,21 @@ def test_what_is_begun_or_held_back_is_what_was_seen(
     assert client.ask(method, path + below, wanted, If_Match='"1"').status in (200, 202)
 
 
+def test_of_two_holds_nobody_replaces_or_releases_another_than_they_saw(service: Service) -> None:
+    mail, client = service.managed("mail.contoso.com"), service.client("read", "edit")
+    path = f"/certificates/{mail.id}"
+    seen = client.ask("PUT", f"{path}/hold", {"reason": "until Monday"}).headers["ETag"]
+    assert client.ask("PUT", f"{path}/hold", {"reason": "never renew"}, If_Match=seen).status == 200
+    for late in (
+        client.ask("PUT", f"{path}/hold", {"reason": "until Tuesday"}, If_Match=seen),
+        client.ask("DELETE", f"{path}/hold", If_Match=seen),
+    ):
+        assert (late.status, late.data["type"]) == (412, "urn:certwright:problem:changed")
+    now = client.ask("GET", path)
+    assert "never renew" in now.data["renewal"]["message"]
+    assert client.ask("DELETE", f"{path}/hold", If_Match=now.headers["ETag"]).status == 200
+
+
 @pytest.mark.parametrize(("tag", "status"), [("", 428), ("*", 422), ('W/"1"', 422), ('"x"', 422), ('"99"', 412)])
 def test_a_change_takes_what_was_seen_before(service: Service, tag: str, status: int) -> None:
     mail = service.managed("mail.contoso.com")

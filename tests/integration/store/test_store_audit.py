@@ -52,7 +52,7 @@ READS_OR_STATE = {
     "issuers": {"get", "list", "account_key", "external_account_binding"},
     "managed": {
         *("get", "list", "with_task", "revision", "current", "next_check", "due", "backlog", "count", "next_moment"),
-        *("set_next_check", "hurry", "hurry_ending", "find_again"),
+        *("set_next_check", "hurry", "hurry_ending", "find_again", "count_change"),
         *("there", "holders", "check_title"),
     },
     "credentials": {"get", "sealed", "typed", "kinds", "of_kind", "shown", "names", "list", "check_unused"},
