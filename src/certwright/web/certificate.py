@@ -119,10 +119,10 @@ def _history(visit: Visit) -> Response:
     """Every version, with the tasks that have it in use."""
     known = details(visit.engine, id_of(visit))
     facts = [(version, version_facts(version)) for version in known.versions]
-    return tab(visit, "history", versions=[(*each, list(_uses(known, *each))) for each in facts])
+    return tab(visit, "history", versions=[(*each, list(uses(known, *each))) for each in facts])
 
 
-def _uses(known: Details, version: CertificateVersion, facts: CertificateFacts) -> Iterator[str]:
+def uses(known: Details, version: CertificateVersion, facts: CertificateFacts) -> Iterator[str]:
     """The tasks that have a version in use, with the servers that were seen to serve it."""
     for state in known.states:
         title = next((task.title for task in known.managed.tasks if task.id == state.task_id), None)

@@ -20,7 +20,7 @@ from certwright.engine.preview import Preview, preview
 from certwright.engine.revoke import REASONS, revoke
 from certwright.engine.test import test
 from certwright.engine.windows import closed
-from certwright.web.certificate import address, changed, id_of, names, tab, task_of
+from certwright.web.certificate import address, changed, id_of, names, tab, task_of, uses
 from certwright.web.forms import label
 from certwright.web.language import _, later
 from certwright.web.pages import Page, Visit, see
@@ -139,7 +139,9 @@ def _apply(visit: Visit) -> Response:
 
 
 def _revoking(visit: Visit, error: CertwrightError | None = None) -> Response:
-    return tab(visit, "revoke", error, reasons=list(REASONS))
+    known = details(visit.engine, id_of(visit))
+    used = list(uses(known, known.versions[0], known.facts)) if known.facts else []
+    return tab(visit, "revoke", error, reasons=list(REASONS), used=used)
 
 
 def _revoke(visit: Visit) -> Response:

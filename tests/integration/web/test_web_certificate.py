@@ -444,6 +444,32 @@ def test_the_log_goes_back_to_the_first_run(house: House, mail: ManagedCertifica
         for each in made:
             unit.runs.start(each)
     shown, following = [], f"/certificates/{mail.id}/log"
+def test_before_it_is_revoked_those_alone_are_named_that_have_it_in_use(
+    house: House, mail: ManagedCertificate, operator: Browser
+) -> None:
+    path = f"/certificates/{mail.id}/revoke"
+    task = add_task(house.engine, mail.id, TaskSettings(kind="exchange", title="EX", params={"servers": ["ex01"]}))
+    assert "It is in use by" not in operator.get(path).words
+    issued(house, mail)
+    with house.engine.store.read() as unit:
+        version = unit.versions.list(mail.id)[0]
+    for in_use, is_told in ((None, False), (version.id, True)):
+        state = DeploymentState(task_id=task.id, managed_id=mail.id, stage=Stage.ROLLED_BACK, in_use=in_use)
+        with house.engine.store.write() as unit:
+            unit.deployments.save(state)
+        assert ("It is in use by EX." in operator.get(path).words) == is_told
+
+
+def test_a_window_is_chosen_by_its_name_as_it_is_written(
+    house: House, mail: ManagedCertificate, operator: Browser
+) -> None:
+    put_window(house.engine, MaintenanceWindow(name="Sat  night", zone="UTC", spans=(Span.parse("Sat 22:00-04:00"),)))
+    path = f"/certificates/{mail.id}"
+    assert '<option value="Sat  night" >' in operator.get(f"{path}/renewal").text
+    assert operator.post(f"{path}/window", window="Sat  night").status == 303
+    assert '<option value="Sat  night" selected>' in operator.get(f"{path}/renewal").text
+
+
     while following:
         seen = operator.get(following)
         shown.append(re.findall(r'href="/runs/(\w+)"', seen.text))
