@@ -146,6 +146,18 @@ def test_nobody_holds_or_releases_over_a_hold_that_they_have_not_seen(house: Hou
         assert f'name="revision" value="{int(now) + 1}"' in form
 
 
+def test_of_what_is_held_no_page_says_that_it_is_requested_by_itself(house: House, shop: ManagedCertificate) -> None:
+    operator, new = house.signed_in(Role.OPERATOR), described(house)
+    for tab in ("", "/issuer"):
+        assert "It is requested by itself soon after." in operator.get(f"/certificates/{shop.id}{tab}").words
+    hold(house.engine, shop.id, REASON, None)
+    for each in (shop, new):
+        for tab in ("", "/issuer"):
+            seen = operator.get(f"/certificates/{each.id}{tab}").words
+            assert "another certificate. It is held back now: nothing is requested by itself." in seen
+            assert "soon after" not in seen
+
+
 def test_no_force_lifts_a_persons_hold(house: House, shop: ManagedCertificate) -> None:
     hold(house.engine, shop.id, REASON, None)
     with pytest.raises(ConfigurationError, match=REASON) as refused:
