@@ -36,11 +36,12 @@ _LEVELS = 6
 class Outlook:
     """How all is, and what comes.
 
-    `counts` are all managed certificates by health, `judged` the first of those that need a person, `seen` what is
-    watched and does, `service` the duties of the service that fail. `running` are the newest runs under way, with the
-    title of what each is for. `days` are how many end on each of the next days, the first of them `today` in UTC, and
-    `overdue` those that have ended; `ending` the first that end soon. `levels` are the scarcest rate limits.
-    `has_issuer` is whether any authority was chosen yet, `gaps` what is missing beside that.
+    `counts` are all managed certificates by health, `judged` the first of those that need a person; `watched` and
+    `seen` are the same of what is only watched, the worst first. `service` are the duties of the service that fail.
+    `running` are the newest runs under way, with the title of what each is for. `days` are how many end on each of the
+    next days, the first of them `today` in UTC, and `overdue` those that have ended; `ending` the first that end soon.
+    `levels` are the scarcest rate limits. `has_issuer` is whether any authority was chosen yet, `gaps` what is missing
+    beside that.
     """
 
     counts: Mapping[Health, int]
@@ -60,7 +61,12 @@ class Outlook:
     @property
     def waiting(self) -> int:
         """How many managed certificates need a person."""
-        return sum(self.counts.get(each, 0) for each in NEEDS_PERSON)
+        return _needing(self.counts)
+
+    @property
+    def waiting_watched(self) -> int:
+        """How many of what is watched need a person."""
+        return _needing(self.watched)
 
 
 def outlook(engine: Engine) -> Outlook:
@@ -80,11 +86,15 @@ def outlook(engine: Engine) -> Outlook:
         has_issuer = any(issuer.account for issuer in unit.issuers.list())
     seen = [(each, of_watched(each, now)) for each in watches]
     healths = [health for _, health in seen]
+    in_need = sorted(
+        (each for each in seen if each[1] in NEEDS_PERSON),
+        key=lambda each: (NEEDS_PERSON.index(each[1]), each[0].seen.not_after),
+    )
     return Outlook(
         counts=counts,
         judged=judged,
         watched={each: healths.count(each) for each in Health if each in healths},
-        seen=[each for each in seen if each[1] in NEEDS_PERSON][:_SHOWN],
+        seen=in_need[:_SHOWN],
         service=service,
         running=running,
         today=today,
@@ -95,6 +105,10 @@ def outlook(engine: Engine) -> Outlook:
         has_issuer=has_issuer,
         gaps=gaps,
     )
+
+
+def _needing(counts: Mapping[Health, int]) -> int:
+    return sum(counts.get(each, 0) for each in NEEDS_PERSON)
 
 
 def _title(unit: UnitOfWork, run: Run) -> str:

@@ -33,6 +33,7 @@ def _overview(visit: Visit) -> Response:
         "overview.html",
         found=found,
         more=max(0, found.waiting - len(found.judged)),
+        more_watched=found.waiting_watched - len(found.seen),
         bars=bars(found),
         width=WIDTH,
         height=HEIGHT,

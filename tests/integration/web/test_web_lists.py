@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from certwright.domain import certificates
+from certwright.domain import certificates, watching
 from certwright.domain.access import Role
 from certwright.domain.deployment import ServedRow, Verdict
 from certwright.domain.managed import CertificateVersion, KeyForm, TaskSettings
@@ -14,6 +14,7 @@ from certwright.domain.runs import DeploymentState, Outcome, Run, RunKind
 from certwright.engine.managed import set_tags
 from certwright.engine.schedule import reschedule
 from certwright.engine.task_list import add_task
+from certwright.engine.watch import add_seen
 from certwright.store.leases import CERTIFICATE
 from unit.domain.workshop import Authority, ec_key
 from world.web import Browser, House, Seen, landed
@@ -153,6 +154,31 @@ def test_the_overview_shows_what_ends_and_what_is_at_work(house: House) -> None:
     assert f"<title>{day} UTC: 2</title>" in seen.text
     assert "Day (UTC)" in seen.words
     assert seen.text.count("<rect") == 3
+
+
+def watched(house: House, title: str, days: int, problem: str = "") -> str:
+    """The id of something watched that ends in so many days."""
+    now = house.clock()
+    leaf = Authority("CA").certify(title, ec_key(), start=now - timedelta(days=80), lifetime=timedelta(days=80 + days))
+    seen = watching.Seen.of(certificates.CertificateFacts.of(leaf))
+    return add_seen(house.engine, title, None, watching.Look(seen=seen, problem=problem)).id
+
+
+def test_the_overview_says_what_is_wrong_with_what_is_watched_and_leads_there_the_worst_first(house: House) -> None:
+    first = watched(house, "a.contoso.com", 63, "The name does not fit.")
+    worst = watched(house, "b.contoso.com", -1)
+    browser = house.signed_in(Role.VIEWER)
+    seen = browser.get("/")
+    assert "critical b.contoso.com It is watched only, and renewed elsewhere. expired" in seen.words
+    assert seen.text.index(f"trouble-{worst}") < seen.text.index(f"trouble-{first}")
+    assert "a.contoso.com The name does not fit. It is watched only" in seen.words
+    for each in (first, worst):
+        assert f'<a role="button" class="quiet" href="/watched#watched-{each}"' in seen.text
+        assert f'id="watched-{each}"' in browser.get("/watched").text
+    assert '<a href="/watched"><strong>1</strong> watched, <span class="health critical">' in seen.text
+    for number in range(9):
+        watched(house, f"more{number}.contoso.com", -2)
+    assert '<a href="/watched">And 3 more</a>' in browser.get("/").text
 
 
 def test_where_nothing_ends_soon_no_chart_is_drawn(house: House) -> None:
