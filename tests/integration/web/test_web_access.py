@@ -206,6 +206,15 @@ def test_who_is_limited_sees_and_examines_no_organisation(house: House) -> None:
         reach(house.engine.acting(Caller.limited(SOMEBODY, Permission, ["berlin"])), {})
 
 
+@pytest.mark.parametrize("path", ["/", "/certificates", "/watched", "/exchange", "/tasks"])
+def test_to_who_is_limited_nothing_is_said_not_to_be_there_that_may_be(house: House, path: str) -> None:
+    house.managed("mail.contoso.com")
+    limited = house.signed_in(Role.VIEWER, "sales", "berlin")
+    told = "There is nothing here that you may see, as you are limited to these tags: berlin, sales."
+    assert told in limited.get(path).words
+    assert told not in house.signed_in(Role.VIEWER).get(path).words
+
+
 def test_every_page_sends_strangers_to_the_sign_in_and_back(house: House) -> None:
     for page in PAGES:
         path = page.path.replace("{id}", SOMETHING).replace("{name}", "pages")

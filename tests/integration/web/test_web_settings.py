@@ -443,6 +443,15 @@ class TestWindows:
         assert "whenever</textarea>" in seen.text
 
 
+def test_who_is_limited_is_not_told_that_nothing_uses_what_others_may_use(house: House) -> None:
+    store_sign_in(house.engine, SignIn.EXCHANGE, Credential("exchange", "user", "secret"))
+    assert house.signed_in().post("/windows/edit", name="nights", spans="Sat 22:00-04:00", zone="UTC").status == 303
+    whole, limited = house.signed_in(Role.VIEWER), house.signed_in(Role.VIEWER, "sales")
+    for path in ("/credentials", "/windows"):
+        assert "nothing" in whole.get(path).words
+        assert ["nothing that you may see" in each.get(path).words for each in (whole, limited)] == [False, True]
+
+
 class TestWatched:
     def test_a_pfx_is_watched_and_takes_its_password(self, house: House) -> None:
         now = house.clock()
