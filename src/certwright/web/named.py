@@ -7,17 +7,19 @@ from typing import Any, Generic, TypeVar
 from starlette.responses import Response
 
 from certwright.domain.access import Permission
-from certwright.domain.errors import CertwrightError, Taken
+from certwright.domain.errors import CertwrightError, NotFound, Taken
 from certwright.domain.managed import Value
 from certwright.engine.context import Engine
 from certwright.sdk.params import Params, read_params
 from certwright.store import UnitOfWork
 from certwright.web.forms import Filled, Maker, filled
+from certwright.web.language import later
 from certwright.web.pages import Page, Visit, attempt
 from certwright.web.removing import Removal
 from certwright.web.seen import as_shown_or_new, seen_field
 
 T = TypeVar("T", bound=Value)
+_GONE = later("It was removed meanwhile. What you typed is still here: send it again to have it as a new one.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,31 @@ class Named(Generic[T]):
 
     def _editing(self, visit: Visit, error: CertwrightError | None = None) -> Response:
         maker, name = Maker(self.form), visit.asked("name")
-        with visit.engine.store.read() as unit:
-            kept = self.kept(unit, name) if name else None
+        kept = self._kept(visit, name, error) if name else None
         known = self.known(kept) if kept else {}
         shown = filled([maker], visit.fields, error) if error else Filled((maker.empty(known),))
         hidden = seen_field(visit, kept, error) if kept else {}
-        return visit.form(name or self.new, shown, self.path, self.button, error, hidden=hidden)
+        is_gone = bool(name and not kept)
+        return visit.form(
+            name if kept else self.new,
+            shown,
+            self.path,
+            self.button,
+            error,
+            hidden=hidden,
+            is_gone=is_gone,
+            about=[_GONE] if is_gone else [],
+        )
+
+    def _kept(self, visit: Visit, name: str, error: CertwrightError | None) -> T | None:
+        """The one of that name; None if it was removed while its form was filled in."""
+        try:
+            with visit.engine.store.read() as unit:
+                return self.kept(unit, name)
+        except NotFound:
+            if error is None:
+                raise
+            return None
 
     def _put(self, visit: Visit) -> Response:
         def put() -> None:

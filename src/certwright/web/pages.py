@@ -188,12 +188,23 @@ class Page:
 
 
 def rendered(
-    request: Request, person: Person | None, template: str, status: int = 200, *, certificate: str = "", **values: Any
+    request: Request,
+    person: Person | None,
+    template: str,
+    status: int = 200,
+    *,
+    certificate: str = "",
+    is_gone: bool = False,
+    **values: Any,
 ) -> Response:
-    """A page for this person, or for whoever is not signed in; `certificate` as for `Visit.page`."""
+    """A page for this person, or for whoever is not signed in; `certificate` as for `Visit.page`.
+
+    With `is_gone` it leads to a page that is there without what the form that was sent is about.
+    """
     may = person.caller.permissions if person else frozenset()
     navigation = [page for page in request.app.state.pages if page.label and page.permission in may]
-    form, may_see = sent_from(request) if request.method == "POST" else "", pages_for(request, may)
+    form = sent_from(request, is_gone=is_gone) if request.method == "POST" else ""
+    may_see = pages_for(request, may)
     context = {
         "person": person,
         "may": may,
@@ -207,17 +218,22 @@ def rendered(
         return TEMPLATES.TemplateResponse(request, template, context, status)
 
 
-def sent_from(request: Request) -> str:
-    """The address of the page with the form that is sent to the address that is asked; empty if none is."""
+def sent_from(request: Request, *, is_gone: bool = False) -> str:
+    """The address of the page with the form that is sent to the address that is asked; empty if none is.
+
+    If what the form is about `is_gone`, and its page with it: of the nearest one that is about nothing in particular.
+    """
     pages: Sequence[Page] = request.app.state.pages
     asked: str = request.scope["path"]
     shown = {page.path for page in pages if page.method == "GET"}
     for page in pages:
         if page.method == "POST" and (found := _pattern(page.path).match(asked)):
-            if page.path in shown:
+            ways = [path for path in (page.path, page.sent_from, *_above(page.path)) if path in shown]
+            if is_gone:
+                return next(path for path in ways if path != page.path and "{" not in path)
+            if ways[0] == page.path:
                 return asked + (f"?{request.url.query}" if request.url.query else "")
-            parts = {name: quote(value, safe="") for name, value in found.groupdict().items()}
-            return (page.sent_from or next(path for path in _above(page.path) if path in shown)).format(**parts)
+            return ways[0].format(**{name: quote(value, safe="") for name, value in found.groupdict().items()})
     return ""
 
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from certwright.domain.access import Person
-from certwright.domain.errors import CertwrightError, NotSignedIn
+from certwright.domain.errors import CertwrightError, NotFound, NotSignedIn
 from certwright.domain.http_status import status_of
 from certwright.engine.context import Engine
 from certwright.engine.sign_in import recognise_person
@@ -78,7 +78,8 @@ class Problems:
 def problem(request: Request, error: CertwrightError, person: Person | None = None, status: int = 0) -> Response:
     """What happened and what to do, for this person; of the status that goes with the error, if none is given."""
     told = [line for cause in error.causes for line in str(cause).splitlines()]
-    return rendered(request, person, "problem.html", status or status_of(error), error=error, causes=told)
+    status, is_gone = status or status_of(error), isinstance(error, NotFound)
+    return rendered(request, person, "problem.html", status, is_gone=is_gone, error=error, causes=told)
 
 
 def _form(request: Request) -> str:

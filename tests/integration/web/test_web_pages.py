@@ -253,6 +253,23 @@ def test_the_answer_to_a_form_says_that_it_stays_and_leads_to_the_page(house: Ho
     assert "To the page as it is now" not in browser.get(f"/certificates/{mail.id}/renewal").words
 
 
+@pytest.mark.parametrize(
+    ("path", "leads_to"),
+    [
+        ("/windows/remove?name=nights", "/windows"),
+        ("/watched/replace?id=0123456789ab", "/watched"),
+        ("/certificates/{id}/tasks/0123456789ab", "/certificates"),
+        ("/certificates/0123456789ab/policy", "/certificates"),
+        ("/certificates/0123456789ab/exchange/plan", "/exchange"),
+    ],
+)
+def test_the_answer_about_what_is_gone_leads_to_a_page_that_is_there(house: House, path: str, leads_to: str) -> None:
+    mail, browser = house.managed("mail.contoso.com"), house.signed_in()
+    seen = browser.post(path.format(id=mail.id))
+    assert (seen.status, f'<a href="{leads_to}">To the page as it is now</a>' in seen.text) == (404, True)
+    assert browser.get(leads_to).status == 200
+
+
 def test_who_comes_from_elsewhere_is_told_on_a_page(house: House) -> None:
     seen = house.signed_in().post("/system/backup", origin="https://evil.test")
     assert (seen.status, "This was not sent by a page of Certwright." in seen.words) == (403, True)

@@ -426,6 +426,21 @@ class TestWindows:
         again = browser.post(edit, **{**sent, "spans": "Mon 03:00-04:00"}, seen=digest_in(stale))
         assert (again.status, "Mon 03:00-04:00" in browser.get("/windows").words) == (303, True)
 
+    def test_what_somebody_else_removed_meanwhile_is_filled_in_again_as_a_new_one(self, house: House) -> None:
+        operator, other = house.signed_in(Role.OPERATOR), house.signed_in()
+        assert operator.post("/windows/edit", name="nights", spans="Sat 22:00-04:00", zone="UTC").status == 303
+        shown = digest_in(operator.get("/windows/edit?name=nights"))
+        assert other.post("/windows/remove?name=nights").status == 303
+        typed = {"name": "nights", "spans": "Sun 22:00-04:00", "zone": "UTC"}
+        seen = operator.post("/windows/edit?name=nights", seen=shown, **typed)
+        assert (seen.status, "<h1>A new maintenance window</h1>" in seen.text) == (404, True)
+        assert "It was removed meanwhile. What you typed is still here" in seen.words
+        assert "Sun 22:00-04:00</textarea>" in seen.text
+        assert '<a href="/windows">To the page as it is now</a>' in seen.text
+        assert operator.get("/windows/edit?name=nights").status == 404
+        assert operator.post("/windows/edit?name=nights", **typed).status == 303
+        assert "Sun 22:00-04:00" in operator.get("/windows").words
+
     def test_of_two_who_change_a_rule_the_second_is_refused(self, house: House) -> None:
         browser, edit = house.signed_in(Role.OPERATOR), "/notifications/rule?name=night"
         sent = {"name": "night", "zone": "UTC"}
