@@ -11,6 +11,7 @@ from certwright.cli.show import table
 from certwright.domain.credentials import SignIn
 from certwright.engine.catalog import Plugin
 from certwright.sdk.context import Credential
+from certwright.sdk.fields import in_line
 
 app = typer.Typer(
     help="User names, passwords and keys for targets and DNS services; shown never.", no_args_is_help=True
@@ -141,7 +142,7 @@ def list_credentials(session: Session) -> None:
 
 
 def _shown(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name}: {value}" for name, value in values.items() if value not in ("", None))
+    return ", ".join(f"{name}: {in_line(value)}" for name, value in values.items() if value not in ("", None))
 
 
 @command(app, "test")

@@ -12,6 +12,7 @@ from certwright.cli.show import table
 from certwright.domain.errors import CertwrightError, ConfigurationError
 from certwright.domain.rules import USUAL, Digest, Matter, QuietHours, Rule
 from certwright.engine.catalog import Plugin
+from certwright.sdk.fields import in_line
 from certwright.sdk.params import read_params
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def list_channels(session: Session) -> None:
         {"name": c.name, "kind": c.kind, **c.shown, "used_by": list(c.used_by), "waiting": count[c.name]} for c in found
     ]
     shown = [
-        [c.name, c.kind, ", ".join(f"{k}: {v}" for k, v in c.shown.items() if v), str(count[c.name] or "")]
+        [c.name, c.kind, ", ".join(f"{k}: {in_line(v)}" for k, v in c.shown.items() if v), str(count[c.name] or "")]
         for c in found
     ]
 

@@ -16,6 +16,7 @@ from certwright.domain.errors import ConfigurationError
 from certwright.domain.managed import TaskSettings
 from certwright.domain.tasks import Role, Trigger
 from certwright.engine.catalog import Plugin
+from certwright.sdk.fields import in_line
 
 app = typer.Typer(help="Tasks of a managed certificate, before and after requests.", no_args_is_help=True)
 Reference = Annotated[str, typer.Argument(metavar="CERT", help="Its id, title, or a name that only it has.")]
@@ -259,7 +260,7 @@ def show(session: Session, certificate: Reference, task: Wanted) -> None:
         ("enabled", "yes" if found.enabled else "no"),
         *([("window", found.window)] if found.window else []),
         ("retries", f"{'until it succeeds' if found.retries is None else found.retries}{delay}"),
-        *((name, str(value)) for name, value in found.params.items()),
+        *((name, in_line(value)) for name, value in found.params.items()),
     ]
     session.emit(
         found.model_dump(mode="json"), lambda console: console.print(table(["Parameter", "Value"], rows, found.title))

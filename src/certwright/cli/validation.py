@@ -10,6 +10,7 @@ from certwright.cli.show import table
 from certwright.domain.managed import ManagedCertificate
 from certwright.domain.validation import Validation, choose, unused
 from certwright.engine.catalog import Plugin
+from certwright.sdk.fields import in_line
 from certwright.sdk.params import read_params
 
 app = typer.Typer(help="How the names of a managed certificate are proved.", no_args_is_help=True)
@@ -93,4 +94,4 @@ def _show(session: Session, managed: ManagedCertificate) -> None:
 
 
 def _params(validation: Validation) -> str:
-    return ", ".join(f"{name}: {value}" for name, value in validation.params.items())
+    return ", ".join(f"{name}: {in_line(value)}" for name, value in validation.params.items())

@@ -63,3 +63,8 @@ def lines(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     return tuple(map(str, value)) if isinstance(value, Iterable) else ()
+
+
+def in_line(value: Any) -> str:
+    """A value of any field, as people read it in one line."""
+    return ", ".join(lines(value)) if isinstance(value, Iterable) else str(value)

@@ -157,11 +157,11 @@ class Credentials:
             NotFound: if there is none of that name.
             InUse: if it is used; the users are named.
         """
-        self._row(name)
+        what = _USER.get(_family(self._row(name)[0]), "credential")
         if (used_by := self._users(name, self._others())).first:
             raise InUse(
-                f"The credential {name!r} is used by {used_by}.",
-                hint="Give them another one, or remove them, first; a new password needs no removal.",
+                f"The {what} {name!r} is used by {used_by}.",
+                hint="Give them another one, or remove them, first; to replace it takes no removal.",
             )
 
     def _keep(self, name: str, kind: str, shown: Mapping[str, Any], secret: bytes) -> None:

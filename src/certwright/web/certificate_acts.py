@@ -1,13 +1,10 @@
 """What is done with a managed certificate on its page: preview, test, request, deploy, revoke, remove."""
 
-from collections.abc import Iterator
-
 from starlette.responses import Response
 
 from certwright.domain.access import Permission, UseCase
 from certwright.domain.deployment import Plan
 from certwright.domain.errors import CertwrightError, ConfigurationError, DeploymentError
-from certwright.domain.managed import TaskSettings
 from certwright.domain.readiness import Readiness, Report
 from certwright.domain.runs import Stage
 from certwright.engine import hold
@@ -21,7 +18,6 @@ from certwright.engine.revoke import REASONS, revoke
 from certwright.engine.test import test
 from certwright.engine.windows import closed
 from certwright.web.certificate import address, changed, id_of, names, tab, task_of, uses
-from certwright.web.forms import label
 from certwright.web.language import _, later
 from certwright.web.pages import Page, Visit, see
 
@@ -39,22 +35,7 @@ def _preview(visit: Visit) -> Response:
 
 
 def _previewed(visit: Visit) -> Response:
-    seen = visit.came_of(Preview, "job")
-    given = {item.task.id: list(_given(item.task)) for item in seen.tasks}
-    return tab(visit, "preview", seen=seen, given=given)
-
-
-def _given(task: TaskSettings) -> Iterator[tuple[str, str]]:
-    """What was said of a task when it was added, by what its form calls it."""
-    for name, value in task.params.items():
-        match value:
-            case dict():
-                said = ", ".join(f"{key}={each}" for key, each in value.items())
-            case list() | tuple():
-                said = ", ".join(map(str, value))
-            case _:
-                said = str(value)
-        yield label(name), said
+    return tab(visit, "preview", seen=visit.came_of(Preview, "job"))
 
 
 def _test(visit: Visit) -> Response:

@@ -67,7 +67,7 @@ def _makers(visit: Visit, kind: str) -> tuple[Maker, Maker]:
 
 def _adding(visit: Visit) -> Response:
     makers = _makers(visit, visit.request.path_params["kind"])
-    return visit.fill_in(later("A new issuer"), makers, _ALL, later("Register the account"))
+    return visit.fill_in(_("A new issuer"), makers, _ALL, later("Register the account"))
 
 
 def _add(visit: Visit) -> Response:

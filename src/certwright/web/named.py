@@ -13,7 +13,7 @@ from certwright.engine.context import Engine
 from certwright.sdk.params import Params, read_params
 from certwright.store import UnitOfWork
 from certwright.web.forms import Filled, Maker, filled
-from certwright.web.language import later
+from certwright.web.language import _, later
 from certwright.web.pages import Page, Visit, attempt
 from certwright.web.removing import Removal
 from certwright.web.seen import as_shown_or_new, seen_field
@@ -69,7 +69,7 @@ class Named(Generic[T]):
         hidden = seen_field(visit, kept, error) if kept else {}
         is_gone = bool(name and not kept)
         return visit.form(
-            name if kept else self.new,
+            name if kept else _(self.new),
             shown,
             self.path,
             self.button,

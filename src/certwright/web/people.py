@@ -62,7 +62,7 @@ def everybody(visit: Visit, error: CertwrightError | None = None) -> Response:
 
 def _adding(visit: Visit, error: CertwrightError | None = None) -> Response:
     shown = filled(_FIRST, visit.fields, error) if error else Filled(tuple(each.empty() for each in _FIRST))
-    return visit.form(later("Somebody new"), shown, ALL, later("Let this person sign in"), error)
+    return visit.form(_("Somebody new"), shown, ALL, later("Let this person sign in"), error)
 
 
 def _add(visit: Visit) -> Response:

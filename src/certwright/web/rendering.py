@@ -10,6 +10,7 @@ from starlette.templating import Jinja2Templates
 
 from certwright.domain.errors import ConfigurationError
 from certwright.domain.fingerprints import short
+from certwright.sdk.fields import in_line
 from certwright.web.exchange_words import in_words, used
 from certwright.web.forms import label
 from certwright.web.language import _, language, ngettext
@@ -67,6 +68,7 @@ TEMPLATES.env.filters["label"] = label
 TEMPLATES.env.filters["linked"] = linked
 TEMPLATES.env.filters["mending"] = mending
 TEMPLATES.env.filters["found_at"] = found_at
+TEMPLATES.env.filters["in_line"] = in_line
 TEMPLATES.env.filters["in_words"] = in_words
 TEMPLATES.env.filters["proof"] = proof
 TEMPLATES.env.filters["short"] = short

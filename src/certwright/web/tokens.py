@@ -10,7 +10,7 @@ from certwright.domain.errors import CertwrightError, ConfigurationError
 from certwright.engine.tokens import create_token, remove_token
 from certwright.sdk.params import Params, read_params
 from certwright.web.forms import Filled, Maker, filled
-from certwright.web.language import later
+from certwright.web.language import _, later
 from certwright.web.pages import Page, Visit
 from certwright.web.people import ALL, LIMIT
 from certwright.web.removing import Removal
@@ -35,7 +35,7 @@ class NewToken(Params):
 def _adding(visit: Visit, error: CertwrightError | None = None) -> Response:
     maker = Maker(NewToken)
     shown = filled([maker], visit.fields, error) if error else Filled((maker.empty(),))
-    return visit.form(later("A new token"), shown, ALL, later("Make the token"), error)
+    return visit.form(_("A new token"), shown, ALL, later("Make the token"), error)
 
 
 def _add(visit: Visit) -> Response:

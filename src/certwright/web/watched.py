@@ -60,7 +60,7 @@ def _watched(visit: Visit) -> Response:
 def _file(visit: Visit, error: CertwrightError | None = None) -> Response:
     maker = Maker(File)
     shown = filled([maker], visit.fields, error) if error else Filled((maker.empty(),))
-    return visit.form(later("Watch a certificate from a file"), shown, _ALL, later("Watch it"), error, upload=_UPLOAD)
+    return visit.form(_("Watch a certificate from a file"), shown, _ALL, later("Watch it"), error, upload=_UPLOAD)
 
 
 def _add_file(visit: Visit) -> Response:
@@ -94,7 +94,7 @@ def _password(typed: SecretStr | None) -> bytes | None:
 
 
 def _service(visit: Visit) -> Response:
-    return visit.fill_in(later("Watch what a service serves"), [Maker(Service)], _ALL, later("Watch it"))
+    return visit.fill_in(_("Watch what a service serves"), [Maker(Service)], _ALL, later("Watch it"))
 
 
 def _add_service(visit: Visit) -> Response:

@@ -69,6 +69,8 @@ def test_its_last_two_days_are_told_in_hours(house: House, mail: ManagedCertific
     assert "47 hours left" in house.signed_in().get("/certificates").words
     house.clock.now += timedelta(days=1, hours=18)
     assert "5 hours left" in house.signed_in().get("/certificates").words
+    house.clock.now += timedelta(hours=4, minutes=30)
+    assert "less than an hour left" in house.signed_in().get("/certificates").words
 
 
 def test_tags_are_chosen_by_who_has_seen_them_last(house: House, mail: ManagedCertificate, operator: Browser) -> None:
@@ -133,8 +135,10 @@ def test_names_are_proved_in_another_way_and_mistakes_stand_beside_their_fields(
     house: House, mail: ManagedCertificate, operator: Browser
 ) -> None:
     path = f"/certificates/{mail.id}/validation"
-    assert operator.post(f"{path}/http_listener", **{"param.port": "8080", "param.precheck": "yes"}).status == 303
-    assert current(house, mail).validations[0].params == {"port": 8080}
+    typed = {"param.port": "8080", "param.address": "127.0.0.1\n::1", "param.precheck": "yes"}
+    assert operator.post(f"{path}/http_listener", **typed).status == 303
+    assert current(house, mail).validations[0].params == {"address": ["127.0.0.1", "::1"], "port": 8080}
+    assert "Address: 127.0.0.1, ::1" in operator.get(path).words
     form = operator.get(f"{path}/http_listener")
     assert 'value="8080"' in form.text
     wrong = operator.post(f"{path}/http_listener", **{"param.port": "0", "names": "mail.contoso.com"})

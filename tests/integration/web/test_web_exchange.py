@@ -71,6 +71,7 @@ def test_one_server_first_then_the_others_and_back_again(mail: Mail) -> None:
     _, seen = landed(browser, browser.post(f"{mail.at}/apply", **sent(seen)))
     assert mail.served() == [before[0], new]
     assert "Go on with mail01.contoso.test" in seen.words
+    assert '<a href="/certificates/Contoso%20mail/exchange" title="certwright exchange apply' in seen.text
 
     _, seen = landed(browser, browser.post(f"{mail.at}/plan"))
     _, seen = landed(browser, browser.post(f"{mail.at}/apply", **sent(seen)))

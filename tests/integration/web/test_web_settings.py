@@ -327,6 +327,21 @@ class TestNotifications:
         assert browser.post("/notifications/rule/remove?name=night").status == 303
         assert browser.post("/notifications/channels/remove?name=hook").status == 303
 
+    def test_whom_a_channel_tells_is_listed_and_a_channel_in_use_is_called_one(self, house: House) -> None:
+        browser = house.signed_in(Role.OPERATOR)
+        sent = {"param.host": "mail.contoso.com", "param.sender": "a@contoso.com", "param.to": "b@c.test\nd@c.test"}
+        landed(browser, browser.post("/notifications/channels/add/smtp", name="mail", **sent))
+        assert "To: b@c.test, d@c.test" in browser.get("/notifications").words
+        assert browser.post("/notifications/rule", name="night", channels="mail").status == 303
+        refused = browser.post("/notifications/channels/remove?name=mail")
+        assert "The channel &#39;mail&#39; is used by the notification rule &#39;night&#39;." in refused.text
+
+    def test_the_name_of_a_rule_is_not_translated(self, house: House) -> None:
+        browser = house.signed_in(Role.OPERATOR)
+        seen = browser.get("/notifications/rule?name=summary", **{"Accept-Language": "de"})
+        assert "<h1>summary</h1>" in seen.text
+        assert "<h1>Eine neue Regel</h1>" in browser.get("/notifications/rule", **{"Accept-Language": "de"}).text
+
     @pytest.mark.parametrize(
         ("wrong", "told"),
         [
