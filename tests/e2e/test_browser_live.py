@@ -2,20 +2,25 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from certwright.domain.managed import RenewalPolicy
+from certwright.domain.managed import RenewalPolicy, TaskSettings
 from certwright.domain.runs import RunKind
 from certwright.engine import hold
 from certwright.engine.context import Engine
+from certwright.engine.task_list import add_task, move_task, remove_task
 from certwright.engine.tokens import create_token
+from certwright.engine.validations import put_validation, remove_validation
+from certwright.sdk.places import Places
 from peers.chromium import chromium, tab
 from world.served import HELD, TITLE, Served, served
-from world.site import ISSUER
+from world.site import ISSUER, describe
 from world.web import PASSWORD
 
 pytestmark = pytest.mark.e2e
@@ -241,6 +246,52 @@ def test_what_somebody_is_at_in_a_form_is_judged_by_what_it_showed(service: Serv
             assert unit.managed.get(service.certificate).renewal.days_before == 30
         page.get_by_role("link", name="To the page as it is now").click()
         expect(page.locator("[name=days_before]")).to_have_value("30")
+
+
+def test_the_focus_goes_over_to_nothing_that_does_something_else(
+    service: Served, browser: Browser, tmp_path: Path
+) -> None:
+    program = tmp_path / "reload"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    names = [f"n{number}.focus.test" for number in range(3)]
+    with service.site.engine() as engine:
+        certificate = describe(engine, service.ca, *names).id
+        hold.hold(engine, certificate, "the office moves", None)
+        allowed = replace(engine, places=Places((tmp_path,), ()))
+        for title in ("first", "second", "third"):
+            add_task(allowed, certificate, TaskSettings(kind="script", title=title, params={"program": str(program)}))
+        for name in names:
+            put_validation(engine, certificate, service.ca.validation.model_copy(update={"names": (name,)}))
+    with tab(browser) as page, service.site.engine() as engine:
+        service.sign_in(page)
+        at, focused = f"{service.address}/certificates/{certificate}", page.locator("main :focus")
+
+        page.goto(f"{at}/deployment")
+        page.get_by_role("button", name="Disable, second").focus()
+        remove_task(engine, certificate, "first")
+        expect(page.get_by_text("1. second")).to_be_visible()
+        expect(focused).to_have_attribute("aria-label", "Disable, second")
+        page.get_by_role("button", name="second later").focus()
+        move_task(engine, certificate, "second", 2)
+        expect(page.get_by_text("2. second")).to_be_visible()
+        expect(focused).to_have_count(0)
+
+        page.goto(f"{at}/validation")
+        page.get_by_role("button", name=f"Remove, {names[1]}").focus()
+        remove_validation(engine, certificate, [names[0]])
+        expect(page.get_by_role("button", name=f"Remove, {names[0]}")).to_have_count(0)
+        expect(focused).to_have_attribute("aria-label", f"Remove, {names[1]}")
+
+        page.goto(f"{at}/renewal")
+        page.get_by_role("button", name="Let it be renewed again").focus()
+        hold.release(engine, certificate)
+        expect(page.get_by_role("button", name="Hold", exact=True)).to_be_visible()
+        expect(focused).to_have_count(0)
+        page.get_by_role("button", name="Hold", exact=True).focus()
+        hold.hold(engine, certificate, "the office moves", None)
+        expect(page.get_by_role("button", name="Let it be renewed again")).to_be_visible()
+        expect(focused).to_have_count(0)
 
 
 def test_a_form_that_nobody_is_at_shows_what_somebody_else_chose(service: Served, browser: Browser) -> None:

@@ -1,5 +1,6 @@
 // A form in which a person has changed something stays as it is, together with what it shows and with what says at which
 // state it was shown, when the page around it is brought up to date: so what it sends is judged by what that person saw.
+// What is pressed does what it said when it got the focus: what says or does something else takes its place without it.
 (() => {
   const changed = new WeakSet(), told = new WeakSet();
   const differs = (field) => {
@@ -20,8 +21,16 @@
     form.prepend(document.getElementById("meanwhile").content.cloneNode(true));
     form.querySelector("a").href = location.href;
   };
+  const isSame = (element, coming) =>
+    element.matches("a, button")
+      ? element.cloneNode().isEqualNode(coming.cloneNode())
+      : element.getAttribute("action") === coming.getAttribute("action");
 
   htmx.registerExtension("kept", {
+    init: (htmxs) => {
+      const { isSoftMatch } = htmxs;
+      htmxs.isSoftMatch = (element, coming) => isSoftMatch(element, coming) && isSame(element, coming);
+    },
     htmx_before_morph_attr: (element, { attrName }) => !(element instanceof HTMLDetailsElement && attrName === "open"),
     htmx_before_morph_node: (element, { newNode }) => {
       if (!(element instanceof HTMLFormElement) || !isKept(element, newNode)) return true;
