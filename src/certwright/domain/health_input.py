@@ -87,11 +87,11 @@ class HealthInput:
         start = self.starts(span, share)
         return start is not None and start <= self.now
 
-    def waiting(self) -> Iterator[DeploymentState]:
-        """Where tasks stand that have begun and did not put the current version to use."""
+    def waiting(self) -> Iterator[tuple[TaskFacts, DeploymentState]]:
+        """The tasks that have begun and did not put the current version to use, and where they stand."""
         for task in self.tasks:
             if task.state and not task.state.is_undone and not self.is_deployed(task):
-                yield task.state
+                yield task, task.state
 
     def applied(self) -> Iterator[tuple[TaskSettings, DeploymentState]]:
         """The tasks of which changes were begun that are neither proved nor taken back, and where they stand."""

@@ -90,7 +90,7 @@ def _revoked(given: HealthInput) -> Said | None:
 
 
 def _stuck(given: HealthInput) -> Said | None:
-    for state in given.waiting():
+    for _, state in given.waiting():
         if state.stage is Stage.UNDOING:
             said = f"A deployment failed and could not be taken back yet. {headline(state.message)}"
             return said, given.command("certificate show")
@@ -141,25 +141,27 @@ def _given_up(given: HealthInput) -> Said | None:
 
 def _deployment_failing(given: HealthInput) -> Said | None:
     near = given.is_within(NEAR, NEAR_SHARE)
-    for state in given.waiting():
+    for task, state in given.waiting():
         back = state.stage is Stage.ROLLED_BACK
         stopped = state.stage not in (Stage.WAITING, Stage.APPLYING)
         if back or (stopped and state.failures >= (1 if near else REPEATED)):
             what = "The deployment was taken back" if back else f"The deployment failed {state.failures} times"
-            return _failed(given, state, what)
+            return _failed(given, task, state, what)
     return None
 
 
-def _failed(given: HealthInput, state: DeploymentState, what: str) -> Said:
+def _failed(given: HealthInput, task: TaskFacts, state: DeploymentState, what: str) -> Said:
     """Since when, why, and until when it matters; what the failure itself advises, and what comes after that."""
     since = f" since {_date(state.failing_since)}" if state.failing_since else ""
-    said = f"{what}{since}. {headline(state.message)}{_until(given)}{_again(state)}"
+    said = f"{what}{since}. {headline(state.message)}{_until(given)}{_again(task, state)}"
     todo = advice(state.message) if state.stage is Stage.FAILED else ""
     return said, f"{todo}\n{THEN}{given.command('deploy')}" if todo else given.command("certificate log")
 
 
-def _again(state: DeploymentState) -> str:
-    """When it is tried again."""
+def _again(task: TaskFacts, state: DeploymentState) -> str:
+    """When it is tried again, or until when it waits for its maintenance window."""
+    if task.waits:
+        return f" {task.waits}"
     return f" It is tried again by itself on {_date(state.retry_at)}." if state.retry_at else ""
 
 
@@ -170,17 +172,17 @@ def _proof_ended(given: HealthInput) -> Said | None:
 
 
 def _needs_person(given: HealthInput) -> Said | None:
-    for state in given.waiting():
+    for task, state in given.waiting():
         if state.stage is Stage.WAITING:
             said = headline(state.message) or "A deployment waits for a person."
-            return f"{said}{_again(state)}", given.command("certificate show")
+            return f"{said}{_again(task, state)}", given.command("certificate show")
     return None
 
 
 def _deployment_refused(given: HealthInput) -> Said | None:
-    for state in given.waiting():
+    for task, state in given.waiting():
         if state.stage is Stage.FAILED and (not state.retryable or state.last_in_use is None):
-            return _failed(given, state, "The new certificate is not put to use")
+            return _failed(given, task, state, "The new certificate is not put to use")
     return None
 
 
@@ -263,11 +265,12 @@ def _applying(given: HealthInput) -> Said | None:
 def _retrying(given: HealthInput) -> Said | None:
     if failure := given.failure:
         return f"It failed: {failure.headline} {failure.outlook} on {_date(failure.retry_at)}.", ""
-    failed = next((state for state in given.waiting() if state.failures), None)
-    if failed is None:
-        return None
-    when = f" on {_date(failed.retry_at)}" if failed.retry_at else ""
-    return f"Its deployment failed, and is tried again by itself{when}. {headline(failed.message)}", ""
+    for task, state in given.waiting():
+        if state.failures:
+            when = f" on {_date(state.retry_at)}" if state.retry_at and not task.waits else ""
+            said = f"Its deployment failed, and is tried again by itself{when}. {headline(state.message)}"
+            return f"{said} {task.waits}".rstrip(), ""
+    return None
 
 
 def _due(given: HealthInput) -> Said | None:
@@ -322,7 +325,7 @@ def _why(given: HealthInput) -> str:
         return f"{what}: {given.failure.headline}"
     if given.decision.reason is Reason.HELD:
         return given.decision.message
-    failed = next((state for state in given.waiting() if state.message), None)
+    failed = next((state for _, state in given.waiting() if state.message), None)
     return headline(failed.message) if failed else "No attempt to replace it has failed."
 
 

@@ -7,6 +7,7 @@ from certwright.domain.managed import ManagedCertificate, TaskSettings
 from certwright.domain.runs import DeploymentState, Stage
 from certwright.domain.tasks import Trigger
 from certwright.engine.context import Engine
+from certwright.engine.windows import held
 from certwright.store.listing import Filter
 
 
@@ -53,13 +54,14 @@ def all_tasks(
             )
             for task_id, state in states.items()
         }
+        waits = {one.task.id: one.until for row in rows for one in held(engine, unit, row.managed)}
     found = [
         Placed(
             row.managed,
             task,
             _place(row.managed, task),
             state := states.get(task.id),
-            _next(task, state, row.next_check),
+            _next(task, state, row.next_check, waits.get(task.id)),
             row.not_after is not None,
             told.get(task.id, ""),
         )
@@ -74,8 +76,13 @@ def _place(managed: ManagedCertificate, task: TaskSettings) -> int:
     return [each.id for each in managed.tasks if each.role is task.role].index(task.id) + 1
 
 
-def _next(task: TaskSettings, state: DeploymentState | None, next_check: datetime | None) -> datetime | None:
-    """When its certificate is looked at next, or when it is tried again; never by itself if it is not to run so."""
+def _next(
+    task: TaskSettings, state: DeploymentState | None, next_check: datetime | None, window: datetime | None
+) -> datetime | None:
+    """When its window opens that it waits for, when it is tried again, or when its certificate is looked at next.
+
+    Never by itself, if it is not to run so.
+    """
     if not task.enabled or task.trigger is Trigger.MANUAL:
         return None
-    return state.retry_at if state and state.retry_at else next_check
+    return window or (state.retry_at if state and state.retry_at else next_check)

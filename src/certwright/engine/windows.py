@@ -58,7 +58,7 @@ def set_window(engine: Engine, reference: str, name: str | None, revision: int |
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A task that has not put the current version to use because its window is closed: until when, and why."""
+    """A task that is to put the current version to use, but finds its window closed then: until when, and why."""
 
     task: TaskSettings
     until: datetime
@@ -71,7 +71,8 @@ class Held:
 
 def held(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate) -> tuple[Held, ...]:
     """The tasks that wait for a window."""
-    found = [(turn.task, admitted(unit, managed, turn, engine.now())) for turn in turns(unit, managed)]
+    now = engine.now()
+    found = [(turn.task, admitted(unit, managed, turn, turn.begins(now))) for turn in turns(unit, managed)]
     return tuple(Held(task, a.until, a.message) for task, a in found if a.until)
 
 

@@ -49,14 +49,11 @@ class Matrix:
 
 
 def matrix(rows: Iterable[ServedRow], expected: CertificateFacts | None = None) -> Matrix:
-    """The matrix of these ports, whatever their order; several of one service on a server are columns of their own.
-
-    A port that nobody judged is well if it serves what is `expected`.
-    """
+    """The matrix of these ports, as `judged`, in any order; several of one service on a server have columns each."""
     shown = [row for row in rows if not row.sends]
     places: dict[_Place, dict[str, ServedRow]] = {}
     for row, place in _placed(shown):
-        places.setdefault(place, {})[row.server] = _judged(row, expected)
+        places.setdefault(place, {})[row.server] = judged(row, expected)
     services = list(dict.fromkeys((*SERVICES, *(row.service for row in shown))))
     ordered = sorted(places, key=lambda place: (services.index(place[0]), *place[1:]))
     columns = tuple(_column(place[0], places[place].values()) for place in ordered)
@@ -77,7 +74,8 @@ def _placed(rows: Collection[ServedRow]) -> Iterator[tuple[ServedRow, _Place]]:
         counted[row.server, row.service, number] += 1
 
 
-def _judged(row: ServedRow, expected: CertificateFacts | None) -> ServedRow:
+def judged(row: ServedRow, expected: CertificateFacts | None) -> ServedRow:
+    """A port as it was judged; one that nobody judged is well if it serves what is `expected`."""
     serves_it = expected is not None and (row.now or "").startswith(expected.sha256[:SHOWN_DIGITS]) and row.valid
     return row.model_copy(update={"verdict": Verdict.OK}) if serves_it and row.verdict is Verdict.NOT_VERIFIED else row
 

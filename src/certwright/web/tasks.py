@@ -31,6 +31,7 @@ from certwright.sdk.task import Action
 from certwright.web.certificate import changed, id_of, revision, tab, task_of
 from certwright.web.forms import OWN, Filled, Maker, filled
 from certwright.web.language import _, later
+from certwright.web.matrix import judged
 from certwright.web.pages import Page, Visit, with_query
 from certwright.web.picking import stored
 from certwright.web.received import whole
@@ -73,6 +74,7 @@ def deployment(visit: Visit, error: CertwrightError | None = None) -> Response:
     """All tasks, in the order in which they run, with where each stands and what its ports serve."""
     found = details(visit.engine, visit.request.path_params["id"])
     states = {state.task_id: state for state in found.states}
+    served = {state.task_id: [judged(row, found.facts) for row in state.served] for state in found.states}
     lines = [[t for t in found.managed.tasks if t.role is role] for role in Role]
     kinds = [catalog.plugin("tasks", name) for name in sorted(catalog.names("tasks"))]
     return tab(
@@ -81,6 +83,7 @@ def deployment(visit: Visit, error: CertwrightError | None = None) -> Response:
         error,
         lines=[line for line in lines if line],
         states=states,
+        served=served,
         kinds=[(each.name, each.sentence) for each in kinds],
     )
 

@@ -287,6 +287,28 @@ def test_what_waits_for_its_window_says_so_and_is_done_all_the_same_by_who_wants
     assert (waits in seen.text, "health ok" in seen.text) == (False, True)
 
 
+def test_what_was_begun_with_one_server_stays_told_while_the_others_wait_for_the_window(mail: Mail) -> None:
+    house, page, browser = mail.house, f"/certificates/{mail.managed_id}", mail.house.signed_in(Role.ADMINISTRATOR)
+    mail.renewed()
+    newer = mail.issued()
+    opens = house.clock.now + timedelta(days=2)
+    day = f"{Weekday.of(opens)} 22:00-23:00"
+    put_window(house.engine, MaintenanceWindow(name="nights", zone="UTC", spans=(Span.parse(day),)))
+    set_window(house.engine, mail.managed_id, "nights")
+    _, seen = landed(browser, browser.post(f"{mail.at}/plan", server="mail02.contoso.test"))
+    landed(browser, browser.post(f"{mail.at}/apply", **sent(seen), anytime="yes"))
+    assert newer.facts.sha256[:16] in mail.served()
+
+    waits = f"Its deployment waits until {Weekday.of(opens)} {opens:%Y-%m-%d} 22:00 UTC"
+    seen = browser.get(f"{page}/deployment")
+    assert '<span class="outcome waiting">' in seen.text
+    assert ("go on with the others" in seen.words, "As it was after the earlier version" in seen.words) == (True, False)
+    assert (seen.words.count(waits), "tried again by itself" in seen.words) == (2, False), "in the head, too"
+    assert f'<time datetime="{opens:%Y-%m-%d}T22:00:00+00:00"' in browser.get("/tasks").text
+    assert f"{newer.facts.thumbprint[:8]} mail.contoso.test ok" in seen.words
+    assert seen.words.count("not verified") == 1, "the other one is not to serve it yet"
+
+
 def test_who_may_only_request_is_told_who_carries_a_plan_out(mail: Mail) -> None:
     requester, page = mail.house.signed_in(Role.REQUESTER), f"/certificates/{mail.managed_id}"
     for path in ("/tasks", f"{page}/deployment"):

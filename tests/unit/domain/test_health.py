@@ -370,8 +370,24 @@ def test_the_guide_has_every_rule_in_its_order() -> None:
     assert table == [f"| `{rule.name}` | {rule.health} | {rule.meaning} |" for rule in RULES]
 
 
-def test_what_waits_for_a_window_tells_until_when() -> None:
-    given = behind()(well())
+@pytest.mark.parametrize(
+    ("change", "rule", "said"),
+    [
+        (behind(), "deploying", "The current version is issued."),
+        (
+            behind(stage=Stage.WAITING, retry_at=START + 90 * DAY, message="It was begun."),
+            "needs-person",
+            "It was begun.",
+        ),
+        (
+            behind(stage=Stage.FAILED, failures=1, in_use="older", retry_at=START + 90 * DAY, message="No answer."),
+            "retrying",
+            "Its deployment failed, and is tried again by itself. No answer.",
+        ),
+    ],
+)
+def test_what_waits_for_a_window_tells_until_when(change: Change, rule: str, said: str) -> None:
+    given = change(well())
     waits = "Its deployment waits until Sat 2026-01-10 22:00 UTC, when the window 'nights' opens."
     told = judge(replace(given, tasks=tuple(replace(task, waits=waits) for task in given.tasks)))
-    assert (told.rule, told.message) == ("deploying", f"The current version is issued. {waits}")
+    assert (told.rule, told.message) == (rule, f"{said} {waits}")
