@@ -322,6 +322,16 @@ def test_who_may_only_request_is_told_who_carries_a_plan_out(mail: Mail) -> None
         assert "/apply" not in seen.text
 
 
+def test_several_tasks_of_a_certificate_are_told_apart(mail: Mail) -> None:
+    browser = mail.house.signed_in()
+    assert "Contoso mail new" in browser.get("/exchange").words
+    with mail.house.engine.store.read() as unit:
+        (task,) = unit.managed.get(mail.managed_id).tasks
+    add_task(mail.house.engine, mail.managed_id, task.model_copy(update={"id": new_id(), "title": "edge"}))
+    words = browser.get("/exchange").words
+    assert ("Contoso mail , exchange new" in words, "Contoso mail , edge new" in words) == (True, True)
+
+
 def test_what_is_deployed_elsewhere_is_not_read(mail: Mail) -> None:
     mail.house.make_unreadable(mail.house.managed("www.contoso.test").id)
     seen = mail.house.signed_in().get("/exchange")
