@@ -298,7 +298,8 @@ def endpoint(make: Callable[[Request, Sent], Response]) -> Callable[[Request], A
             ) from error
 
     async def answer(request: Request) -> Response:
-        return await run_in_threadpool(made, request, await request.body())
+        body = b"".join([part async for part in request.stream()])  # `body()` would keep it as long as the request
+        return await run_in_threadpool(made, request, body)
 
     return answer
 

@@ -5,7 +5,8 @@ here alone, and forgotten when the service ends; other nodes know the job, and t
 """
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +24,8 @@ from certwright.web.received import Sent
 KEPT = timedelta(hours=1)
 """How long what came of it is known."""
 _MOST_LINES = 2000
+_PLACES, _PLACE = 50, 20_000
+"""So many of one person are known that have ended; one with which more was sent than this takes several places."""
 
 
 @dataclass
@@ -65,6 +68,12 @@ class Waited:
     def told(self) -> list[str]:
         """Why nothing came of it, for people; nothing if there is no such reason."""
         return list(self.error.explain()) if self.error else []
+
+    @property
+    def places(self) -> int:
+        """How many it takes of those that one person has; not more, so the last one is known however long it is."""
+        length = sum(len(name) + len(value) for name, value in self.sent.multi_items())
+        return min(_PLACES, 1 + length // _PLACE)
 
     def do(self, engine: Engine, work: Callable[[Engine], Any]) -> str | None:
         """Have it done, and keep its journal and what comes of it; the sentence that this is, if it is one."""
@@ -110,13 +119,22 @@ class Waits:
         try:
             waited.id = self._jobs.begin(engine, waited.title, waited.subject, lambda heard: waited.do(heard, work)).id
         except LeaseHeld as error:
-            waited.id, waited.error = new_id(), error
+            waited.id, waited.error = new_id(), error.with_traceback(None)  # a traceback holds all that was sent
             waited.ended.set()
         with self._lock:
-            since, known = engine.now() - KEPT, self._all.items()
-            self._all = {name: each for name, each in known if each.begun_at > since or not each.ended.is_set()}
             self._all[waited.id] = waited
+            self._all = {each.id: each for each in reversed([*self._known(engine.now())])}
         return waited
+
+    def _known(self, now: datetime) -> Iterator[Waited]:
+        """What is still to be known, newest first."""
+        taken: Counter[str] = Counter()
+        for each in reversed(self._all.values()):
+            if each.ended.is_set():
+                taken[each.by] += each.places
+                if taken[each.by] > _PLACES or each.begun_at <= now - KEPT:
+                    continue
+            yield each
 
     def get(self, job_id: str, by: str) -> Waited:
         """What this person waits for.

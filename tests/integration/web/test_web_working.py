@@ -2,6 +2,7 @@
 
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,7 +18,7 @@ from certwright.server.http import listening
 from certwright.web.problems import BY_ITSELF
 from peers.patient import patient
 from peers.ports import free_port
-from world.web import Browser, House, Seen, landed
+from world.web import Browser, House, Seen, landed, send
 
 PAGE, NO_SCRIPT = "data-at-work", '<noscript><meta http-equiv="refresh" content="1"></noscript>'
 
@@ -107,4 +108,35 @@ def test_what_cannot_begin_beside_others_is_told_and_what_was_typed_is_kept(
     assert (path.startswith("/credentials/add/exchange?again="), seen.status) == (True, 409)
     assert ("8 jobs are under way" in seen.words, 'value="svc"' in seen.text) == (True, True)
     assert "8 jobs are under way" in browser.get(begun(browser)).words
+    answers.set()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_one_person_sends_along_again_and_again_fills_no_memory(
+    house: House, answers: threading.Event, *, lost: bool
+) -> None:
+    mail, browser = house.managed("mail.contoso.com"), house.signed_in(Role.REQUESTER)
+    for number in range(8):
+        house.jobs.begin(house.engine, f"job {number}", "", lambda _: answers.wait())
+    kind, body = "application/x-www-form-urlencoded", b"x=" + b"y" * 1_000_000
+    if lost:  # what stands before the first part is no field
+        kind, body = "multipart/form-data; boundary=b", body + b"\r\n--b--\r\n"
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            assert send(browser, f"/certificates/{mail.id}/preview", kind, body).status == 303
+        assert tracemalloc.get_traced_memory()[0] < 5_000_000
+    finally:
+        tracemalloc.stop()
+        answers.set()
+
+
+def test_of_each_person_the_last_that_ended_are_known(house: House, answers: threading.Event) -> None:
+    browser, other = house.signed_in(), house.signed_in(Role.OPERATOR)
+    under_way, theirs = begun(browser), begun(other)
+    for number in range(6):
+        house.jobs.begin(house.engine, f"job {number}", "", lambda _: answers.wait())
+    ended = [begun(browser) for _ in range(51)]
+    assert [browser.get(path).status for path in (ended[0], ended[1], under_way)] == [404, 200, 200]
+    assert other.get(theirs).status == 200
     answers.set()
