@@ -18,7 +18,7 @@ from certwright.api.repeats import PARAMETER
 from certwright.domain.access import Caller
 from certwright.domain.errors import CertwrightError, Forbidden
 from certwright.domain.http_status import retry_after, status_of
-from certwright.engine.tokens import refuse
+from certwright.engine.refusals import refuse_token
 
 log = logging.getLogger("certwright")
 MEDIA_TYPE = "application/problem+json"
@@ -92,7 +92,7 @@ def _failed(request: Request, error: CertwrightError) -> JSONResponse:
     if isinstance(error, Forbidden):
         caller: Caller = request.state.caller
         with suppress(CertwrightError):  # the caller is refused, whether or not that can be noted
-            refuse(request.app.state.engine.acting(caller), caller.actor.name, source(request), error.message)
+            refuse_token(request.app.state.engine.acting(caller), caller.actor.name, source(request), error.message)
     status = status_of(error)
     headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
     headers |= retry_after(error)

@@ -13,6 +13,7 @@ from certwright.domain.errors import ConfigurationError, NotSignedIn, StoreError
 from certwright.domain.plain_text import check_new_name
 from certwright.engine.context import Engine
 from certwright.engine.managed import tags_of
+from certwright.engine.refusals import refuse_token
 from certwright.sdk.params import read_params
 
 PREFIX = "certwright_"
@@ -82,13 +83,13 @@ def recognise(engine: Engine, shown: str, source: str) -> Caller:
     with engine.store.read() as unit:
         found = unit.tokens.find(parts[1]) if parts else None
     if parts is None or found is None or not hmac.compare_digest(_digest(parts[2]), found[1]):
-        refuse(engine, "", source, "It is no token of this installation.")
+        refuse_token(engine, "", source, "It is no token of this installation.")
         raise NotSignedIn(
             "That is no token of this installation.", hint="Make one: certwright token add NAME --allow read"
         )
     token, now = found[0], engine.now()
     if not token.is_valid(now):
-        refuse(engine, token.name, source, "It has ended.")
+        refuse_token(engine, token.name, source, "It has ended.")
         raise NotSignedIn(
             f"The token {token.name!r} has ended on {token.expires_at:%Y-%m-%d %H:%M} UTC.",
             hint="Make a new one: certwright token remove, then certwright token add",
@@ -97,15 +98,6 @@ def recognise(engine: Engine, shown: str, source: str) -> Caller:
         with suppress(StoreError), engine.store.write() as unit:  # who only reads needs no store that can be written
             unit.tokens.update(used)
     return token.caller
-
-
-def refuse(engine: Engine, name: str, source: str, why: str) -> None:
-    """Note in the audit trail that somebody was refused with this token, or with none that is known; not each time."""
-    with engine.store.read() as unit:
-        if unit.tokens.is_told_of(name, source):
-            return
-    with engine.store.write() as unit:
-        unit.tokens.refuse(name, source, why)
 
 
 def _digest(secret: str) -> bytes:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import ColumnElement, Connection, Select, insert, select, tuple_
@@ -23,6 +23,9 @@ KEY = "audit:key"
 END = "audit:end"
 """Where the trail stands, sealed by the data key, so that one that was cut short is found."""
 _BATCH = 500
+_EVERY = timedelta(minutes=1)
+_MOST, _MOST_TRIED = 10, 1000
+"""So many refusals of one who acts are told of in that time, among others that strangers have tried to be that one."""
 _LAST = select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1)
 
 
@@ -116,6 +119,21 @@ class Trail:
             return
         action = Action.ADDED if old is None else Action.REMOVED if new is None else Action.CHANGED
         self.note(action, subject, *difference(old, new))
+
+    def is_refusal_told(self, subject: Subject, told: Json) -> bool:
+        """Whether it is told already that whoever acts was refused so as `subject`; or so often that more says nothing.
+
+        So no flood of them fills the trail, and none hides what another one is refused.
+        """
+        since = self.clock(self.connection) - _EVERY
+        recent = Wanted(action=Action.REFUSED, kind=subject.kind, subject=subject.title, since=since)
+        found = [each.after for each in self.list(recent, _MOST_TRIED) if each.actor == self.caller.actor]
+        return len(found) >= _MOST or told in found
+
+    def refuse(self, subject: Subject, told: Json) -> None:
+        """Note that whoever acts was refused as `subject`, unless that is told already."""
+        if not self.is_refusal_told(subject, told):
+            self.note(Action.REFUSED, subject, after=told)
 
     def _has(self, end: End | None) -> bool:
         """Whether what is sealed is there; if not, it is left as it is: it tells that something was taken away."""

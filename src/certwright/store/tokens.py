@@ -1,20 +1,16 @@
 """API tokens: what is known of each, and a digest of its secret."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from certwright.domain.access import ApiToken
-from certwright.domain.audit import Action, Subject, SubjectKind
+from certwright.domain.audit import Subject, SubjectKind
 from certwright.domain.errors import ConfigurationError, NotFound
-from certwright.store.audit import Trail, Wanted
+from certwright.store.audit import Trail
 from certwright.store.schema import tokens
 
 _STRANGER = Subject(kind=SubjectKind.TOKEN, id="", title="none that is known")
-_EVERY = timedelta(minutes=1)
-_MOST = 10
-"""So many refusals are told of in that time, wherever they come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +69,13 @@ class Tokens:
         self.connection.execute(delete(tokens).where(tokens.c.name == name))
         self.trail.change(_subject(token), token, None)
 
-    def is_told_of(self, name: str, source: str) -> bool:
-        """Whether it is told already that this token was refused to whoever asked from there; or of many others.
+    def subject(self, name: str) -> Subject:
+        """What the audit trail calls the one of this name; an empty name is for one that there is not.
 
-        So no flood of them fills the trail.
+        Raises:
+            NotFound: as `get`.
         """
-        recent = Wanted(action=Action.REFUSED, kind=SubjectKind.TOKEN, since=self.trail.clock(self.connection) - _EVERY)
-        told = [(each.subject.title, (each.after or {}).get("from")) for each in self.trail.list(recent, _MOST)]
-        return len(told) == _MOST or (name or _STRANGER.title, source) in told
-
-    def refuse(self, name: str, source: str, why: str) -> None:
-        """Note that whoever asked from there was refused with this token; an empty name is for one that there is not.
-
-        What was shown is not kept: it may be the token of another installation.
-        """
-        if not self.is_told_of(name, source):
-            about = _subject(self.get(name)) if name else _STRANGER
-            self.trail.note(Action.REFUSED, about, after={"from": source, "why": why})
+        return _subject(self.get(name)) if name else _STRANGER
 
 
 def _subject(token: ApiToken) -> Subject:

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -21,6 +22,7 @@ from certwright.domain.http_status import retry_after, status_of
 from certwright.domain.managed import new_id
 from certwright.engine.context import Engine
 from certwright.engine.live import Place
+from certwright.engine.refusals import refuse_person
 from certwright.engine.service import Service
 from certwright.web.forms import Filled, Maker, filled
 from certwright.web.language import _
@@ -314,9 +316,17 @@ def attempt(
     try:
         make()
     except CertwrightError as error:
+        note_refusal(visit.engine, visit.request, error)
         return told_to_wait(shown(visit, _still_here(error)), error)
     visit.wake()
     return see(to)
+
+
+def note_refusal(engine: Engine, request: Request, error: CertwrightError) -> None:
+    """Note in the audit trail that the person who acts may not do this, if that is the error."""
+    if isinstance(error, Forbidden):
+        with suppress(CertwrightError):  # that person is refused, whether or not it can be noted
+            refuse_person(engine, asked_from(request), error.message)
 
 
 def _still_here(error: E) -> E | Changed:

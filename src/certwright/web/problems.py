@@ -13,7 +13,16 @@ from certwright.domain.http_status import status_of
 from certwright.engine.context import Engine
 from certwright.engine.sign_in import recognise_person
 from certwright.web.language import _, later
-from certwright.web.pages import own_address, rendered, see, sent_from, shown_secret, told_to_wait, with_query
+from certwright.web.pages import (
+    note_refusal,
+    own_address,
+    rendered,
+    see,
+    sent_from,
+    shown_secret,
+    told_to_wait,
+    with_query,
+)
 from certwright.web.received import address_parts
 
 BY_ITSELF = "Certwright-Live"
@@ -56,7 +65,10 @@ class Problems:
             return _signed_out(request)
         if form := _form(request):
             return see(form)
-        return told_to_wait(problem(request, error, getattr(request.state, "person", None)), error)
+        person: Person | None = getattr(request.state, "person", None)
+        if person:
+            note_refusal(self._engine.acting(person.caller), request, error)
+        return told_to_wait(problem(request, error, person), error)
 
     def _bare(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - Starlette calls it for nothing else

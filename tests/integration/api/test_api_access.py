@@ -25,9 +25,11 @@ from certwright.engine.audit import entries, read_head, verify_file
 from certwright.engine.context import Engine
 from certwright.engine.jobs import Jobs
 from certwright.engine.live import Live
-from certwright.engine.tokens import create_token, refuse
+from certwright.engine.refusals import refuse_token
+from certwright.engine.tokens import create_token
 from certwright.sdk.context import Credential
 from certwright.settings import Settings
+from certwright.store.audit import Wanted
 from world.api import Service
 from world.stores import execute
 
@@ -372,10 +374,15 @@ def test_what_tokens_are_refused_for_is_told_of_once_a_minute(service: Service) 
     assert "c4nary" not in str(entries(service.engine))
 
 
-def test_of_refusals_from_everywhere_a_few_are_told_of(service: Service) -> None:
+def test_of_refusals_from_everywhere_a_few_are_told_of_and_they_hide_no_others(service: Service) -> None:
     for number in range(30):
-        refuse(service.engine, "", f"192.0.2.{number}", "It is no token of this installation.")
-    assert len([each for each in entries(service.engine) if each.action is Action.REFUSED]) == 10
+        refuse_token(service.engine, "", f"192.0.2.{number}", "It is no token of this installation.")
+    strangers = entries(service.engine, Wanted(action=Action.REFUSED))
+    assert len(strangers) == 10
+    for path in ("people", "audit", "audit/export", "people"):
+        service.client("read").get(f"/{path}", 403)
+    told = entries(service.engine, Wanted(action=Action.REFUSED, subject="read"))
+    assert [each.after["why"].split()[-1] for each in told if each.after] == ["'audit'.", "'administer'."]
 
 
 def test_when_it_was_used_is_kept_to_the_hour(service: Service) -> None:

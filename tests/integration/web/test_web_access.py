@@ -25,6 +25,7 @@ from certwright.engine.audit import entries
 from certwright.engine.exchange.reach import reach, remember
 from certwright.engine.live import Live
 from certwright.engine.people import add_person, remove_second_factor, set_password, set_role
+from certwright.engine.refusals import refuse_token
 from certwright.engine.sign_in import change_password, sign_in
 from certwright.exchange.connection import Connection
 from certwright.probe import Endpoint
@@ -291,6 +292,26 @@ def test_who_signs_in_or_tries_to_is_told_of(house: House) -> None:
         ("anna", "signed out", "anna"),
         *[refused] * 4,
         (owner, "locked", "anna"),
+    ]
+
+
+def test_what_somebody_may_not_do_is_told_of_once_a_minute_whatever_strangers_try(house: House) -> None:
+    browser, mail = house.signed_in(Role.OPERATOR, "berlin"), house.managed("mail.contoso.com", tags=("berlin",))
+    for number in range(12):
+        refuse_token(house.engine, "", f"192.0.2.{number}", "It is no token of this installation.")
+        house.browser().post("/sign-in", name="operator-berlin", password="correct horse")
+    for _ in range(2):
+        for path in (f"/certificates/{mail.id}/export", "/people/remove?name=anna", f"/certificates/{mail.id}/tags"):
+            assert browser.post(path, tags="hamburg").status == 403
+    told = [
+        (entry.after["from"], entry.after["why"].partition(" may ")[2])
+        for entry in entries(house.engine, Wanted(actor="operator-berlin", action=Action.REFUSED))
+        if entry.after
+    ]
+    assert told == [
+        ("127.0.0.1", "give certificates no other tags than berlin, and one of them at least."),
+        ("127.0.0.1", "not do this: it takes the permission 'administer'."),
+        ("127.0.0.1", "not do this: it takes the permission 'keys'."),
     ]
 
 
