@@ -21,7 +21,7 @@ from certwright.engine.context import Engine
 router = APIRouter(tags=["people and tokens"], route_class=RepeatableRoute)
 
 
-Guarded = Annotated[Engine, Depends(Unchanged(people.lasting))]
+Guarded = Annotated[Engine, Depends(Unchanged(people.secured))]
 
 
 class Shown(BaseModel):
@@ -113,7 +113,7 @@ def get_person(engine: UsesEngine, name: Name, response: Response) -> Shown:
     """Somebody who can sign in."""
     with engine.store.read() as unit:
         kept = unit.people.get(name)
-        show_tag(response, people.lasting(unit, name))
+        show_tag(response, people.secured(unit, name))
     return Shown.of(kept)
 
 

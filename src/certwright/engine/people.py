@@ -40,16 +40,18 @@ def lasting(unit: UnitOfWork, name: str) -> Person:
 
 
 class Secured(Value):
-    """Somebody, and the digest of the password."""
+    """Somebody, and the digest of the password; `secured` adds the key for the codes that are asked for."""
 
     person: Person
     password: str
+    key: str = ""
 
 
 def secured(unit: UnitOfWork, name: str) -> Secured:
-    """As `lasting`, with what the password is compared with."""
+    """As `lasting`, with what the password and the codes are compared with."""
     person = lasting(unit, name)
-    return Secured(person=person, password=unit.people.password(person.name))
+    factor = unit.people.factor(person.name) if person.second_factor else None
+    return Secured(person=person, password=unit.people.password(person.name), key=factor.key if factor else "")
 
 
 def set_role(engine: Engine, name: str, role: Role, tags: Sequence[str] = ()) -> Person:

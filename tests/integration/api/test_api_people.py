@@ -1,9 +1,13 @@
 """People, tokens and the service itself, over the API."""
 
+import base64
 import io
 import zipfile
+from datetime import timedelta
 
-from certwright.domain.access import Permission
+from certwright.domain.access import Permission, Role
+from certwright.domain.totp import PERIOD, code
+from certwright.engine.people import add_person, begin_second_factor, confirm_second_factor, remove_second_factor
 from certwright.settings import KNOWN
 from peers.openid import openid
 from world.api import Service
@@ -39,6 +43,30 @@ def test_nobody_gives_away_more_than_they_have(service: Service) -> None:
     assert few.ask("PUT", "/people/a/password", {"password": PASSWORD}).status == 403
     assert few.ask("POST", "/people", {"name": "b", "role": "viewer", "password": PASSWORD}).status == 201
     assert [token["name"] for token in every.get("/tokens")["items"] if token["name"] == "robot"] == []
+
+
+def test_no_password_and_no_second_factor_is_changed_by_who_has_not_seen_the_last_one(service: Service) -> None:
+    client, password = service.client(*ALL), {"password": f"{PASSWORD} 2"}
+    add_person(service.engine, "anna", Role.ADMINISTRATOR, PASSWORD)
+
+    def seen() -> str:
+        return str(client.ask("GET", "/people/Anna").headers["ETag"])
+
+    def enrol() -> None:
+        key = base64.b32decode(begin_second_factor(service.engine, "anna").key)
+        confirm_second_factor(service.engine, "anna", code(key, int(service.clock().timestamp()) // PERIOD))
+
+    before = seen()
+    tried = [client.ask("PUT", "/people/anna/password", password, If_Match=before).status for _ in range(2)]
+    enrol()
+    with_lost_phone = seen()
+    remove_second_factor(service.engine, "anna")
+    service.clock.now += timedelta(seconds=PERIOD)
+    enrol()
+    tried += [
+        client.ask("DELETE", "/people/anna/second-factor", If_Match=tag).status for tag in (with_lost_phone, seen())
+    ]
+    assert tried == [200, 412, 412, 200]
 
 
 def test_a_token_is_shown_once_and_lets_in_until_it_is_removed(service: Service) -> None:
