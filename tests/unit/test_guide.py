@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,15 @@ POWERSHELL = [
 ]
 
 
+@cache
+def commands() -> Any:
+    """All of the command line; making it takes longer than looking anything up in it."""
+    return typer.main.get_command(app)
+
+
 def leaf(words: list[str]) -> tuple[Any, list[str], Any]:
     """The command that `words` name, what follows its name, and the context above it."""
-    command: Any = typer.main.get_command(app)
+    command = commands()
     context = command.make_context("certwright", [], resilient_parsing=True)
     rest = words[1:]
     while hasattr(command, "list_commands") and rest:

@@ -204,4 +204,4 @@ def test_an_answer_through_a_tunnel_has_its_time_too(authority: trustme.CA, ca_f
     authority.issue_cert(NAME).configure_cert(context)
     drip = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x")
     with serve(drip, context) as slow, tunnelling({NAME: slow.port}) as proxy:
-        assert isinstance(failure(Way(proxy.port), ca_file, timeout=10), TimedOut)
+        assert isinstance(failure(Way(proxy.port), ca_file, timeout=3), TimedOut)

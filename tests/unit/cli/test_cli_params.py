@@ -1,6 +1,7 @@
 """Options are made from a plugin's parameters: each kind of field, and what was typed read back into the model."""
 
 import importlib
+from functools import cache
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -113,8 +114,13 @@ GROUPS: list[tuple[catalog.Kind, str, str, str]] = [
 ]
 
 
+@cache
+def _commands() -> Any:
+    return typer.main.get_command(cli)
+
+
 def _plugin_command(*words: str) -> Any:
-    found: Any = typer.main.get_command(cli)
+    found = _commands()
     for word in words:
         found = found.get_command(None, word)
     return found

@@ -16,7 +16,7 @@ def test_the_program_that_holds_a_port_is_named(host: str) -> None:
     with socket.create_server((host, 0), family=family) as server:
         port = server.getsockname()[1]
         name, held = holder_of(port), held_addresses(port)
-    assert held == [host]
+    assert host in held  # another process may hold that number at the other address
     assert name == f"{Path('/proc/self/comm').read_text().strip()} (process {os.getpid()})"
 
 
