@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from certwright.domain.access import Caller, Permission
+from certwright.domain.access import Caller, Permission, Role
 from certwright.domain.actors import Actor, ActorKind
 from certwright.domain.managed import TaskSettings
 from certwright.domain.runs import DeploymentState, Outcome, Run, RunKind, Stage
+from certwright.engine.people import add_person
 from certwright.engine.request import request
 from certwright.engine.task_list import add_task
 from certwright.engine.worker import Worker
@@ -73,6 +74,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
         register(site, organisation.ca)
         params = some(organisation, [server.spec.fqdn for server in organisation.servers])
         with site.engine() as engine:
+            add_person(engine, ANNA.actor.name, Role.ADMINISTRATOR, "correct horse battery")
             managed = describe(engine, organisation.ca, PUBLIC, AUTODISCOVER, key_type="rsa-2048").id
             with engine.store.write() as unit:
                 unit.records.put("organisation:contoso.test", "acknowledged", [OUTBOUND], engine.now())

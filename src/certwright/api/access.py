@@ -45,9 +45,9 @@ Calls = Annotated[Caller, Depends(caller)]
 
 
 def engine(request: Request, caller: Calls) -> Engine:
-    """The engine of this service, with which the caller acts."""
+    """The engine of this service, with which the caller acts, let in as `Needs` says."""
     found: Engine = request.app.state.engine
-    return found.acting(caller)
+    return found.acting(caller, request.state.takes)
 
 
 UsesEngine = Annotated[Engine, Depends(engine)]
@@ -86,13 +86,14 @@ class Needs:
     def __init__(self, permission: Permission) -> None:
         self.permission = permission
 
-    def __call__(self, caller: Calls) -> None:
+    def __call__(self, request: Request, caller: Calls) -> None:
         """Return if it may.
 
         Raises:
             Forbidden: if not.
         """
         caller.require(self.permission)
+        request.state.takes = self.permission
 
 
 READS = Depends(Needs(Permission.READ))

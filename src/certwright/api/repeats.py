@@ -66,7 +66,7 @@ async def _once(request: Request, key: str, guard: Needs, handle: Handle) -> Res
     if not _KEY.fullmatch(key):
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"{HEADER} has 1 to 255 printable ASCII characters without blanks.")
     shown = await BEARER(request)
-    guard(await run_sync(caller, request, shown))
+    guard(request, await run_sync(caller, request, shown))
     engine: Engine = request.app.state.engine
     who = hashlib.sha256((shown.credentials if shown else "").encode()).hexdigest()
     digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())

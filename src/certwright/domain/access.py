@@ -1,7 +1,7 @@
 """Who may do what: decided here, and nowhere else; and who signs in, until when."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
@@ -122,12 +122,14 @@ _OF_ALL = frozenset({Permission.MANAGE, Permission.ADMINISTER, Permission.AUDIT}
 class Caller:
     """Who acts, and what that one may do: with the certificates that have one of `tags`; with all, if there are none.
 
-    The store applies `sees` to all that it gives out, so that what is out of sight is as if it were not there.
+    The store applies `sees` to all that it gives out, so that what is out of sight is as if it were not there. `token`
+    is the id of the token that lets a program in: another one may have its name later.
     """
 
     actor: Actor
     permissions: frozenset[Permission]
     tags: frozenset[str] = frozenset()
+    token: str = ""
 
     @classmethod
     def limited(cls, actor: Actor, permissions: Iterable[Permission], tags: Iterable[str]) -> "Caller":
@@ -205,7 +207,8 @@ class ApiToken(Value):
     @property
     def caller(self) -> Caller:
         """Whom it lets in."""
-        return Caller.limited(Actor(kind=ActorKind.TOKEN, name=self.name), self.permissions, self.tags)
+        limited = Caller.limited(Actor(kind=ActorKind.TOKEN, name=self.name), self.permissions, self.tags)
+        return replace(limited, token=self.id)
 
 
 class Identity(Value):

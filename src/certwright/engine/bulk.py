@@ -14,6 +14,7 @@ from certwright.domain.limits import Bucket, Key
 from certwright.domain.managed import ManagedCertificate
 from certwright.domain.renewal import Decision, Reason
 from certwright.engine import first_request, hold
+from certwright.engine.admission import admitted
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.ledger import charges
 from certwright.engine.schedule import decide
@@ -87,6 +88,9 @@ def carry_out(engine: Engine, act: Act, ids: Sequence[str], reason: str = "") ->
         act: what to do.
         ids: the managed certificates.
         reason: why they are held back.
+
+    Raises:
+        Forbidden: from where on the caller may not any more.
     """
     return [_one(engine, act, step, reason) for step in preview(engine, act, ids)]
 
@@ -114,6 +118,7 @@ def carry_out_all(engine: Engine, act: Act, wanted: Filter, reason: str = "", se
     Raises:
         Changed: if the filter finds others than were looked at; nothing is done then.
         ConfigurationError: if there are too many.
+        Forbidden: from where on the caller may not any more.
     """
     ids = _all(engine, wanted)
     digest = _digest(ids)
@@ -185,6 +190,7 @@ def _holding(unit: UnitOfWork, act: Act, managed: ManagedCertificate) -> Step:
 def _one(engine: Engine, act: Act, step: Step, reason: str) -> Step:
     if step.obstacle:
         return step
+    engine = admitted(engine)
     try:
         match act:
             case Act.REQUEST:

@@ -5,6 +5,7 @@ from typing import Any
 
 from certwright.domain.access import Permission
 from certwright.engine import catalog
+from certwright.engine.admission import admitted
 from certwright.engine.context import Engine
 from certwright.sdk.params import read_params
 from certwright.sdk.plugin import Plugin
@@ -25,13 +26,13 @@ def require_commands(engine: Engine, kind: catalog.Kind, name: str, params: Mapp
 
 
 def require_to_run(engine: Engine, works: Plugin[Any, Any] | type[Plugin[Any, Any]]) -> None:
-    """Return if it does no such thing, or who has it work now may have it done: the service may.
+    """Return if it does no such thing, or who has it work may have it done at this moment: the service may.
 
     Raises:
         Forbidden: if not, whoever described it.
     """
-    if not may_run(engine, works):
-        engine.caller.require(Permission.COMMANDS)
+    if works.commands:
+        admitted(engine).caller.require(Permission.COMMANDS)
 
 
 def may_run(engine: Engine, works: Plugin[Any, Any] | type[Plugin[Any, Any]]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Self
 
-from certwright.domain.access import SERVICE, Caller
+from certwright.domain.access import SERVICE, Caller, Permission
 from certwright.domain.audit import Action, Subject
 from certwright.domain.deployment import ServedRow
 from certwright.domain.errors import CertwrightError, Changed, LeaseHeld, LeaseLost, NeedsPerson
@@ -33,7 +33,8 @@ _LATEST_SECONDS = 0.5
 class Engine:
     """The store, the clock, whoever listens to journals, and what `Settings` say of names, places and the way out.
 
-    `attempts` are those to sign in; `seen` hears of each port as a task looks at it, from several threads.
+    `attempts` are those to sign in; `seen` hears of each port as a task looks at it, from several threads. `takes` is
+    the permission by which whoever acts was let in.
     """
 
     store: Store
@@ -44,15 +45,16 @@ class Engine:
     proxy: ProxyChoice = DIRECT
     attempts: Attempts = field(default_factory=Attempts, compare=False, repr=False)
     seen: Callable[[ServedRow], None] = lambda _: None
+    takes: Permission = Permission.READ
 
     @property
     def caller(self) -> Caller:
         """Who acts; whoever opened the store, until `acting` says otherwise."""
         return self.store.caller
 
-    def acting(self, caller: Caller) -> Self:
-        """The same engine, with which somebody else acts."""
-        return replace(self, store=self.store.acting(caller))
+    def acting(self, caller: Caller, takes: Permission = Permission.READ) -> Self:
+        """The same engine, with which somebody else acts, who was let in by the permission that it `takes`."""
+        return replace(self, store=self.store.acting(caller), takes=takes)
 
     def provided(self, condition: Callable[[UnitOfWork], None]) -> Self:
         """The same engine; what `condition` raises ends the next transaction that writes, before it has written."""

@@ -13,6 +13,7 @@ from certwright.domain.runs import RunKind, Stage
 from certwright.domain.tasks import Role
 from certwright.domain.triggers import Turn
 from certwright.engine.action import act
+from certwright.engine.admission import admitted
 from certwright.engine.context import ActiveRun, Engine, running
 from certwright.engine.deployment import Deployment, How, TaskResult
 from certwright.engine.material import current_version
@@ -178,8 +179,9 @@ def _next(
 
 
 def _run(engine: Engine, managed: ManagedCertificate, turn: Turn, lease: Lease, how: How) -> TaskResult:
-    """One task; a failure is its result."""
+    """One task, if whoever has it run still may; a failure is its result."""
     try:
+        engine = admitted(engine)
         told = entered(engine, managed, turn, anytime=how.anytime)
         with engine.store.read() as unit:
             version = unit.managed.current(managed.id)

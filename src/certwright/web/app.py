@@ -173,7 +173,7 @@ def _guarded(
         person = recognise_person(engine, shown_secret(request), alive=alive)
         request.state.person = person
         person.caller.require(page.permission)
-        acting = engine.acting(person.caller)
+        acting = engine.acting(person.caller, page.permission)
         with engine.store.read() as unit:
             number, _ = unit.trail.end() or (0, "")
             known = Place(unit.runs.newest_entry(), number)

@@ -22,6 +22,7 @@ from certwright.domain.runs import RunKind
 from certwright.domain.validation import Validation
 from certwright.engine import catalog
 from certwright.engine.audit import entries
+from certwright.engine.bulk import Act, carry_out_all
 from certwright.engine.change import change, preview_change
 from certwright.engine.context import ActiveRun, Engine, running
 from certwright.engine.credentials import remove_credential, store_credential
@@ -29,7 +30,7 @@ from certwright.engine.deploy import deploy
 from certwright.engine.export import ExportFormat, export
 from certwright.engine.left_over import clear_left_over
 from certwright.engine.managed import Wish, check_wish, create, remove
-from certwright.engine.people import add_person, remove_person
+from certwright.engine.people import add_person, remove_person, set_role
 from certwright.engine.solving import solver
 from certwright.engine.task_list import add_task, change_task, enable_task
 from certwright.engine.test import proofs
@@ -41,6 +42,7 @@ from certwright.sdk.places import Places
 from certwright.settings import Settings
 from certwright.store import open_store
 from certwright.store.audit import Wanted
+from certwright.store.listing import Filter
 from unit.domain.workshop import Authority, ec_key
 from world import stores
 
@@ -51,6 +53,12 @@ HTTP = Validation(challenge="http-01", solver="http_listener")
 
 def caller(*without: Permission) -> Caller:
     return Caller(Actor(kind=ActorKind.PERSON, name="anna"), frozenset(Permission) - frozenset(without))
+
+
+def robot(engine: Engine, *without: Permission) -> Engine:
+    """With a token that there is, which has all permissions but these."""
+    token, _ = create_token(engine, "robot", [each for each in Permission if each not in without], timedelta(days=1))
+    return engine.acting(token.caller)
 
 
 @pytest.fixture
@@ -133,13 +141,13 @@ def test_what_runs_programs_or_writes_files_takes_the_right_to_that(
         lambda one: change(one, "web.contoso.com", {"validations": (by_program,)}),
         lambda one: store_credential(one, "script", "programs", values, checked=False),
     ]
+    without = robot(engine, Permission.COMMANDS)
     for act in acts:
         before = entries(engine)
         with pytest.raises(Forbidden, match="'commands'"):
-            act(engine.acting(caller(Permission.COMMANDS)))
+            act(without)
         assert entries(engine) == before
-        act(engine.acting(caller()))
-    without = engine.acting(caller(Permission.COMMANDS))
+        act(engine)
     put_validation(without, mail.id, HTTP)
     change(without, "web.contoso.com", {"title": "what another described stays", "validations": (by_program,)})
 
@@ -191,7 +199,7 @@ def test_the_right_to_run_programs_is_looked_at_when_they_run(
     webroot = Validation(challenge="http-01", solver="webroot", params={"path": str(tmp_path)})
     put_validation(engine, mail.id, webroot)
     issue(engine, mail)
-    without = engine.acting(caller(Permission.COMMANDS))
+    without = robot(engine, Permission.COMMANDS)
     (refused,) = deploy(without, mail.id, attended=True)
     assert "'commands'" in str(refused.error)
     assert entries(engine, Wanted(subject=mail.id))[0].action is Action.BEGAN
@@ -202,9 +210,74 @@ def test_the_right_to_run_programs_is_looked_at_when_they_run(
         *_, proof = proofs.checks(without, described, ActiveRun.unrecorded(without, lease))
     assert (proof.verdict, "'commands'" in proof.evidence) == (Readiness.NOT_LOOKED_AT, True)
     assert [path.name for path in tmp_path.iterdir() if path.name == ".well-known"] == []
-    for allowed in (engine.acting(caller()), engine.acting(SERVICE)):
+    for allowed in (engine, engine.acting(SERVICE)):
         (done,) = deploy(allowed, mail.id, "hello", attended=True)
         assert done.error is None
+
+
+def _demoted(engine: Engine) -> None:
+    set_role(engine, "anna", Role.VIEWER)
+
+
+def _removed(engine: Engine) -> None:
+    remove_person(engine, "anna")
+
+
+def _replaced(engine: Engine) -> None:
+    remove_token(engine, "robot")
+    robot(engine)
+
+
+ENDINGS = [
+    pytest.param("anna", _demoted, "anna may not do this: it takes the permission 'edit'.", id="another role"),
+    pytest.param("anna", _removed, "anna is not let in any more.", id="nobody"),
+    pytest.param("robot", _replaced, "The token 'robot' is not let in any more.", id="another token of that name"),
+]
+
+
+@pytest.fixture
+def acting(engine: Engine) -> Callable[[str], Engine]:
+    """The engine in the hand of somebody whom `edit` has let in."""
+    add_person(engine, "anna", Role.ADMINISTRATOR, "correct horse battery")
+    add_person(engine, "root", Role.ADMINISTRATOR, "correct horse battery")
+    with engine.store.read() as unit:
+        callers = {"anna": unit.people.get("anna").caller, "robot": robot(engine).caller}
+    return lambda name: engine.acting(callers[name], Permission.EDIT)
+
+
+@pytest.mark.parametrize(("name", "end", "told"), ENDINGS)
+def test_what_is_done_to_many_ends_with_the_right_to_it(
+    engine: Engine, acting: Callable[[str], Engine], name: str, end: Callable[[Engine], None], told: str
+) -> None:
+    for title in ("a", "b", "c"):
+        create(engine, Wish((f"{title}.contoso.com",), "le", HTTP))
+    begun = replace(acting(name), listen=lambda _: end(engine))  # it hears of the first one, after that is done
+    with pytest.raises(Forbidden, match=re.escape(told)):
+        carry_out_all(begun, Act.HOLD, Filter(), "The servers move.")
+    held = [entry.subject.title for entry in entries(engine) if entry.action is Action.HELD]
+    assert held == ["a.contoso.com"]
+
+
+@pytest.mark.parametrize(("name", "end", "told"), ENDINGS)
+def test_a_task_is_begun_as_long_as_whoever_began_the_deployment_may(
+    engine: Engine,
+    acting: Callable[[str], Engine],
+    mail: ManagedCertificate,
+    program: str,
+    name: str,
+    end: Callable[[Engine], None],
+    told: str,
+) -> None:
+    for title in ("first", "second"):
+        add_task(engine, mail.id, TaskSettings(kind="script", title=title, params={"program": program}))
+    issue(engine, mail)
+    heard = iter([end])
+    begun = replace(acting(name), listen=lambda _: next(heard, lambda _: None)(engine))
+    first, second = deploy(begun, mail.id, attended=True)
+    assert (first.error, second.error and second.error.message) == (None, told)
+    with engine.store.read() as unit:
+        done = [unit.deployments.get(task.id) is not None for task in unit.managed.get(mail.id).tasks]
+    assert done == [True, False]
 
 
 def test_the_program_that_removes_records_takes_the_right_and_is_told_of(
@@ -218,7 +291,7 @@ def test_the_program_that_removes_records_takes_the_right_and_is_told_of(
 
     with engine.certificate_lease(mail) as lease:
         WrittenRecords(engine, ActiveRun.unrecorded(engine, lease)).add("p", zones)
-    without = engine.acting(caller(Permission.COMMANDS))
+    without = robot(engine, Permission.COMMANDS)
     for act in (lambda: remove_credential(without, "p"), lambda: remove(without, mail.id)):
         with pytest.raises(Forbidden, match="'commands'"):
             act()
