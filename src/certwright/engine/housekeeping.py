@@ -67,6 +67,7 @@ def housekeep(engine: Engine, retention: Retention = Retention()) -> Housekept:
         done.answers = unit.answers.expire(now - ANSWERS_KEPT)
         done.snapshots = unit.records.expire(SNAPSHOT, now - retention.snapshots)
         unit.repeats.expire(now)
+        unit.jobs.expire(now - retention.journals)
         forget_removed(unit)
     done.runs = _all(engine, lambda unit: unit.runs.expire(now - retention.journals, _BATCH))
     done.events = _all(engine, lambda unit: unit.events.expire(now - retention.events, _BATCH))

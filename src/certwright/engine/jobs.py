@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from certwright.domain.errors import CertwrightError, LeaseHeld, NeedsPerson, NotFound
@@ -93,7 +94,7 @@ class Jobs:
             NotFound: if there is no such job.
         """
         with engine.store.read() as unit:
-            found = [job for job in unit.jobs.list(before) if _is_seen(engine, job)][:limit]
+            found = [*islice((job for job in unit.jobs.list(before) if _is_seen(engine, job)), limit)]
         with self._lock:
             going = dict(self._going)
         return [going.get(job.id) or self._settled(job)[0] for job in found]

@@ -1,7 +1,9 @@
 """Jobs and their results."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -15,19 +17,25 @@ KEPT = 500
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """The jobs; the last `KEPT` stay. Nothing secret: their results are not encrypted."""
+    """The jobs; what goes on stays, and the last `KEPT` of each who begins some.
+
+    Nothing secret: their results are not encrypted.
+    """
 
     connection: Connection
 
     def add(self, job: Job) -> None:
-        """Keep a new one."""
-        self.connection.execute(insert(jobs).values(id=job.id, body=job))
-        kept = select(jobs.c.sequence).order_by(jobs.c.sequence.desc()).limit(KEPT)
-        self.connection.execute(delete(jobs).where(jobs.c.sequence.not_in(kept)))
+        """Keep a new one, and forget the oldest of the same caller that have ended, if there are too many."""
+        self.connection.execute(insert(jobs).values(id=job.id, begun_by=job.by, body=job))
+        mine = jobs.c.begun_by == job.by
+        kept = select(jobs.c.sequence).where(mine).order_by(jobs.c.sequence.desc()).limit(KEPT)
+        has_ended = jobs.c.ended_at.is_not(None)
+        self.connection.execute(delete(jobs).where(mine & has_ended & jobs.c.sequence.not_in(kept)))
 
     def end(self, job: Job, result: Any = None) -> None:
         """Keep how it ended, and its result: a JSON value."""
-        values = {"body": job, "result": None if result is None else json.dumps(result)}
+        told = None if result is None else json.dumps(result)
+        values = {"body": job, "ended_at": job.ended_at, "result": told}
         self.connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
 
     def get(self, job_id: str) -> tuple[Job, Any]:
@@ -38,10 +46,14 @@ class Jobs:
         """
         row = self.connection.execute(select(jobs.c.body, jobs.c.result).where(jobs.c.id == job_id)).one_or_none()
         if row is None:
-            raise NotFound(f"There is no job {job_id!r}.", hint=f"The last {KEPT} are kept.")
+            raise NotFound(f"There is no job {job_id!r}.", hint=f"The last {KEPT} of each who begins some are kept.")
         return row.body, None if row.result is None else json.loads(row.result)
 
-    def list(self, before: str | None = None) -> list[Job]:
+    def expire(self, older_than: datetime) -> None:
+        """Forget what ended before that: whoever began it may be gone, and begin no others."""
+        self.connection.execute(delete(jobs).where(jobs.c.ended_at < older_than))
+
+    def list(self, before: str | None = None) -> Iterable[Job]:
         """The jobs, newest first; those before the one of this id if it is given.
 
         Raises:
@@ -53,4 +65,4 @@ class Jobs:
             newest = newest.where(
                 jobs.c.sequence < select(jobs.c.sequence).where(jobs.c.id == before).scalar_subquery()
             )
-        return list(self.connection.scalars(newest))
+        return self.connection.scalars(newest)

@@ -36,7 +36,7 @@ from certwright.domain.watching import Watched
 from certwright.domain.windows import MaintenanceWindow
 from certwright.store.columns import NUMBER, Moment, Stored
 
-REVISION = "0021"
+REVISION = "0023"
 """The newest migration; revisions are numbered so that a later one is greater."""
 
 metadata = MetaData(
@@ -315,6 +315,8 @@ class _AuditHead(TypedColumns):
 class _Job(TypedColumns):
     sequence = Column(NUMBER, primary_key=True)
     id = Column(String, nullable=False, unique=True)
+    begun_by = Column(String, index=True)
+    ended_at: Column[datetime | None] = Column(Moment)
     result: Column[str | None] = Column(String)
     body: Column[Job] = Column(Stored(Job), nullable=False)
 

@@ -1,13 +1,17 @@
 """Jobs and their results, and answers that are given again, on either database."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, select, text
 
 from certwright.domain.errors import NotFound
 from certwright.domain.jobs import Fault, Job
 from certwright.domain.runs import Outcome
-from certwright.store import Store, jobs, repeats
+from certwright.store import Store, jobs, lifecycle, repeats, schema
 from certwright.store.repeats import Repeatable
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -35,11 +39,47 @@ def test_the_last_jobs_are_kept_and_read_page_by_page(store: Store, monkeypatch:
     for job in made:
         with store.write() as unit:
             unit.jobs.add(job)
+            unit.jobs.end(job.model_copy(update={"ended_at": NOW}))
     with store.read() as unit:
         assert [job.what for job in unit.jobs.list()] == ["4", "3", "2"]
         assert [job.what for job in unit.jobs.list(made[4].id)] == ["3", "2"]
         with pytest.raises(NotFound):
             unit.jobs.list(made[0].id)
+
+
+def test_what_goes_on_and_what_others_began_is_driven_out_by_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "KEPT", 2)
+    goes_on, other = (Job(what="deploy", by=by, begun_at=NOW) for by in ("anna", "ben"))
+    with store.write() as unit:
+        for job in (goes_on, other):
+            unit.jobs.add(job)
+        unit.jobs.end(other.model_copy(update={"ended_at": NOW}), "done")
+        for _ in range(3):
+            quick = Job(what="look", by="anna", begun_at=NOW)
+            unit.jobs.add(quick)
+            unit.jobs.end(quick.model_copy(update={"ended_at": NOW}))
+        assert [job.what for job in unit.jobs.list()] == ["look", "look", "deploy", "deploy"]
+        unit.jobs.expire(NOW + SECOND)
+        assert list(unit.jobs.list()) == [goes_on]
+
+
+def test_an_older_store_learns_who_began_its_jobs_and_when_they_ended(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    goes_on = Job(what="deploy", by="anna", begun_at=NOW)
+    ended = Job(what="deploy", by="ben", begun_at=NOW, ended_at=NOW)
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+        command.upgrade(config, "0021")
+        for job in (goes_on, ended):
+            row = {"id": job.id, "body": job.model_dump_json()}
+            connection.execute(text("INSERT INTO jobs (id, body) VALUES (:id, :body)"), row)
+        lifecycle.migrate(connection)
+        found = connection.execute(select(schema.jobs.c.begun_by, schema.jobs.c.ended_at)).all()
+        assert found == [("anna", None), ("ben", NOW)]
+    engine.dispose()
 
 
 def test_an_answer_is_found_by_caller_and_key_until_it_is_too_old(store: Store) -> None:
