@@ -125,6 +125,7 @@ _JOB: Final[Mapping[str, Any]] = {
     "subject": _ID,
     "by": "The token 'robot'",
     "tags": [],
+    "takes": "request",
     "begun_at": "2026-11-30T12:00:00Z",
     "step": "Read the servers",
     "runs": [],

@@ -23,7 +23,10 @@ class Jobs(BaseModel):
 
 
 class Done(BaseModel):
-    """A job, and its result, in the words that the command line prints with --json; null as long as there is none."""
+    """A job, and its result, in the words that the command line prints with --json; null as long as there is none.
+
+    Who has not the permission that it took (`job.takes`) gets none, and no reason in `job.fault`.
+    """
 
     job: Job
     result: Any = None

@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, Field
 
+from certwright.domain.access import Permission
 from certwright.domain.errors import CertwrightError
 from certwright.domain.managed import Tags, Value, new_id
 from certwright.domain.runs import Outcome
@@ -33,6 +34,7 @@ class Job(Value):
         subject: the id of the managed certificate that it is about, or what else it is about; may be empty.
         by: who began it.
         tags: those of the certificates that were in the sight of that one; none if all were.
+        takes: the permission that it took, and that what came of it is shown to; an earlier version did not keep it.
         begun_at: when.
         step: the title of the step that it is at.
         runs: the runs that it began, whose journals tell more.
@@ -46,6 +48,7 @@ class Job(Value):
     subject: str = ""
     by: str
     tags: Tags = ()
+    takes: Permission = Permission.ADMINISTER
     begun_at: AwareDatetime
     step: str = ""
     runs: tuple[str, ...] = ()

@@ -56,7 +56,7 @@ class Jobs:
             LeaseHeld: if too many are under way.
         """
         by, tags = str(engine.caller.actor), tuple(engine.caller.tags)
-        job = Job(what=what, subject=subject, by=by, tags=tags, begun_at=engine.now())
+        job = Job(what=what, subject=subject, by=by, tags=tags, takes=engine.takes, begun_at=engine.now())
         with self._lock:
             if len(self._going) >= self._most:
                 told = ", ".join(each.what for each in self._going.values())
@@ -74,7 +74,9 @@ class Jobs:
         return job
 
     def get(self, engine: Engine, job_id: str) -> tuple[Job, Any]:
-        """The job as it is now, and its result; None as long as it has none. Who is limited to tags sees their own.
+        """The job as it is now, and its result; None as long as it has none.
+
+        Who is limited to tags sees their own; what came of it is told to who has the permission that it took.
 
         Raises:
             NotFound: if there is none.
@@ -85,7 +87,7 @@ class Jobs:
             raise NotFound(f"There is no job {job_id!r}.")
         with self._lock:
             going = self._going.get(job_id)
-        return (going, None) if going else self._settled(job, result)
+        return (going, None) if going else _told(engine, *self._settled(job, result))
 
     def list(self, engine: Engine, limit: int, before: str | None = None) -> list[Job]:
         """The jobs that `engine.caller` sees, newest first; those before the one of this id if it is given.
@@ -97,7 +99,7 @@ class Jobs:
             found = [*islice((job for job in unit.jobs.list(before) if _is_seen(engine, job)), limit)]
         with self._lock:
             going = dict(self._going)
-        return [going.get(job.id) or self._settled(job)[0] for job in found]
+        return [going.get(job.id) or _told(engine, *self._settled(job))[0] for job in found]
 
     def close(self) -> None:
         """Wait until all have ended."""
@@ -164,6 +166,14 @@ def _is_seen(engine: Engine, job: Job) -> bool:
     """
     sight = engine.caller.tags
     return not sight or (job.by == str(engine.caller.actor) and bool(job.tags) and sight.issuperset(job.tags))
+
+
+def _told(engine: Engine, job: Job, result: Any) -> tuple[Job, Any]:
+    """What whoever asks is told of a job and its result: what came of it may tell what another permission shows."""
+    if job.takes in engine.caller.permissions:
+        return job, result
+    fault = Fault(message=f"Why it failed is shown to whoever has the permission {job.takes.value!r}.")
+    return job.model_copy(update={"fault": job.fault and fault}), None
 
 
 def _lease(job: Job) -> str:

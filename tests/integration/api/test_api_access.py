@@ -164,6 +164,13 @@ def test_who_is_limited_sees_the_results_of_own_jobs_alone(service: Service) -> 
     assert limited.get(f"/jobs/{theirs}", 404)["detail"] == f"There is no job '{theirs}'."
 
 
+def test_what_came_of_a_job_is_shown_to_who_may_do_the_same(service: Service) -> None:
+    auditor, viewer = service.client("read", "audit"), service.client("read")
+    done = auditor.ended(auditor.ask("POST", "/audit/verify", {}))
+    assert (done["job"]["takes"], done["result"] is None) == ("audit", False)
+    assert viewer.get(f"/jobs/{done['job']['id']}") == {"job": done["job"], "result": None}
+
+
 def test_the_trail_is_read_page_by_page(service: Service) -> None:
     for title in "abc":
         service.managed("mail.contoso.com", title=title)

@@ -54,9 +54,8 @@ def test_a_certificate_is_set_up_from_the_organisation(service: Service, mail: W
     assert held.headers["ETag"] == '"1"', "it was never there without its task"
     again = client.ended(client.ask("POST", "/exchange/setup", wanted))
     assert "There is a managed certificate 'Mail' already." in again["job"]["fault"]["message"]
-    undo = client.ended(
-        service.client("edit", "read", "request").ask("POST", f"/certificates/{made['id']}/exchange/undo-plan")
-    )
+    undoes = service.client("edit", "read", "request")
+    undo = undoes.ended(undoes.ask("POST", f"/certificates/{made['id']}/exchange/undo-plan"))
     assert "has no certificate yet" in undo["job"]["fault"]["message"]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from certwright.domain.access import Caller, Permission
+from certwright.domain.access import Caller, Permission, Person, Role
 from certwright.domain.actors import Actor, ActorKind
 from certwright.domain.errors import CertwrightError, LeaseHeld, NeedsPerson, NotFound
 from certwright.domain.jobs import Job
@@ -145,6 +145,25 @@ def test_a_job_whose_result_cannot_be_kept_does_not_go_on_for_ever(
     jobs.close()
     assert "unexpected, at the end of the job test" in caplog.text
     assert jobs.get(engine, begun.id)[0].outcome is Outcome.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("role", "told", "result"), [(Role.OPERATOR, "It broke.", 1), (Role.VIEWER, "Why it failed is shown to who", None)]
+)
+def test_what_came_of_it_is_told_to_who_has_the_permission_that_it_took(
+    engine: Engine, role: Role, told: str, result: int | None
+) -> None:
+    def broken(_: Engine) -> None:
+        raise CertwrightError("It broke.", hint="Mend it.")
+
+    manages = replace(engine, takes=Permission.MANAGE)
+    well, badly = ended(manages, lambda _: 1)[0], ended(manages, broken)[0]
+    asks = engine.acting(Person(name="anna", role=role, created_at=engine.now()).caller)
+    assert Jobs(engine).get(asks, well.id) == (well, result)
+    (listed, _) = Jobs(engine).list(asks, 2)
+    assert Jobs(engine).get(asks, badly.id) == (listed, None)
+    assert listed.fault
+    assert (listed.id, listed.outcome, listed.fault.message.startswith(told)) == (badly.id, Outcome.FAILED, True)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from certwright.domain.access import Role
+from certwright.domain.access import Permission, Role
 from certwright.domain.audit import Action, the_store
 from certwright.domain.windows import MaintenanceWindow, Span
 from certwright.engine.audit import entries, verify_file
@@ -132,6 +132,9 @@ def test_verifying_says_what_is_found(house: House) -> None:
     assert "The audit trail is not as it was written." in seen.words
     assert f"Entry {number} was altered: its hash is another one." in seen.words
     assert "ask who could write to the store" in seen.words
+    assert [job.takes for job in house.jobs.list(house.engine, 2)] == [Permission.AUDIT] * 2, (
+        "who may see what it found"
+    )
 
 
 def test_what_somebody_typed_is_text(house: House) -> None:
