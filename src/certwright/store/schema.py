@@ -36,7 +36,7 @@ from certwright.domain.watching import Watched
 from certwright.domain.windows import MaintenanceWindow
 from certwright.store.columns import NUMBER, Moment, Stored
 
-REVISION = "0023"
+REVISION = "0022"
 """The newest migration; revisions are numbered so that a later one is greater."""
 
 metadata = MetaData(

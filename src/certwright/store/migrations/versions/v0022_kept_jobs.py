@@ -11,7 +11,7 @@ from alembic import op
 
 from certwright.store.columns import Moment
 
-revision = "0023"
+revision = "0022"
 down_revision = "0021"
 
 
