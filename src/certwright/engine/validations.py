@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from certwright.domain.access import Permission
 from certwright.domain.capabilities import check_choice
 from certwright.domain.delegation import challenge_name, ruled_target
 from certwright.domain.errors import ConfigurationError
@@ -10,7 +11,7 @@ from certwright.domain.identifiers import Identifier
 from certwright.domain.managed import ManagedCertificate
 from certwright.domain.validation import Validation, check_rules, choose
 from certwright.engine import catalog
-from certwright.engine.commands import may_run, require_commands, require_to_run
+from certwright.engine.commands import may_run, require_commands
 from certwright.engine.context import Engine
 from certwright.engine.dns import kind_of, may_use
 from certwright.engine.schedule import reschedule
@@ -49,7 +50,8 @@ def check_credentials(
         kinds = [kind_of(unit, name) for name in _credentials(validation)]
         if validation not in before:
             for kind in kinds:
-                require_to_run(engine, catalog.plugin("dns", kind).cls)
+                if catalog.plugin("dns", kind).cls.commands:
+                    engine.caller.require(Permission.COMMANDS)
 
 
 def may_choose(engine: Engine, unit: UnitOfWork, validation: Validation) -> bool:
