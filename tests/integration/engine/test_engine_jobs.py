@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from certwright.domain.jobs import Job
 from certwright.domain.runs import Outcome
 from certwright.engine.context import Engine
 from certwright.engine.exchange.reach import progress
+from certwright.engine.housekeeping import Retention, housekeep
 from certwright.engine.jobs import Jobs
 from world.site import Site
 
@@ -145,6 +146,14 @@ def test_a_job_whose_result_cannot_be_kept_does_not_go_on_for_ever(
     jobs.close()
     assert "unexpected, at the end of the job test" in caplog.text
     assert jobs.get(engine, begun.id)[0].outcome is Outcome.INTERRUPTED
+
+
+def test_what_has_ended_goes_with_the_journals(engine: Engine) -> None:
+    job, _ = ended(engine, lambda _: None)
+    housekeep(engine)
+    assert Jobs(engine).list(engine, 1) == [job]
+    housekeep(engine, Retention(journals=timedelta()))
+    assert Jobs(engine).list(engine, 1) == []
 
 
 @pytest.mark.parametrize(

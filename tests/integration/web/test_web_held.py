@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from certwright.domain.access import Caller, Permission, Role
-from certwright.domain.actors import Actor, ActorKind
+from certwright.domain.access import Role
 from certwright.domain.errors import ConfigurationError, SolverError
 from certwright.domain.managed import ManagedCertificate
 from certwright.domain.renewal_state import RenewalState
@@ -13,11 +12,11 @@ from certwright.domain.validation import Validation
 from certwright.engine.bulk import Act, carry_out, preview
 from certwright.engine.hold import ask, hold, release
 from certwright.engine.managed import Wish, create
+from certwright.engine.people import add_person
 from certwright.engine.request import request
 from certwright.engine.schedule import note_failure
 from world.web import Browser, House
 
-SOMEBODY = Actor(kind=ActorKind.PERSON, name="somebody")
 REASON = "the shop moves in December"
 
 
@@ -102,7 +101,7 @@ def test_a_hold_that_a_person_sets_in_place_of_that_one_is_a_persons(house: Hous
 def test_the_same_counts_for_several_at_once(house: House, shop: ManagedCertificate) -> None:
     hold(house.engine, shop.id, REASON, None)
     new = described(house)
-    requests = house.engine.acting(Caller.limited(SOMEBODY, [Permission.READ, Permission.REQUEST], ()))
+    requests = house.engine.acting(add_person(house.engine, "anna", Role.REQUESTER, "correct horse battery").caller)
     foreseen = {step.managed.id: step.obstacle for step in preview(requests, Act.REQUEST, [shop.id, new.id])}
     assert (REASON in foreseen[shop.id], foreseen[new.id]) == (True, "")
     carry_out(requests, Act.REQUEST, [shop.id, new.id])
