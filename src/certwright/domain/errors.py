@@ -36,7 +36,7 @@ CertwrightError
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 
 class CertwrightError(Exception):
@@ -72,6 +72,13 @@ class CertwrightError(Exception):
         self.retry_after = retry_after
         if retryable is not None:
             self.retryable = retryable
+
+    def detached(self) -> Self:
+        """The same for people, to be kept: it holds nothing that was at work, as frames and causes do."""
+        told = type(self).__new__(type(self), self.message)
+        causes = ("\n".join(c.explain()) if isinstance(c, CertwrightError) else str(c) for c in self.causes)
+        told.__dict__.update(self.__dict__, causes=tuple(causes))
+        return told
 
     def explain(self) -> Iterator[str]:
         """The error for a person, line by line: what happened, why, and what to do."""

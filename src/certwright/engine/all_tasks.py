@@ -54,7 +54,8 @@ def all_tasks(
             )
             for task_id, state in states.items()
         }
-        waits = {one.task.id: one.until for row in rows for one in held(engine, unit, row.managed)}
+        windowed = [row.managed for row in rows if row.managed.windows]
+        waits = {one.task.id: one.until for managed in windowed for one in held(engine, unit, managed)}
     found = [
         Placed(
             row.managed,

@@ -17,6 +17,7 @@ from certwright.engine.commands import require_commands
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.left_over import cleared
 from certwright.engine.mended import retry_with
+from certwright.engine.seen import as_seen, digest
 from certwright.engine.solving import answered, solver
 from certwright.engine.written import clear_credential
 from certwright.sdk.context import Credential
@@ -168,10 +169,12 @@ def remove_credential(engine: Engine, name: str) -> None:
         NotFound: if there is none of that name.
         InUse: if it is used; the users are named.
         ConfigurationError: if it is a notification channel or a sign-in provider, with more to it than a credential.
+        Changed: if another was stored in its place meanwhile.
         LeaseHeld: if a run works with it.
     """
     with engine.store.read() as unit:
         unit.credentials.check_unused(name)
+        kept = unit.credentials.sealed(name)
         if name in unit.credentials.kinds("notify"):
             raise ConfigurationError(
                 f"{name!r} is a notification channel.",
@@ -189,7 +192,8 @@ def remove_credential(engine: Engine, name: str) -> None:
         )
     with _lease(engine, name) as lease:
         clear_credential(engine, name, ActiveRun.unrecorded(engine, lease))
-        with engine.store.write(lease) as unit:
+        unchanged = as_seen(engine, lambda unit, name: unit.credentials.sealed(name), name, digest(kept))
+        with unchanged.store.write(lease) as unit:
             unit.credentials.remove(name)
 
 

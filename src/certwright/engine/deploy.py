@@ -17,6 +17,7 @@ from certwright.engine.admission import admitted
 from certwright.engine.context import ActiveRun, Engine, running
 from certwright.engine.deployment import Deployment, How, TaskResult
 from certwright.engine.material import current_version
+from certwright.engine.refusals import refuse_work
 from certwright.engine.schedule import situation, states, turn_by_hand, turns
 from certwright.engine.task import is_action
 from certwright.engine.windows import entered
@@ -182,9 +183,9 @@ def _run(engine: Engine, managed: ManagedCertificate, turn: Turn, lease: Lease, 
     """One task, if whoever has it run still may; a failure is its result."""
     try:
         engine = admitted(engine)
-        told = entered(engine, managed, turn, anytime=how.anytime)
         with engine.store.read() as unit:
-            version = unit.managed.current(managed.id)
+            version = unit.managed.current(unit.managed.get(managed.id).id)
+        told = entered(engine, managed, turn, anytime=how.anytime)
         if is_action(turn.task):
             with running(engine, managed, RunKind.TASK, lease) as run:
                 if told:
@@ -196,6 +197,7 @@ def _run(engine: Engine, managed: ManagedCertificate, turn: Turn, lease: Lease, 
     except LeaseLost:
         raise
     except CertwrightError as error:
+        refuse_work(engine, error)
         stage = Stage.NEW if isinstance(error, WindowClosed) else Stage.FAILED
         return TaskResult(turn.task, stage, (), None, error)
     return deployment.carry_out(told)

@@ -36,7 +36,12 @@ def hold(engine: Engine, reference: str, reason: str, until: datetime | None, re
 
 
 def release(engine: Engine, reference: str, revision: int | None = None) -> Decision:
-    """Let it be renewed again; what failed before keeps its pause, unless somebody asks for it."""
+    """Let it be renewed again; what failed before keeps its pause, unless somebody asks for it.
+
+    Raises:
+        ConfigurationError: if it waits for its first request: nothing else begins that.
+        Changed: if it is not at this revision any more.
+    """
     return _change(engine, reference, Action.RELEASED, {"hold": None}, revision)
 
 
@@ -92,6 +97,11 @@ def _change(
 ) -> Decision:
     """Change the hold. That counts as a change of the certificate, but ends no pause after a failure."""
     with engine.changing(reference, revision) as (unit, managed):
+        if action is Action.RELEASED and first_request.waits(unit, managed.id):
+            raise ConfigurationError(
+                "Nobody holds it back: it waits for its first request.",
+                hint=f"Request it: certwright certificate request {managed.id}",
+            )
         before = unit.renewals.get(managed.id)
         unit.managed.count_change(managed.id)
         failure = before.failure and before.failure.model_copy(update={"revision": before.failure.revision + 1})

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from certwright.domain.errors import CertwrightError, LeaseHeld, NeedsPerson, NotFound
 from certwright.domain.jobs import Fault, Job
 from certwright.domain.runs import Entry, Outcome, Phase
 from certwright.engine.context import Engine
+from certwright.engine.refusals import refuse_work
 from certwright.store.leases import JOB
 
 log = logging.getLogger("certwright")
@@ -96,7 +96,11 @@ class Jobs:
             NotFound: if there is no such job.
         """
         with engine.store.read() as unit:
-            found = [*islice((job for job in unit.jobs.list(before) if _is_seen(engine, job)), limit)]
+            if engine.caller.tags:
+                own = unit.jobs.list(before, by=str(engine.caller.actor))
+                found = [job for job in own if _is_seen(engine, job)][:limit]
+            else:
+                found = unit.jobs.list(before, limit=limit)
         with self._lock:
             going = dict(self._going)
         return [going.get(job.id) or _told(engine, *self._settled(job))[0] for job in found]
@@ -126,6 +130,7 @@ class Jobs:
         try:
             result = work(replace(engine, listen=lambda entry: self._hear(job.id, entry)))
         except CertwrightError as error:
+            refuse_work(engine, error)
             outcome = Outcome.WAITING if isinstance(error, NeedsPerson) else Outcome.FAILED
             return {"outcome": outcome, "fault": Fault.of(error)}, None
         except Exception as error:

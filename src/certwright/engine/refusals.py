@@ -3,7 +3,12 @@
 A wrong password is noted where it is looked at (`engine/sign_in.py`).
 """
 
+from contextlib import suppress
+
+from certwright.domain.actors import ActorKind
 from certwright.domain.audit import Subject, SubjectKind, named
+from certwright.domain.errors import CertwrightError, Forbidden
+from certwright.domain.managed import Json
 from certwright.engine.context import Engine
 
 
@@ -17,16 +22,24 @@ def refuse_token(engine: Engine, name: str, source: str, why: str) -> None:
     """
     with engine.store.read() as unit:
         subject = unit.tokens.subject(name)
-    _refuse(engine, subject, source, why)
+    _refuse(engine, subject, {"from": source, "why": why})
 
 
 def refuse_person(engine: Engine, source: str, why: str) -> None:
     """Note that the person who acts from there was refused something."""
-    _refuse(engine, named(SubjectKind.PERSON, engine.caller.actor.name), source, why)
+    _refuse(engine, named(SubjectKind.PERSON, engine.caller.actor.name), {"from": source, "why": why})
 
 
-def _refuse(engine: Engine, subject: Subject, source: str, why: str) -> None:
-    told = {"from": source, "why": why}
+def refuse_work(engine: Engine, error: CertwrightError) -> None:
+    """Note it, if that is why work that goes on beside ends: whoever began it may not do this, or not any more."""
+    if isinstance(error, Forbidden):
+        actor = engine.caller.actor
+        kind = SubjectKind.TOKEN if actor.kind is ActorKind.TOKEN else SubjectKind.PERSON
+        with suppress(CertwrightError):  # it ends, whether or not it can be noted
+            _refuse(engine, named(kind, actor.name), {"why": error.message})
+
+
+def _refuse(engine: Engine, subject: Subject, told: Json) -> None:
     with engine.store.read() as unit:
         if unit.trail.is_refusal_told(subject, told):
             return

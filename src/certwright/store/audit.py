@@ -120,7 +120,7 @@ class Trail:
         action = Action.ADDED if old is None else Action.REMOVED if new is None else Action.CHANGED
         self.note(action, subject, *difference(old, new))
 
-    def is_refusal_told(self, subject: Subject, told: Json) -> bool:
+    def is_refusal_told(self, subject: Subject, told: Json | None) -> bool:
         """Whether it is told already that whoever acts was refused so as `subject`; or so often that more says nothing.
 
         So no flood of them fills the trail, and none hides what another one is refused.
@@ -130,7 +130,7 @@ class Trail:
         found = [each.after for each in self.list(recent, _MOST_TRIED) if each.actor == self.caller.actor]
         return len(found) >= _MOST or told in found
 
-    def refuse(self, subject: Subject, told: Json) -> None:
+    def refuse(self, subject: Subject, told: Json | None) -> None:
         """Note that whoever acts was refused as `subject`, unless that is told already."""
         if not self.is_refusal_told(subject, told):
             self.note(Action.REFUSED, subject, after=told)

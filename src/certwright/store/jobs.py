@@ -1,7 +1,6 @@
 """Jobs and their results."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,19 +49,32 @@ class Jobs:
         return row.body, None if row.result is None else json.loads(row.result)
 
     def expire(self, older_than: datetime) -> None:
-        """Forget what ended before that: whoever began it may be gone, and begin no others."""
-        self.connection.execute(delete(jobs).where(jobs.c.ended_at < older_than))
+        """Forget what ended before that, and what was begun before and has no end: its process died.
 
-    def list(self, before: str | None = None) -> Iterable[Job]:
-        """The jobs, newest first; those before the one of this id if it is given.
+        Whoever began it may be gone, and begin no others.
+        """
+        self.connection.execute(delete(jobs).where(jobs.c.ended_at < older_than))
+        endless = self.connection.scalars(select(jobs.c.body).where(jobs.c.ended_at.is_(None)))
+        died = [job.id for job in endless if job.begun_at < older_than]
+        self.connection.execute(delete(jobs).where(jobs.c.id.in_(died)))
+
+    def list(self, before: str | None = None, *, by: str | None = None, limit: int | None = None) -> list[Job]:
+        """The jobs, newest first.
+
+        Args:
+            before: only those before the one of this id.
+            by: only those that this one began.
+            limit: so many at most.
 
         Raises:
             NotFound: if there is no such job.
         """
-        newest = select(jobs.c.body).order_by(jobs.c.sequence.desc())
+        newest = select(jobs.c.body).order_by(jobs.c.sequence.desc()).limit(limit)
+        if by is not None:
+            newest = newest.where(jobs.c.begun_by == by)
         if before is not None:
             self.get(before)
             newest = newest.where(
                 jobs.c.sequence < select(jobs.c.sequence).where(jobs.c.id == before).scalar_subquery()
             )
-        return self.connection.scalars(newest)
+        return list(self.connection.scalars(newest))

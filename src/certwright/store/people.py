@@ -1,7 +1,7 @@
 """People who sign in, a digest of each one's password or who vouches for them, and their sessions."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -10,12 +10,11 @@ from certwright.domain.audit import Action, Subject, SubjectKind, named
 from certwright.domain.errors import ConfigurationError, NotFound
 from certwright.domain.managed import Json
 from certwright.domain.totp import SecondFactor
-from certwright.store.audit import Trail, Wanted
+from certwright.store.audit import Trail
 from certwright.store.schema import people, sessions
 from certwright.store.secrets import Secrets
 
 _STRANGER = Subject(kind=SubjectKind.PERSON, id="", title="nobody that is known")
-_STRANGERS_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +95,11 @@ class People:
             self.trail.note(action, _subject(person), after=told)
 
     def refuse_stranger(self, told: Json | None = None) -> None:
-        """Note that nobody of this name is known; at most once a minute, so that no flood of them fills the trail.
+        """Note that nobody of this name is known; not each time.
 
         What was typed is not kept: it may be a password. `told` is what else may be.
         """
-        recent = self.trail.clock(self.connection) - _STRANGERS_EVERY
-        if not self.trail.list(Wanted(action=Action.REFUSED, subject=_STRANGER.title, since=recent), 1):
-            self.trail.note(Action.REFUSED, _STRANGER, after=told)
+        self.trail.refuse(_STRANGER, told)
 
     def refuse_vouched(self, identity: Identity, reason: str) -> None:
         """Note that somebody for whom a provider vouches is not let in, and why; sessions of this one end."""

@@ -25,6 +25,7 @@ from certwright.web.received import listed, text, uploaded
 from certwright.web.waiting import Waited
 
 _NAMES, _SERVER, _FILE = "/new/names", "/new/server", "/new/file"
+_LONGEST_TYPED = 4000  # addresses may have about twice that
 _RESOLVES = {
     True: later("It has an address in DNS."),
     False: later("It has no address in DNS, or none that can be seen from here."),
@@ -124,13 +125,14 @@ def _rows(found: tuple[TypedName, ...]) -> list[describing.Row]:
 
 def _proofs(visit: Visit) -> Response:
     job, found = visit.waited(), visit.came_of(Proposal)
+    typed = text(job.sent, "names")
     return describing.page(
         visit,
         "new-names-proofs.html",
         _rows(found.names),
         visit.again(),
         found=found,
-        back=with_query(job.back, names=text(job.sent, "names")),
+        back=with_query(job.back, names=typed if len(typed) <= _LONGEST_TYPED else ""),
         kinds=_kinds(),
     )
 

@@ -66,7 +66,7 @@ class Problems:
         if form := _form(request):
             return see(form)
         person: Person | None = getattr(request.state, "person", None)
-        if person:
+        if person and BY_ITSELF not in request.headers:
             note_refusal(self._engine.acting(person.caller), request, error)
         return told_to_wait(problem(request, error, person), error)
 

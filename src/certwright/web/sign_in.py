@@ -116,7 +116,7 @@ def _for_strangers(error: CertwrightError) -> CertwrightError:
     if not isinstance(error, (ConfigurationError, Unreachable)):
         return error
     return Unreachable(
-        _("Nobody can sign in by this provider now."),
+        _("There is no such sign-in provider, or nobody can sign in by it now."),
         hint=_("Try again later, or sign in with a password. An administrator tests the provider, which says why."),
     )
 

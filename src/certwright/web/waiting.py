@@ -90,11 +90,11 @@ class Waited:
             self.result = work(replace(engine, listen=hear, seen=see))
             return None if self.then else str(self.result)
         except CertwrightError as error:
-            self.error = error
+            self.error = error.detached()
             raise
         except Exception as error:
             self.error = CertwrightError(in_words(error, self.title))
-            raise self.error from error
+            raise self.error.detached() from error
         finally:
             self.ended.set()
 
@@ -119,7 +119,7 @@ class Waits:
         try:
             waited.id = self._jobs.begin(engine, waited.title, waited.subject, lambda heard: waited.do(heard, work)).id
         except LeaseHeld as error:
-            waited.id, waited.error = new_id(), error.with_traceback(None)  # a traceback holds all that was sent
+            waited.id, waited.error = new_id(), error.detached()
             waited.ended.set()
         with self._lock:
             self._all[waited.id] = waited

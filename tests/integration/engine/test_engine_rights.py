@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from certwright.domain.access import SERVICE, Caller, Permission, Role
 from certwright.domain.actors import Actor, ActorKind
 from certwright.domain.audit import Action
 from certwright.domain.certificates import pem
-from certwright.domain.errors import ConfigurationError, Forbidden
+from certwright.domain.errors import Changed, ConfigurationError, Forbidden
 from certwright.domain.formats import PfxCipher
 from certwright.domain.keys import private_key_pem
 from certwright.domain.managed import CertificateVersion, Issuer, ManagedCertificate, TaskSettings
@@ -45,6 +46,7 @@ from certwright.store.audit import Wanted
 from certwright.store.listing import Filter
 from unit.domain.workshop import Authority, ec_key
 from world import stores
+from world.processes import until
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 LE = Issuer(name="le", kind="acme", params={})
@@ -219,6 +221,10 @@ def _demoted(engine: Engine) -> None:
     set_role(engine, "anna", Role.VIEWER)
 
 
+def _limited(engine: Engine) -> None:
+    set_role(engine, "anna", Role.OPERATOR, ("hamburg",))
+
+
 def _removed(engine: Engine) -> None:
     remove_person(engine, "anna")
 
@@ -258,7 +264,10 @@ def test_what_is_done_to_many_ends_with_the_right_to_it(
     assert held == ["a.contoso.com"]
 
 
-@pytest.mark.parametrize(("name", "end", "told"), ENDINGS)
+@pytest.mark.parametrize(
+    ("name", "end", "told"),
+    [*ENDINGS, pytest.param("anna", _limited, "There is no managed certificate", id="other tags")],
+)
 def test_a_task_is_begun_as_long_as_whoever_began_the_deployment_may(
     engine: Engine,
     acting: Callable[[str], Engine],
@@ -274,7 +283,9 @@ def test_a_task_is_begun_as_long_as_whoever_began_the_deployment_may(
     heard = iter([end])
     begun = replace(acting(name), listen=lambda _: next(heard, lambda _: None)(engine))
     first, second = deploy(begun, mail.id, attended=True)
-    assert (first.error, second.error and second.error.message) == (None, told)
+    assert (first.error, told in str(second.error)) == (None, True)
+    refused = [entry.after for entry in entries(engine, Wanted(action=Action.REFUSED))]
+    assert refused == ([{"why": told}] if isinstance(second.error, Forbidden) else [])
     with engine.store.read() as unit:
         done = [unit.deployments.get(task.id) is not None for task in unit.managed.get(mail.id).tasks]
     assert done == [True, False]
@@ -300,6 +311,30 @@ def test_the_program_that_removes_records_takes_the_right_and_is_told_of(
     assert ran() == 1, "nobody without the right had the program run"
     remove_credential(engine, "p")
     assert ran() == 2
+
+
+def test_a_credential_that_is_stored_while_it_is_cleared_is_not_removed(
+    engine: Engine, mail: ManagedCertificate, program: str, tmp_path: Path
+) -> None:
+    """Its removal waits for the program, which waits for us."""
+    begun, go, slow = tmp_path / "begun", tmp_path / "go", tmp_path / "slow"
+    slow.write_text(f'#!/bin/sh\ntouch "{begun}"; while ! [ -e "{go}" ]; do sleep 0.05; done\n')
+    slow.chmod(0o755)
+    params = {"create": program, "delete": str(slow)}
+    store_credential(engine, "script", "p", params, checked=False)
+    with engine.certificate_lease(mail) as lease:
+        WrittenRecords(engine, ActiveRun.unrecorded(engine, lease)).add(
+            "p", {"contoso.com": [TxtRecord("_acme-challenge.mail.contoso.com", "value")]}
+        )
+    with ThreadPoolExecutor(1) as pool:
+        removed = pool.submit(remove_credential, engine, "p")
+        until(begun.exists)
+        store_credential(engine, "script", "p", params, checked=False)
+        go.touch()
+        with pytest.raises(Changed, match="was changed by somebody else meanwhile"):
+            removed.result()
+    with engine.store.read() as unit:
+        assert [*unit.credentials.names()] == ["p"]
 
 
 def test_plugins_that_name_a_program_or_a_path_say_so() -> None:

@@ -61,8 +61,14 @@ def test_what_goes_on_and_what_others_began_is_driven_out_by_nothing(
             unit.jobs.add(quick)
             unit.jobs.end(quick.model_copy(update={"ended_at": NOW}))
         assert [job.what for job in unit.jobs.list()] == ["look", "look", "deploy", "deploy"]
+        assert [job.what for job in unit.jobs.list(by="ben")] == ["deploy"]
+        assert [job.what for job in unit.jobs.list(limit=3)] == ["look", "look", "deploy"]
+        unit.jobs.expire(NOW)
+        assert len(unit.jobs.list()) == 4
+        later = Job(what="deploy", by="anna", begun_at=NOW + SECOND)
+        unit.jobs.add(later)
         unit.jobs.expire(NOW + SECOND)
-        assert list(unit.jobs.list()) == [goes_on]
+        assert unit.jobs.list() == [later]
 
 
 def test_an_older_store_learns_who_began_its_jobs_and_when_they_ended(tmp_path: Path) -> None:

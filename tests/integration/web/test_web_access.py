@@ -36,6 +36,7 @@ from certwright.settings import Settings
 from certwright.store.audit import Wanted
 from certwright.web import application
 from certwright.web.app import PAGES
+from certwright.web.problems import BY_ITSELF
 from peers.ports import free_port
 from world.stores import execute
 from world.web import PASSWORD, Browser, House, digest_in, landed
@@ -313,6 +314,12 @@ def test_what_somebody_may_not_do_is_told_of_once_a_minute_whatever_strangers_tr
         ("127.0.0.1", "not do this: it takes the permission 'administer'."),
         ("127.0.0.1", "not do this: it takes the permission 'keys'."),
     ]
+
+
+def test_a_page_that_asks_by_itself_is_no_attempt_of_anybody(house: House) -> None:
+    browser = house.signed_in(Role.VIEWER)
+    assert browser.get("/people", **{BY_ITSELF: "1"}).status == 403
+    assert entries(house.engine, Wanted(action=Action.REFUSED)) == []
 
 
 def enrolled(house: House, browser: Browser) -> tuple[str, list[str]]:

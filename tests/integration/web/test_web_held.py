@@ -120,6 +120,8 @@ def test_what_waits_for_its_first_request_is_not_requested_by_being_released(
     operator.post("/bulk/release", **picked, sure="yes")
     assert (state(house, shop).hold is None, state(house, new).hold is None) == (True, False)
     path = f"/certificates/{new.id}"
+    refused = operator.post(f"{path}/release").words
+    assert ("it waits for its first request" in refused, state(house, new).hold is None) == (True, False)
     renewal = operator.get(f"{path}/renewal").text
     assert (f'action="{path}/release"' in renewal, f'action="{path}/hold"' in renewal) == (False, False)
 

@@ -189,6 +189,8 @@ def test_who_begins_again_finds_what_was_typed(house: House) -> None:
     _, seen = landed(browser, browser.post("/new/names", names=typed))
     (at,) = re.findall(r'<a href="([^"]+)">Begin again', seen.text)
     assert f"\n{typed}</textarea>" in browser.get(unescape(at)).text
+    _, seen = landed(browser, browser.post("/new/names", names="\n".join(f"h{n}.contoso.com" for n in range(400))))
+    assert 'href="/new/names">Begin again' in seen.text, "an address is no place for all of it"
 
 
 def test_names_that_are_none_are_told_at_once(house: House) -> None:

@@ -18,7 +18,7 @@ from certwright.server.http import listening
 from certwright.web.problems import BY_ITSELF
 from peers.patient import patient
 from peers.ports import free_port
-from world.web import Browser, House, Seen, landed, send
+from world.web import Browser, House, Seen, landed, send, upload
 
 PAGE, NO_SCRIPT = "data-at-work", '<noscript><meta http-equiv="refresh" content="1"></noscript>'
 
@@ -129,6 +129,17 @@ def test_what_one_person_sends_along_again_and_again_fills_no_memory(
     finally:
         tracemalloc.stop()
         answers.set()
+
+
+def test_why_nothing_came_of_what_was_sent_holds_nothing_of_it(house: House) -> None:
+    browser = house.signed_in()
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            landed(browser, upload(browser, "/new/file", b"x" * 1_000_000))
+        assert tracemalloc.get_traced_memory()[0] < 5_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_of_each_person_the_last_that_ended_are_known(house: House, answers: threading.Event) -> None:
