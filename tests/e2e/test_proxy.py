@@ -10,6 +10,7 @@ import pytest
 from peers.pebble import NAME, Pebble, pebble
 from peers.ports import free_port
 from peers.squid import PASSWORD, USER, Squid, squid
+from world.processes import until
 from world.site import Site
 
 pytestmark = pytest.mark.e2e
@@ -72,6 +73,7 @@ def test_a_certificate_is_requested_through_the_proxy_of_the_installation(
     site.cli("certificate", "new", "mail.contoso.com", "--issuer", "pebble", "--key", "ecdsa-p256", *proof, code=0)
     issued = json.loads(site.cli("certificate", "request", "mail.contoso.com", "--json", code=0).out)["issued"]
     assert "BEGIN CERTIFICATE" in issued["chain_pem"]
+    until(lambda: bool(proxy.tunnels))
     assert {tunnel.rpartition(":")[0] for tunnel in proxy.tunnels} == {NAME}
     for log in (tmp_path / "data" / "logs").iterdir():
         assert PASSWORD not in log.read_text()
@@ -117,7 +119,7 @@ def test_the_machine_s_own_proxy_is_taken_unless_something_else_is_said(
     site = ProxiedSite(tmp_path, variables={"https_proxy": with_password})
     site.cli("init", code=0)
     site.cli(*authority.issuer(), code=0)
-    assert proxy.tunnels
+    until(lambda: bool(proxy.tunnels))
     before = len(proxy.tunnels)
     for other in ({"no_proxy": ".contoso.test"}, {"CERTWRIGHT_PROXY": "none"}):
         elsewhere = ProxiedSite(tmp_path / "-".join(other), variables={"https_proxy": with_password, **other})

@@ -119,7 +119,7 @@ class Store:
     def provided(self, condition: Callable[[UnitOfWork], None]) -> Self:
         """The same store; what `condition` raises ends the next transaction that writes, before it has written."""
         provided = copy.copy(self)
-        provided.conditions = [condition]
+        provided.conditions = [*self.conditions, condition]
         return provided
 
     @property
