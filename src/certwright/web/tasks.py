@@ -218,14 +218,17 @@ def _enable(visit: Visit) -> Response:
         visit,
         lambda: enable_task(visit.engine, id_of(visit), _task(visit).id, enabled=enabled, revision=revision(visit)),
         deployment,
-        _TAB,
+        _where_it_is(visit),
     )
 
 
 def _move(visit: Visit) -> Response:
     place = whole(visit.sent("place")) or 0
     return changed(
-        visit, lambda: move_task(visit.engine, id_of(visit), _task(visit).id, place, revision(visit)), deployment, _TAB
+        visit,
+        lambda: move_task(visit.engine, id_of(visit), _task(visit).id, place, revision(visit)),
+        deployment,
+        _where_it_is(visit),
     )
 
 
@@ -244,6 +247,11 @@ def _remove(visit: Visit) -> Response:
 def _managed(visit: Visit) -> ManagedCertificate:
     with visit.engine.store.read() as unit:
         return unit.managed.get(id_of(visit))
+
+
+def _where_it_is(visit: Visit) -> str:
+    """The tab, at the task: among many nobody has to look for it again."""
+    return f"{_TAB}#task-{visit.request.path_params['task']}"
 
 
 def _task(visit: Visit) -> TaskSettings:

@@ -286,6 +286,27 @@ def test_tasks_are_added_ordered_switched_changed_and_removed(
         assert f'<a href="/certificates/{mail.id}/deployment"' in again.text
 
 
+def test_a_task_is_put_to_any_place_and_stays_in_sight(house: House, mail: ManagedCertificate, tmp_path: Path) -> None:
+    program = tmp_path / "reload"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    admin, path = house.signed_in(Role.ADMINISTRATOR), f"/certificates/{mail.id}"
+
+    def add(title: str) -> str:
+        admin.post(f"{path}/tasks/add/script", title=title, **{"param.program": str(program)})
+        return admin.get(f"{path}/deployment").text
+
+    add("one")
+    assert 'type="number"' not in add("two"), "earlier and later lead to each of two"
+    assert 'max="3" value="3" required autocomplete="off" aria-label="Place of three"' in add("three")
+    three = current(house, mail).task("three")
+    moved = admin.post(f"{path}/tasks/{three.id}/move", place="1")
+    assert [task.title for task in current(house, mail).tasks] == ["three", "one", "two"]
+    switched = admin.post(f"{path}/tasks/{three.id}/enable", enabled="no")
+    assert {each.headers["Location"] for each in (moved, switched)} == {f"{path}/deployment#task-{three.id}"}
+    assert f'id="task-{three.id}"' in admin.get(f"{path}/deployment").text
+
+
 def test_removing_a_task_says_first_what_follows_from_it(
     house: House, mail: ManagedCertificate, tmp_path: Path
 ) -> None:
