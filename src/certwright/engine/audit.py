@@ -36,8 +36,10 @@ class Verified:
     @property
     def whole(self) -> str:
         """That all is as it was, where it is."""
-        signed = f"; {self.heads} heads are signed by {self.key}" if self.heads else "; no head is signed yet"
-        return f"{self.entries} entries are there, each as it was written{signed}."
+        there = "1 entry is there," if self.entries == 1 else f"{self.entries} entries are there, each"
+        heads = "1 head is" if self.heads == 1 else f"{self.heads} heads are"
+        signed = f"{heads} signed by {self.key}" if self.heads else "no head is signed yet"
+        return f"{there} as it was written; {signed}."
 
     @property
     def told(self) -> Sequence[str]:

@@ -103,6 +103,16 @@ def test_the_end_of_a_new_store_is_sealed(engine: Engine) -> None:
     assert verify(engine, {}).faults == ()
 
 
+def test_one_is_counted_as_one(engine: Engine) -> None:
+    assert verify(engine, {}).whole == "1 entry is there, as it was written; no head is signed yet."
+    signed = sign_head(engine)
+    assert signed
+    assert verify(engine, {}).whole == f"1 entry is there, as it was written; 1 head is signed by {signed.key}."
+    change(engine, "nights")
+    sign_head(engine)
+    assert "2 entries are there, each as it was written; 2 heads are signed by" in verify(engine, {}).whole
+
+
 def test_the_end_of_a_trail_that_an_earlier_version_wrote_is_sealed_once_and_that_is_noted(engine: Engine) -> None:
     sign_head(engine)
     with engine.store.write() as unit:
