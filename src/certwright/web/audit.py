@@ -1,9 +1,10 @@
 """Audit: who did what to which, filtered by what the address says; downloaded, verified and signed."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from os.path import commonprefix
 from typing import Any
 
 from pydantic import Field
@@ -11,17 +12,18 @@ from starlette.responses import Response, StreamingResponse
 
 from certwright.domain.access import Permission
 from certwright.domain.audit import Action, Entry, SubjectKind
-from certwright.domain.errors import CertwrightError, StoreError
+from certwright.domain.errors import CertwrightError, ConfigurationError, StoreError
 from certwright.engine.audit import entries, exported, head, verify
 from certwright.engine.context import Engine
 from certwright.sdk.params import Params, read_params
 from certwright.store.audit import Wanted
-from certwright.web.language import later
+from certwright.web.language import _, later
 from certwright.web.pages import Page, Visit, attempt, with_query
 
 _ALL = "/audit"
 _ROWS = 50
 _LONGEST = 300
+_AHEAD = 40
 _DAY = timedelta(days=1)
 
 
@@ -38,7 +40,13 @@ class Asked(Params):
 
     @property
     def wanted(self) -> Wanted:
-        """Which entries that are."""
+        """Which entries that are.
+
+        Raises:
+            ConfigurationError: if the last day is before the first one.
+        """
+        if self.since and self.until and self.until < self.since:
+            raise ConfigurationError(_("The last day is before the first one."))
         since = _begin(self.since) if self.since else None
         until = _begin(self.until + _DAY) if self.until else None
         return Wanted(self.by, self.action, self.kind, self.to, since, until)
@@ -60,8 +68,12 @@ def _begin(day: date) -> datetime:
 def _audit(visit: Visit, error: CertwrightError | None = None) -> Response:
     query = visit.request.query_params
     filters = {name: query[name].strip() for name in Asked.model_fields if query.get(name, "").strip()}
-    asked = read_params(Asked, dict(filters), "what is looked for")
-    found = entries(visit.engine, asked.wanted, _ROWS, asked.before)
+    found: Sequence[Entry] = ()
+    try:
+        asked = read_params(Asked, dict(filters), "what is looked for")
+        found = entries(visit.engine, asked.wanted, _ROWS, asked.before)
+    except ConfigurationError as wrong:
+        error = wrong
     with visit.engine.store.read() as unit:
         signed = unit.trail.last_head()
     first = {name: value for name, value in filters.items() if name != "before"}
@@ -81,30 +93,51 @@ def _audit(visit: Visit, error: CertwrightError | None = None) -> Response:
 
 def differences(entry: Entry) -> list[Difference]:
     """What the entry says was another one before, by name; without what is empty before and after."""
-    old, new = dict(_flat(entry.before or {})), dict(_flat(entry.after or {}))
+    states = (entry.before or {}, entry.after or {})
+    called = {each["id"]: each["title"] for state in states for value in state.values() for each in _titled(value)}
+    old, new = (dict(_flat(state, called)) for state in states)
     names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-    shown = (Difference(name, _text(old.get(name)), _text(new.get(name))) for name in names)
-    return [each for each in shown if each.before or each.after]
+    shown = ((name, _text(old.get(name)), _text(new.get(name))) for name in names)
+    return [Difference(name, *_cut(before, after)) for name, before, after in shown if before or after]
 
 
-def _flat(state: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value by its whole name, such as `key.type`."""
+def _titled(value: Any) -> Sequence[Mapping[str, Any]]:
+    """The parts of a list that go by an id and a title, such as tasks; none if it is no such list."""
+    is_titled = isinstance(value, list) and all(
+        isinstance(each, dict) and {"id", "title"} <= each.keys() for each in value
+    )
+    return value if is_titled else ()
+
+
+def _flat(state: Mapping[str, Any], called: Mapping[str, str], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value by its whole name, such as `key.type`; of what has titles the order, and each as it is `called`."""
     for name, value in state.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{above}{name}.")
+        path = f"{above}{name}"
+        if titled := {called.get(each["id"], each["title"]): each for each in _titled(value)}:
+            yield path, list(titled)
+            yield from _flat(titled, called, f"{path}.")
+        elif isinstance(value, Mapping) and value:
+            yield from _flat(value, called, f"{path}.")
         else:
-            yield f"{above}{name}", value
+            yield path, value
 
 
 def _text(value: Any) -> str:
-    """A JSON value for people, not too long of it."""
+    """A JSON value for people."""
     if value in (None, "", [], {}):
         return ""
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        text = ", ".join(value)
-    else:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _cut(*texts: str) -> Iterator[str]:
+    """Not too much of each, so that it is seen where they differ."""
+    begin = max(0, len(commonprefix(texts)) - _AHEAD)  # noqa: RUF071 - of characters
+    for text in texts:
+        first = begin if len(text) > _LONGEST else 0
+        last = first + _LONGEST
+        yield f"{'… ' if first else ''}{text[first:last]}{' …' if len(text) > last else ''}"
 
 
 def _export(visit: Visit) -> Response:

@@ -1,7 +1,9 @@
 """Audit in the browser: who did what is found, read, downloaded and verified."""
 
 import base64
+import html
 import json
+import re
 import sqlite3
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +11,8 @@ import pytest
 
 from certwright.domain.access import Permission, Role
 from certwright.domain.audit import Action, the_store
+from certwright.domain.identifiers import Identifier
+from certwright.domain.managed import TaskSettings
 from certwright.domain.windows import MaintenanceWindow, Span
 from certwright.engine.audit import entries, verify_file
 from certwright.engine.windows import put_window, remove_window
@@ -47,6 +51,35 @@ def test_of_a_part_of_something_too(house: House) -> None:
     assert ("capabilities.internal_names: false → true" in seen, "wildcards" in seen) == (True, False)
 
 
+def test_of_tasks_only_what_differs_and_by_their_titles(house: House) -> None:
+    mail, browser = house.managed("mail.contoso.com"), house.signed_in(Role.AUDITOR)
+    one, two = (TaskSettings(kind="script", title=title, params={"program": "/p"}) for title in ("one", "two"))
+
+    def told(*tasks: TaskSettings) -> str:
+        with house.engine.store.write() as unit:
+            unit.managed.update(mail.model_copy(update={"tasks": tasks}))
+        newest = browser.get("/audit?kind=certificate").text.partition("<tbody>")[2].partition("</tr>")[0]
+        return html.unescape(" ".join(re.findall(r"<small>(tasks[^<]*)", newest)))
+
+    added = told(one, two)
+    assert ("tasks: one, two" in added, "tasks.two.params.program: /p" in added) == (True, True)
+    other = two.model_copy(update={"title": "last"})
+    assert told(one, other) == "tasks.last.title: two → last"
+    assert told(one, other.model_copy(update={"params": {"program": "/q"}})) == "tasks.last.params.program: /p → /q"
+    assert told(other.model_copy(update={"params": {"program": "/q"}}), one) == "tasks: one, last → last, one"
+
+
+def test_of_what_is_long_the_part_that_differs(house: House) -> None:
+    names = [f"n{number:02}.test" for number in range(60)]
+    mail, browser = house.managed("mail.contoso.com"), house.signed_in(Role.AUDITOR)
+    for each in (names, [*names[:-1], "new.test"], ["first.test", *names]):
+        with house.engine.store.write() as unit:
+            unit.managed.update(mail.model_copy(update={"identifiers": tuple(map(Identifier.parse, each))}))
+    first, last, *_ = re.findall(r"<small>identifiers: ([^<]*)", browser.get("/audit?kind=certificate").text)
+    assert (first.startswith("n00.test, "), " … → first.test, n00.test, " in first) == (True, True)
+    assert (last.startswith("… "), "n59.test → … " in last, last.endswith("new.test")) == (True, True, True)
+
+
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
 def test_it_is_for_those_who_may_see_it(house: House, role: Role) -> None:
     browser = house.signed_in(role)
@@ -79,8 +112,20 @@ def test_it_is_found_by_what_the_address_says(house: House) -> None:
 @pytest.mark.parametrize(
     "query", ["action=nonsense", "kind=x", "since=monday", "until=9999-12-31", "before=0", f"by={'x' * 301}"]
 )
-def test_what_cannot_be_looked_for_is_told(house: House, query: str) -> None:
-    assert house.signed_in(Role.AUDITOR).get(f"/audit?{query}").status == 422
+def test_what_cannot_be_looked_for_is_told_where_it_is_chosen(house: House, query: str) -> None:
+    seen = house.signed_in(Role.AUDITOR).get(f"/audit?{query}&to=nights")
+    assert (seen.status, rows(seen), "Nothing of that kind was done." in seen.words) == (422, 0, False)
+    assert 'name="to" value="nights"' in seen.text, "what was chosen beside it stays"
+
+
+def test_days_the_wrong_way_round_are_told(house: House) -> None:
+    seen = house.signed_in(Role.AUDITOR).get("/audit?since=2026-11-30&until=2026-11-29")
+    assert (seen.status, "The last day is before the first one." in seen.words) == (422, True)
+
+
+def test_that_names_are_looked_for_exactly_is_said_beside_them(house: House) -> None:
+    seen = house.signed_in(Role.AUDITOR).get("/audit?by=AUDITOR")
+    assert (rows(seen), "whole, and with their capitals" in seen.words) == (0, True)
 
 
 def test_pages_follow_each_other_and_keep_what_was_chosen(house: House) -> None:
