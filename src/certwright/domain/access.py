@@ -1,12 +1,13 @@
 """Who may do what: decided here, and nowhere else; and who signs in, until when."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, WithJsonSchema
 
 from certwright.domain.actors import Actor, ActorKind
 from certwright.domain.errors import ConfigurationError, Forbidden
@@ -28,7 +29,17 @@ _DIFFERENT = 5
 _PAUSE = timedelta(minutes=1)
 _MOST_DOUBLINGS = 6
 
-PersonName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")]
+_PERSON_NAME = "^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
+
+
+def _of_person(name: str) -> str:
+    if not re.fullmatch(_PERSON_NAME, name):
+        raise ValueError("a name has up to 64 letters a to z, digits and . _ @ -, and begins with a letter or a digit")
+    return name
+
+
+PersonName = Annotated[str, AfterValidator(_of_person), WithJsonSchema({"type": "string", "pattern": _PERSON_NAME})]
+"""With which somebody signs in; the schema has the rule for programs, and what is refused is told in words."""
 
 
 class Permission(StrEnum):

@@ -16,6 +16,7 @@ from certwright.engine.people import add_person
 from certwright.engine.sign_in import sign_in
 from certwright.store import UnitOfWork
 from certwright.web import first_account
+from certwright.web.forms import told
 from certwright.web.language import _
 from certwright.web.pages import asked_from, endpoint
 from certwright.web.received import Sent, text, typed_twice
@@ -92,6 +93,6 @@ def routes(engine: Engine, setup: SetupToken) -> Sequence[BaseRoute]:
 
 
 def _page(request: Request, token: str, error: ConfigurationError | None = None, name: str = "") -> Response:
-    told = [str(cause) for cause in error.causes] if error else []
-    context = {"token": token, "error": error, "causes": told, "name": name, "shortest": SHORTEST_PASSWORD}
+    wrong, problem = told(error, ("name",))
+    context = {"token": token, "wrong": wrong, "told": problem, "name": name, "shortest": SHORTEST_PASSWORD}
     return TEMPLATES.TemplateResponse(request, "first-start.html", context, 422 if error else 200)

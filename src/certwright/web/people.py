@@ -3,7 +3,7 @@
 from pydantic import Field, SecretStr
 from starlette.responses import Response
 
-from certwright.domain.access import Permission, Role
+from certwright.domain.access import Permission, PersonName, Role
 from certwright.domain.errors import CertwrightError
 from certwright.engine import people
 from certwright.engine.openid.providers import providers
@@ -38,9 +38,7 @@ class NewPassword(Params):
 class NewPerson(NewRole):
     """Somebody new."""
 
-    name: str = Field(
-        min_length=1, max_length=64, description=later("With which this person signs in: letters, digits and . _ @ -")
-    )
+    name: PersonName = Field(description=later("With which this person signs in: letters a to z, digits and . _ @ -"))
 
 
 _FIRST = (Maker(NewPerson, without=("role", "tags")), Maker(NewRole), Maker(NewPassword))

@@ -682,16 +682,18 @@ class TestFirstStart:
             ({"again": "x"}, "The two passwords differ."),
             ({"password": "short", "again": "short"}, "A password has 12 to 512 characters."),
             ({"password": "aaaaaaaaaaaaaa", "again": "aaaaaaaaaaaaaa"}, "too few different characters"),
-            ({"name": "an na"}, "name: "),
-            ({"name": ""}, "name: "),
+            ({"name": "Anna Müller"}, "A name has up to 64 letters a to z, digits and . _ @ -, and begins with"),
+            ({"name": ""}, "A name has up to 64 letters"),
         ],
     )
     def test_what_cannot_be_taken_is_told_and_tried_again(self, house: House, wrong: dict[str, str], told: str) -> None:
         right = {"token": house.setup.secret, "name": "anna", "password": PASSWORD, "again": PASSWORD}
         browser = house.browser()
+        assert "letters a to z, digits and . _ @ -" in browser.get(f"/first-start?token={house.setup.secret}").words
         seen = browser.post("/first-start", **right | wrong)
         assert (seen.status, told in seen.words) == (422, True)
         assert PASSWORD not in seen.text
+        assert ('id="name-error"' in seen.text) is ("name" in wrong)
         assert browser.post("/first-start", **right).status == 303
 
     @pytest.mark.parametrize("token", ["", "x", "é"])

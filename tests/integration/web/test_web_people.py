@@ -56,7 +56,7 @@ class TestPeople:
         [
             ({"again": OTHER}, "The two passwords differ."),
             ({"password": "short", "again": "short"}, "A password has 12 to 512 characters."),
-            ({"name": "an na"}, 'id="name-error"'),
+            ({"name": "Anna Müller"}, 'id="name-error">A name has up to 64 letters a to z, digits and'),
             ({"name": ""}, 'id="name-error"'),
             ({"name": "Administrator"}, "There is a person"),
             ({"tags": "No Tag"}, "These are no tags"),
