@@ -78,7 +78,7 @@ def watch_endpoint(engine: Engine, place: Place, title: str | None) -> Watched:
     if look.seen is None:
         raise Unreachable(
             f"{place} cannot be watched, as nothing can be seen there: {look.problem}",
-            hint="Mend the address, or add it when the service runs. certwright probe tells more.",
+            hint="Mend the address, or add it when the service runs; where TLS begins later, choose --starttls.",
         )
     return add_seen(engine, title or str(place), place, look)
 

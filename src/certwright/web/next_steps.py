@@ -181,7 +181,10 @@ AT_A_TERMINAL: Mapping[str, int] = {
 _OPTIONS_AT_A_TERMINAL = {"audit verify": "--seen", "exchange verify": "--outside"}
 
 FIELDS = frozenset(
-    {"address", "authority", "ca-file", "check-via", "directory", "host", "precheck", "security", "to", "username"}
+    {
+        *("address", "authority", "ca-file", "check-via", "directory", "host"),
+        *("precheck", "security", "starttls", "to", "username"),
+    }
 )
 """Options that hints name and forms have as fields."""
 

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 from starlette.routing import Match, Route
 
 import certwright
 from certwright.engine import catalog
 from certwright.web.app import PAGES
 from certwright.web.next_steps import AT_A_TERMINAL, FIELDS, PLACES, Step, about, found_at, linked, mending, steps
+from certwright.web.watched import Service
 
 SOURCE = Path(certwright.__file__).parent
 COMMANDS = set(re.findall(r"^## certwright (.+)$", Path("docs/guide/commands.md").read_text(), re.MULTILINE))
@@ -162,7 +164,7 @@ def test_chapters_of_the_guide_are_read_on_pages() -> None:
 
 def test_options_are_the_fields_of_forms() -> None:
     assert linked("Give --ca-file FILE, --no-precheck or --caution.") == (
-        "Give <q>CA file</q> (FILE), <q>Precheck</q> (off) or --caution."
+        "Give <q>CA file</q> (FILE), <q>Check first</q> (off) or --caution."
     )
     assert "--check-via" in linked("certwright validation set CERT http_listener --check-via gate:80")
     plugins: list[tuple[catalog.Kind, str]] = [
@@ -170,7 +172,8 @@ def test_options_are_the_fields_of_forms() -> None:
         ("solvers", "http_listener"),
         ("notifications", "smtp"),
     ]
-    known = {name for kind, each in plugins for name in catalog.plugin(kind, each).params.model_fields}
+    models: list[type[BaseModel]] = [Service, *(catalog.plugin(kind, each).params for kind, each in plugins)]
+    known = {name for model in models for name in model.model_fields}
     assert {field.replace("-", "_") for field in FIELDS} <= known
 
 
