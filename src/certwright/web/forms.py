@@ -17,14 +17,38 @@ OWN = "param."
 """Before the name of a field that belongs to a plugin, on a page that has fields of its own."""
 _FEW = 8
 _ALL_TOGETHER = "all together"
+_CALLED = {
+    "agree_tos": "Agree to the terms of service",
+    "allowfrom": "Writing allowed from",
+    "auth": "Sign-in",
+    "canary": "Begin with",
+    "eab_key": "MAC key",
+    "eab_kid": "Key ID",
+    "only": "Only these",
+    "pass": "Password",
+    "per_second": "Requests per second",
+    "precheck": "Check first",
+    "psw": "Password",
+    "subid": "ID of the subuser",
+    "verify": "What to verify",
+}
 _ABBREVIATIONS = {
-    "ca": "CA",
-    "tos": "terms of service",
-    "url": "URL",
-    "id": "ID",
+    "2fa": "second factor",
     "api": "API",
-    "ssl": "SSL",
+    "ca": "CA",
+    "ddns": "DDNS",
+    "dns": "DNS",
     "fqdn": "FQDN",
+    "ib": "Infoblox",
+    "id": "ID",
+    "ip": "IP",
+    "pdns": "PowerDNS",
+    "ssl": "SSL",
+    "starttls": "STARTTLS",
+    "totp": "TOTP",
+    "ttl": "TTL",
+    "url": "URL",
+    "winrm": "WinRM",
 }
 
 
@@ -213,9 +237,10 @@ def filled(makers: Sequence[Maker], sent: Sent, error: CertwrightError | None) -
 
 
 def label(name: str) -> str:
-    """A parameter's name as a label: `ca_file` is `CA file`."""
-    words = [_ABBREVIATIONS.get(word, word) for word in name.split("_")]
-    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
+    """A parameter's name as a label: `ca_file` is `CA file`, and `auth_token`, as dns-lexicon has it, a `Token`."""
+    plain = name.removeprefix("auth_")
+    words = [_ABBREVIATIONS.get(word, word) for word in plain.split("_")]
+    return _CALLED.get(plain) or " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
 def told(error: CertwrightError | None, names: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:

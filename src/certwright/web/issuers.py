@@ -41,8 +41,10 @@ class Account(Params):
             ConfigurationError: if half of it is missing.
         """
         if (self.eab_kid is None) != (self.eab_key is None):
+            missing = "eab_key" if self.eab_key is None else "eab_kid"
             raise ConfigurationError(
-                "The external account binding is not complete.", causes=["eab_key: key id and key belong together"]
+                "The external account binding is not complete.",
+                causes=[f"{missing}: is needed too: key id and MAC key belong together"],
             )
         return (self.eab_kid, self.eab_key.get_secret_value().encode()) if self.eab_kid and self.eab_key else None
 

@@ -37,6 +37,7 @@ class WindowForm(Params):
     name: str = Field(min_length=1, max_length=100, description="What you call it.")
     spans: Annotated[tuple[Span, ...], BeforeValidator(_each(Span.parse))] = Field(
         min_length=1,
+        title="Open",
         description="When it is open, one on each line: Sat 22:00-04:00, Mon-Fri 02:00-04:00 or Fri 20:00-Mon 06:00.",
         json_schema_extra={"whole": True},
     )

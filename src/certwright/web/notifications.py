@@ -63,7 +63,7 @@ class RuleForm(Params):
         default=14, ge=1, le=365, description="Days before the expiry from which each problem is told of at once."
     )
     quiet: Annotated[QuietHours | None, BeforeValidator(_hours)] = Field(
-        default=None, description="When only what is urgent is told, such as 22:00-07:00."
+        default=None, title="Quiet hours", description="When only what is urgent is told, such as 22:00-07:00."
     )
     zone: str = Field(default="UTC", title="Time zone", description="Whose clock that is, such as Europe/Berlin.")
     digest: Digest = Field(default=Digest.NONE, description="How often what is not urgent is told together.")

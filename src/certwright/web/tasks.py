@@ -49,14 +49,18 @@ class When(Params):
     trigger: Trigger = Field(default=Trigger.ON_SUCCESS, description="What has it run.")
     watched: Annotated[str | None, OnlyWith("trigger", ("on-task-failure",))] = Field(
         default=None,
+        title="After the failure of",
         description="The title of the task whose failure it waits for; else any.",
         json_schema_extra={"stored": "task"},
     )
-    stops: bool = Field(default=False, description="What comes after it waits while it has failed.")
+    stops: bool = Field(
+        default=False, title="Stops what follows", description="What comes after it waits while it has failed."
+    )
     retries: int | None = Field(default=None, ge=0, description="How often it is tried again; else until it succeeds.")
     retry_minutes: float | None = Field(default=None, ge=1, description="Minutes between tries; else more each time.")
     window: str | None = Field(
         default=None,
+        title="Maintenance window",
         description="The maintenance window in which it runs; else the certificate's.",
         json_schema_extra={"stored": "window"},
     )

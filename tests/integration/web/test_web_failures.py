@@ -77,7 +77,7 @@ def test_a_first_request_for_a_name_without_an_address_says_what_to_enter(house:
     for told in pages(browser, made):
         assert "Enter an A or AAAA record for the name in the public DNS" in told
         assert "The name a.contoso.test has no address." in told
-        assert "Check via (HOST:PORT) or Precheck (off)" in told
+        assert "Check via (HOST:PORT) or Check first (off)" in told
         assert "--" not in told
         assert NOTHING not in told
         assert told.count("The name a.contoso.test has no address.") == 1

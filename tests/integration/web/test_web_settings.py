@@ -49,6 +49,14 @@ def test_who_may_only_look_sees_all_and_is_offered_nothing(house: House, path: s
 
 
 class TestIssuers:
+    @pytest.mark.parametrize(("given", "missing"), [("eab_kid", "eab_key"), ("eab_key", "eab_kid")])
+    def test_the_half_of_a_binding_that_is_missing_is_asked_for(self, house: House, given: str, missing: str) -> None:
+        browser = house.signed_in(Role.OPERATOR)
+        sent = {"name": "own", "param.email": "postmaster@contoso.test", given: "c2VjcmV0"}
+        _, seen = landed(browser, browser.post("/issuers/add/acme", **sent))
+        assert f'id="{missing}-error">Is needed too: key id and MAC key belong together' in seen.text
+        assert f'id="{given}-error"' not in seen.text
+
     def test_one_in_use_is_not_removed_and_its_users_are_named(self, house: House) -> None:
         house.managed("mail.contoso.com")
         browser = house.signed_in(Role.OPERATOR)
@@ -513,6 +521,7 @@ class TestWatched:
         sent = {"endpoint": f"127.0.0.1:{free_port()}", "title": "The mail"}
         _, seen = landed(browser, browser.post("/watched/add/service", **sent))
         assert (seen.status, "nothing can be seen there" in seen.words) == (422, True)
+        assert "where TLS begins later, choose STARTTLS" in seen.words
         assert 'value="The mail"' in seen.text
 
 

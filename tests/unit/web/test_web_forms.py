@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, model_validator
 from certwright.domain.errors import ConfigurationError
 from certwright.engine import catalog
 from certwright.sdk.params import Params, credential_field, read_params, secret_names
-from certwright.web.forms import Form, Input, Maker, Shape, filled, told
+from certwright.web.forms import Form, Input, Maker, Shape, filled, label, told
 from certwright.web.received import NOTHING, Sent
 
 KINDS: tuple[catalog.Kind, ...] = ("issuers", "solvers", "dns", "tasks", "notifications")
@@ -72,6 +72,7 @@ def test_each_plugin_has_a_form_that_says_nothing_until_somebody_does(kind: cata
     assert list(inputs(form)) == [*(each.name for each in form.often), *(each.name for each in form.seldom)]
     assert set(inputs(form)) == set(maker.model.model_fields)
     assert all(each.help for each in inputs(form).values())
+    assert len({each.label for each in inputs(form).values()}) == len(inputs(form))
     assert ":" in name or not any(word in each.help for each in inputs(form).values() for word in ("--", "certwright "))
     assert maker.given(sent_as_it_is(form)) == {}
     assert not form.opened
@@ -111,6 +112,23 @@ def test_a_field_is_filled_in_by_its_type() -> None:
     assert made["param.services"].called == {"SMTP": "mail"}
     assert (made["param.share"].step, made["param.port"].step) == ("any", "1")
     assert [each.required for each in made.values()] == [True, *[False] * 11]
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [
+        ("ca_file", "CA file"),
+        ("eab_kid", "Key ID"),
+        ("winrm_configuration", "WinRM configuration"),
+        ("precheck", "Check first"),
+        ("auth", "Sign-in"),
+        ("auth_token", "Token"),
+        ("auth_pass", "Password"),
+        ("auth_pass_phrase", "Pass phrase"),
+    ],
+)
+def test_a_label_is_what_people_call_a_parameter(name: str, called: str) -> None:
+    assert label(name) == called
 
 
 def test_what_was_filled_in_is_what_the_model_reads_and_stands_there_again() -> None:
