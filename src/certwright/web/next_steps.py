@@ -328,7 +328,7 @@ def _chapter(found: re.Match[str]) -> Markup:
 
 
 def _field(found: re.Match[str]) -> Markup:
-    """An option as a field; --no-precheck is “Precheck” (off)."""
+    """An option as a field; --no-precheck is “Check first” (off)."""
     said = _("off") if found["off"] else found["value"]
     field = Markup("<q>{}</q>").format(_(label(found["name"].replace("-", "_"))))
     return Markup("{} ({})").format(field, said) if said else field
