@@ -72,6 +72,9 @@ def test_a_certificate_is_taken_out_with_its_key_and_a_password_that_was_made(
         page.get_by_label("Form").select_option("pem")
         expect(page.get_by_label("Password of the PFX")).to_be_hidden()
         with page.expect_download() as download:
+            page.get_by_role("button", name="Download it with its key").press("Enter")
+        assert download.value.suggested_filename == f"{TITLE}.pem"
+        with page.expect_download() as download:
             page.get_by_role("link", name="The certificate alone (DER)").press("Enter")
         assert download.value.suggested_filename == f"{TITLE}.der"
     with tab(browser) as page:

@@ -2,11 +2,12 @@
 
 import os
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from certwright import store as stores
 from certwright.domain.access import Role
@@ -102,6 +103,49 @@ def test_a_page_of_work_under_way_lets_everybody_in_and_goes_on_by_itself(servic
         expect(page).to_have_url(f"{service.address}/credentials")
     service.site.cli("credential", "remove", "ex", code=0)
     service.site.cli("notification", "channel", "remove", "hook", code=0)
+
+
+def test_back_from_what_came_of_long_work_leads_to_where_it_was_begun(service: Served, browser: Browser) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute, tab(browser, expected="422") as page:
+        service.sign_in(page, "admin")
+        form = f"{service.address}/watched/add/service"
+        page.goto(form)
+        page.locator("[name=endpoint]").fill(f"127.0.0.1:{mute.getsockname()[1]}")
+        page.get_by_role("button", name="Watch it").click()
+        expect(page.get_by_text("It is at work.")).to_be_visible()
+        mute.close()
+        expect(page).to_have_url(re.compile("again="))
+        page.go_back()
+        expect(page).to_have_url(form)
+
+
+def test_a_form_is_sent_once_however_often_it_is_pressed(service: Served, browser: Browser) -> None:
+    form, under_way = f"{service.address}/people/tokens/add", list[Route]()
+    twice = "async (button) => { button.click(); await new Promise((go) => setTimeout(go, 400)); button.click(); }"
+    with tab(browser) as page:
+        service.sign_in(page, "admin")
+        page.route(form, lambda route: under_way.append(route) if route.request.method == "POST" else route.continue_())
+        for name in ("robot", "other robot"):
+            page.goto(form)
+            page.locator("[name=name]").fill(name)
+            page.get_by_role("checkbox").first.check()
+            page.get_by_role("button", name="Make the token").evaluate(twice)
+            page.wait_for_timeout(400)
+            (sent,) = under_way
+            sent.continue_()
+            expect(page.get_by_role("heading", name=f"The token {name}")).to_be_visible()
+            under_way.clear()
+            page.go_back()
+
+
+def test_a_form_can_be_sent_again_when_its_page_is_shown_again(service: Served, browser: Browser) -> None:
+    with tab(browser) as page:
+        service.sign_in(page, "admin")
+        page.goto(f"{service.address}/audit")
+        for _ in range(2):
+            with page.expect_download():
+                page.get_by_role("button", name="Download all of it").click()
+            page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
 
 
 def test_somebody_goes_to_a_provider_of_another_site_and_comes_back_signed_in(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy import text
 
@@ -225,3 +225,8 @@ def landed(browser: Browser, seen: Seen) -> tuple[str, Seen]:
             time.sleep(0.1)
         seen = browser.get(path)
     raise AssertionError(f"{path} has no end")
+
+
+def job_of(seen: Seen) -> str:
+    """The id of what was begun, whose end is awaited where this leads."""
+    return urlsplit(seen.headers["Location"]).path.removeprefix("/working/")

@@ -28,8 +28,8 @@ def on_certificate(store: Store, managed: ManagedCertificate, held: LeaseHeld, n
     """The same, with which run it is that works on this certificate, who began it, and where its log is."""
     with store.read() as unit:
         run = unit.runs.at_work(managed.id, now)
-        begun = f"{_who(unit, run)} began its {_NOUNS[run.kind]}" if run else ""
-    return _told(store, repr(managed.title), run, begun, held, now)
+        begun = f"{_who(unit, run)} began its {_NOUNS[run.kind]} at {run.started_at:%H:%M} UTC" if run else ""
+    return _told(store, repr(managed.title), begun, managed.id, held, now)
 
 
 def on_organisation(store: Store, name: str, held: LeaseHeld, now: datetime) -> LeaseHeld:
@@ -42,18 +42,18 @@ def on_organisation(store: Store, name: str, held: LeaseHeld, now: datetime) -> 
     its = {lease.name for lease in leases if lease.holder == taken.holder}
     able = [run for run in runs if run.kind in _CHANGING and f"{CERTIFICATE}{run.managed_id}" in its]
     run = min(able, key=lambda run: abs(run.started_at - taken.since), default=None)
+    if run is None:
+        return _told(store, f"The organisation {name}", "", "", held, now)
     with store.read() as unit:
-        title = unit.managed.get(run.managed_id).title if run else ""
-        begun = f"{_who(unit, run)} began the {_NOUNS[run.kind]} of {title!r}" if run else ""
-    return _told(store, f"The organisation {name}", run, begun, held, now)
+        title = unit.managed.get(run.managed_id).title
+        begun = f"{_who(unit, run)} began the {_NOUNS[run.kind]} of {title!r} at {run.started_at:%H:%M} UTC"
+    return _told(store, f"The organisation {name}", begun, run.managed_id, held, now)
 
 
-def _told(store: Store, what: str, run: Run | None, begun: str, held: LeaseHeld, now: datetime) -> LeaseHeld:
-    """With what was begun by the run that works on it, where one is known."""
-    said, hint = f"{what} is being worked on at this moment.", held.hint
-    if run:
-        said = f"{what} is being worked on: {begun} at {run.started_at:%H:%M} UTC."
-        hint = f"Wait for it to end; its log: certwright certificate log {run.managed_id}"
+def _told(store: Store, what: str, begun: str, managed_id: str, held: LeaseHeld, now: datetime) -> LeaseHeld:
+    """With what was begun, where that is known, and the log of the certificate for which it is done."""
+    said = f"{what} is being worked on: {begun}." if begun else f"{what} is being worked on at this moment."
+    hint = f"Wait for it to end; its log: certwright certificate log {managed_id}" if managed_id else held.hint
     with store.read() as unit:
         if store.caller.actor.kind is ActorKind.COMMAND_LINE:
             is_service = any(each.name == SERVICE and str(each.holder) == held.holder for each in unit.leases.held(now))

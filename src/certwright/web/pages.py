@@ -170,7 +170,7 @@ class Visit:
         subject = _certificate(self.request.url.path)
         waited = Waited(title, self.person.name, subject, back, then, self.engine.now(), sent, refill)
         self.waits.begin(self.engine, waited, work).ended.wait(_AT_ONCE_SECONDS)
-        return see(f"/working/{waited.id}")
+        return see(with_query(f"/working/{waited.id}", back=back))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from certwright.domain.access import Permission
 from certwright.domain.errors import NotFound
 from certwright.web.matrix import matrix
-from certwright.web.pages import Page, Visit, see
+from certwright.web.pages import Page, Visit, own_address, see
 from certwright.web.problems import BY_ITSELF
 from certwright.web.runs import journal
 
@@ -26,9 +26,10 @@ def _working(visit: Visit) -> Response:
 
 
 def _elsewhere(visit: Visit) -> Response:
-    """What the store knows of it, where this node does not carry it out."""
+    """What the store knows of it, where this node does not carry it out; its address knows where it was begun."""
     job, told = visit.waits.elsewhere(visit.engine, visit.request.path_params["id"])
-    return visit.page("working-elsewhere.html", certificate=job.subject, job=job, told=told)
+    back = own_address(visit.asked("back"))
+    return visit.page("working-elsewhere.html", certificate=job.subject, job=job, told=told, back=back)
 
 
 def _on(visit: Visit, to: str) -> Response:

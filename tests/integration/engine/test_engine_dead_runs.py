@@ -45,7 +45,8 @@ def refused(engine: Engine, managed: ManagedCertificate) -> LeaseHeld:
 def test_whoever_waits_is_told_who_began_what_and_where_its_log_is(engine: Engine, managed: ManagedCertificate) -> None:
     log = f"Wait for it to end; its log: certwright certificate log {managed.id}"
     with engine.acting(ANNA).certificate_lease(managed) as lease:
-        assert refused(engine.acting(BEN), managed).message == "'mail' is being worked on at this moment."
+        told = refused(engine.acting(BEN), managed)
+        assert (told.message, told.hint) == ("'mail' is being worked on at this moment.", log)
         with running(engine.acting(ANNA), managed, RunKind.DEPLOY, lease):
             told = refused(engine.acting(BEN), managed)
             assert told.message == "'mail' is being worked on: anna began its deployment at 12:00 UTC."

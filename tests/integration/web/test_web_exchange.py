@@ -24,7 +24,7 @@ from certwright.exchange_simulator import Fail, SendConnector
 from certwright.sdk.context import Credential
 from peers.exchange_task import NAMES, PASSWORD, USERNAME, spec, world
 from world.mailing import Mail, mailing
-from world.web import House, Seen, landed
+from world.web import House, Seen, job_of, landed
 
 REMOVE = "Remove-ExchangeCertificate"
 
@@ -100,15 +100,17 @@ def test_one_server_first_then_the_others_and_back_again(mail: Mail) -> None:
     assert "a person had its deployment taken back" in browser.get("/exchange").words
 
 
-def test_what_was_begun_here_leads_to_its_certificate_after_the_service_was_killed(mail: Mail) -> None:
+def test_what_was_begun_here_leads_to_its_certificate_and_back_after_the_service_was_killed(mail: Mail) -> None:
     browser = mail.house.signed_in(Role.ADMINISTRATOR)
-    begun = browser.post(f"{mail.at}/plan").headers["Location"].rpartition("/")[2]
-    landed(browser, browser.get(f"/working/{begun}"))
+    seen = browser.post(f"{mail.at}/plan")
+    begun, place = job_of(seen), seen.headers["Location"]
+    landed(browser, seen)
     with mail.house.engine.store.write() as unit:
         killed = unit.jobs.get(begun)[0].model_copy(update={"id": new_id(), "ended_at": None, "outcome": None})
         unit.jobs.add(killed)
-    seen = browser.get(f"/working/{killed.id}")
+    seen = browser.get(place.replace(begun, killed.id))
     assert "what had begun there goes on by itself" in seen.words
+    assert '<a href="/exchange">Back</a>' in seen.text
     assert f'<a href="/certificates/{mail.managed_id}">To the certificate</a>' in seen.text
 
 
@@ -432,7 +434,7 @@ def test_what_nobody_has_seen_or_may_do_is_not_done(house: House) -> None:
     at = f"/certificates/{managed.id}/exchange"
     operator, viewer = house.signed_in(Role.OPERATOR), house.signed_in(Role.VIEWER)
     assert "No plan was agreed to." in operator.post(f"{at}/apply").words
-    begun = operator.post(f"{at}/verify").headers["Location"].removeprefix("/working/")
+    begun = job_of(operator.post(f"{at}/verify"))
     for shown in ("plans", "undo-plans", "done", "verified", "rehearsed", "removable", "removed"):
         seen = operator.get(f"{at}/{shown}/{begun}")
         assert (seen.status, "is not shown here" in seen.words) == (404, True), f"{shown}: it failed"

@@ -9,7 +9,7 @@ from certwright.acme_server import AcmeServerConfig
 from certwright.domain.access import Role
 from peers.ports import free_port
 from world.site import Authority, authority
-from world.web import House, landed
+from world.web import House, job_of, landed
 
 PATH = "/first-start/authority"
 KEY_ID, MAC_KEY = "kid-1", "Yy1tYWMta2V5LW9mLTMyLWJ5dGVzLWZvci10ZXN0cw"
@@ -84,7 +84,7 @@ def test_what_is_missing_is_told_at_its_field_in_the_words_of_the_page(house: Ho
 
 def test_what_came_of_something_else_is_not_taken_for_an_answer(house: House) -> None:
     browser = house.signed_in()
-    begun = browser.post("/audit/verify").headers["Location"].removeprefix("/working/")
+    begun = job_of(browser.post("/audit/verify"))
     for seen in (browser.get(f"{PATH}/{begun}"), browser.post(f"{PATH}/{begun}", agree_tos="yes")):
         assert (seen.status, "is not shown here" in seen.words) == (404, True)
 

@@ -72,6 +72,8 @@ def test_another_node_says_that_it_is_not_the_one_and_how_it_ended(house: House,
         ] * 2
         assert "on another node than the one that shows you this page" in its.words
         assert "Send a test message by hook" in its.words
+        assert '<a href="/notifications">Back</a>' in its.text
+        assert '<a href="/">Back</a>' in elsewhere.get(f"{path.partition('?')[0]}?back=//fabrikam.test").text
         answers.set()
         assert [
             (PAGE in each.text, "Sent." in each.words) for each in (ended(browser, path), ended(elsewhere, path))

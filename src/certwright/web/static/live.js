@@ -91,8 +91,10 @@
 
   htmx.registerExtension("live", {
     htmx_before_response: (_element, { ctx: { response } }) => {
+      const onward = response.headers.get("HX-Redirect");
+      if (onward) location.replace(onward); // so that the browser's Back leads to where the work was begun
       if (response.status === SIGNED_OUT) tell({ state: ENDED });
-      return response.status !== SIGNED_OUT && response.status < FAILED;
+      return !onward && response.status !== SIGNED_OUT && response.status < FAILED;
     },
   });
   tabs.postMessage({ asks: known });
