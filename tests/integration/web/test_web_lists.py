@@ -17,7 +17,7 @@ from certwright.engine.task_list import add_task
 from certwright.engine.watch import add_seen
 from certwright.store.leases import CERTIFICATE
 from unit.domain.workshop import Authority, ec_key
-from world.web import Browser, House, Seen, landed
+from world.web import Browser, House, Seen, job_of, landed
 
 
 def issue(house: House, name: str, days: int) -> str:
@@ -273,8 +273,7 @@ def test_what_is_nothing_to_choose_never_stands_for_all(house: House, narrowed: 
 def visited_elsewhere(browser: Browser, house: House) -> str:
     """A job of another kind that this person began."""
     made = house.managed("else.contoso.com")
-    begun = browser.post(f"/certificates/{made.id}/preview").headers["Location"]
-    return begun.rpartition("/")[2]
+    return job_of(browser.post(f"/certificates/{made.id}/preview"))
 
 
 def test_all_of_a_list_are_requested_as_far_as_nothing_stands_in_the_way(house: House) -> None:
