@@ -25,7 +25,7 @@ _SUBJECT, _RECORD = "exchange", "connection"
 
 
 def reach(engine: Engine, given: Mapping[str, Any]) -> Connection:
-    """The connection that was described; what is left out is as it was when the organisation was reached last.
+    """The connection that was described; what is left out is as it is known of the organisation.
 
     Raises:
         Forbidden: if who asks may not look at whole organisations, or as of `require_known`.
@@ -56,7 +56,7 @@ def require_known(engine: Engine, connection: Connection, typed: Credential | No
 
 
 def described(engine: Engine, given: Mapping[str, Any]) -> dict[str, Any]:
-    """`given`, which may hold more than a connection, with what is remembered of the organisation that it means.
+    """`given`, which may hold more than a connection, with what is known of the organisation that it means.
 
     That is the one that a server alone names, or, where no server is named, the one that is known. A server with more
     than its name is a new description.
@@ -86,16 +86,21 @@ def described(engine: Engine, given: Mapping[str, Any]) -> dict[str, Any]:
 def organisations(engine: Engine) -> list[dict[str, Connection]]:
     """The organisations that are known: of each the last connection by the domains that its servers are in.
 
-    What shares a domain with a later connection is the same organisation. The last that was used comes first.
-    They are of all: who is limited to some certificates is told of none.
+    They are those that were reached, the last one first, then those that tasks deploy to. What shares a domain with a
+    connection before it is the same organisation. They are of all: who is limited to some certificates is told of none.
     """
     found: list[dict[str, Connection]] = []
     if engine.caller.tags:
         return found
     with engine.store.read() as unit:
-        stored = [record.value for record in unit.records.list(_SUBJECT, _RECORD)]
-    for value in stored:
-        connection = read_params(Connection, value, "the stored connection to Exchange")
+        reached = [
+            (record.value, "the stored connection to Exchange") for record in unit.records.list(_SUBJECT, _RECORD)
+        ]
+        certificates = unit.managed.with_task(KIND)
+    tasks = (task for managed in certificates for task in managed.tasks if task.kind == KIND)
+    for value, whose in (*reached, *((task.params, f"the task {task.title!r}") for task in tasks)):
+        params = {name: value[name] for name in value.keys() & Connection.model_fields}
+        connection = read_params(Connection, params, whose)
         by_name = dict.fromkeys(connection.organisations, connection)
         same = [known for known in found if known.keys() & by_name.keys()]
         for known in same[1:]:  # it shows that these are one
