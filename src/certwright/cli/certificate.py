@@ -186,7 +186,7 @@ def show(session: Session, certificate: Reference) -> None:
             console.print(f"{label:<16} {value}")
         for state in found.states:
             title = found.managed.task(state.task_id).title
-            headline = f"Task {title}: {state.stage} {found.told(state)}".rstrip()
+            headline = f"Task {title}: {found.word(state)} {found.told(state)}".rstrip()
             console.print(served(console, state.served, headline) if state.served else headline)
 
     session.emit(found.data(), to_person)

@@ -149,13 +149,17 @@ class DeploymentState(Value):
         seen = between(self.served)
         return f"The deployment was broken off half-way{f': {seen}' if seen else ''}."
 
-    def told(self, *, deploying: bool) -> str:
-        """What a person is told of it; `deploying` is whether a run is at a deployment of the certificate."""
-        if self.stage is not Stage.APPLYING:
-            return self.message
-        if deploying and not self.message:
-            return UNDER_WAY
-        again = f"Go on with it: certwright task run {self.managed_id} {self.task_id}"
+    def word(self, *, deploying: bool) -> Stage | Outcome:
+        """Its stage, or that it is interrupted; `deploying` is whether a run is at a deployment of the certificate."""
+        is_broken_off = self.stage is Stage.APPLYING and (self.message or not deploying)
+        return Outcome.INTERRUPTED if is_broken_off else self.stage
+
+    def told(self, *, deploying: bool, by_itself: bool) -> str:
+        """What a person is told of it; `deploying` is as of `word`, `by_itself` whether its task runs without them."""
+        if self.word(deploying=deploying) is not Outcome.INTERRUPTED:
+            return UNDER_WAY if self.stage is Stage.APPLYING else self.message
+        how = "It goes on by itself. To go on at once" if by_itself and not self.message else "Go on with it"
+        again = f"{how}: certwright task run {self.managed_id} {self.task_id}"
         return "\n".join(filter(None, (self.broken_off, self.message, again)))
 
     def is_for(self, version_id: str | None, marks: Collection[str]) -> bool:

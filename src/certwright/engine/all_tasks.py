@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from certwright.domain.managed import ManagedCertificate, TaskSettings
-from certwright.domain.runs import DeploymentState, Stage
+from certwright.domain.runs import DeploymentState, Outcome, Stage
 from certwright.domain.tasks import Trigger
 from certwright.engine.context import Engine
 from certwright.engine.windows import held
@@ -15,7 +15,7 @@ from certwright.store.listing import Filter
 class Placed:
     """A task, and its place among those of its role; `next_at` is when it runs next, as far as that is known.
 
-    `is_issued` is whether there is something that it could put to use, `told` what there is to say of where it stands.
+    `is_issued` is whether there is something that it could put to use, `word` and `told` say where it stands.
     """
 
     managed: ManagedCertificate
@@ -24,6 +24,7 @@ class Placed:
     state: DeploymentState | None
     next_at: datetime | None
     is_issued: bool
+    word: Stage | Outcome
     told: str
 
     @property
@@ -48,12 +49,8 @@ def all_tasks(
     with engine.store.read() as unit:
         rows = unit.listing.page(after, certificates, Filter(part=part, has_tasks=True, stage=begun))
         states = unit.deployments.some([task.id for row in rows for task in row.managed.tasks])
-        told = {
-            task_id: state.told(
-                deploying=state.stage is Stage.APPLYING and unit.runs.is_deploying(state.managed_id, engine.now())
-            )
-            for task_id, state in states.items()
-        }
+        begun_there = {state.managed_id for state in states.values() if state.stage is Stage.APPLYING}
+        deploying = {each for each in begun_there if unit.runs.is_deploying(each, engine.now())}
         windowed = [row.managed for row in rows if row.managed.windows]
         waits = {one.task.id: one.until for managed in windowed for one in held(engine, unit, managed)}
     found = [
@@ -64,7 +61,8 @@ def all_tasks(
             state := states.get(task.id),
             _next(task, state, row.next_check, waits.get(task.id)),
             row.not_after is not None,
-            told.get(task.id, ""),
+            state.word(deploying=row.managed.id in deploying) if state else Stage.NEW,
+            state.told(deploying=row.managed.id in deploying, by_itself=task.deploys) if state else "",
         )
         for row in rows
         for task in row.managed.tasks

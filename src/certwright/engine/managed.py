@@ -28,7 +28,7 @@ from certwright.domain.managed import (
 from certwright.domain.plain_text import check_line
 from certwright.domain.renewal import Decision
 from certwright.domain.renewal_state import Hold, RenewalState
-from certwright.domain.runs import DeploymentState, Run, RunKind, Stage
+from certwright.domain.runs import DeploymentState, Outcome, Run, RunKind, Stage
 from certwright.domain.validation import Validation
 from certwright.engine import first_request
 from certwright.engine.commands import require_commands
@@ -296,7 +296,16 @@ class Details:
 
     def told(self, state: DeploymentState) -> str:
         """What a person is told of where one of its tasks stands."""
-        return state.told(deploying=self.at_work is not None and self.at_work.kind is RunKind.DEPLOY)
+        by_itself = any(task.id == state.task_id for task in self.managed.deploying)
+        return state.told(deploying=self._is_deploying, by_itself=by_itself)
+
+    def word(self, state: DeploymentState) -> Stage | Outcome:
+        """The same in a word."""
+        return state.word(deploying=self._is_deploying)
+
+    @property
+    def _is_deploying(self) -> bool:
+        return self.at_work is not None and self.at_work.kind is RunKind.DEPLOY
 
     @property
     def earlier(self) -> dict[str, CertificateVersion]:

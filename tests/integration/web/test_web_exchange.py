@@ -11,13 +11,14 @@ from markupsafe import escape
 
 from certwright.domain.access import Role
 from certwright.domain.managed import TaskSettings, new_id
+from certwright.domain.runs import DeploymentState, Stage
 from certwright.domain.windows import MaintenanceWindow, Span, Weekday
 from certwright.engine.deploy import deploy
 from certwright.engine.exchange.discovery import discover
 from certwright.engine.exchange.reach import organisations, reach
 from certwright.engine.managed import details
 from certwright.engine.schedule import reschedule
-from certwright.engine.task_list import add_task, enable_task
+from certwright.engine.task_list import add_task, enable_task, remove_task
 from certwright.engine.windows import put_window, set_window
 from certwright.exchange.account import grant_script
 from certwright.exchange_simulator import Fail, SendConnector
@@ -74,9 +75,11 @@ def test_one_server_first_then_the_others_and_back_again(mail: Mail) -> None:
     assert '<a href="/certificates/Contoso%20mail/exchange" title="certwright exchange apply' in seen.text
 
     _, seen = landed(browser, browser.post(f"{mail.at}/plan"))
-    _, seen = landed(browser, browser.post(f"{mail.at}/apply", **sent(seen)))
+    _, done = landed(browser, browser.post(f"{mail.at}/apply", **sent(seen)))
     assert mail.served() == [new, new]
-    assert "2 ok" in seen.words
+    assert "2 ok" in done.words
+    _, again = landed(browser, browser.post(f"{mail.at}/plan"))
+    assert ["Every port is looked at after each wave" in each.words for each in (seen, again)] == [True, False]
 
     path, seen = landed(browser, browser.post(f"{mail.at}/verify"))
     other = mail.house.managed("other.contoso.test")
@@ -334,6 +337,42 @@ def test_several_tasks_of_a_certificate_are_told_apart(mail: Mail) -> None:
     assert ("Contoso mail , exchange new" in words, "Contoso mail , edge new" in words) == (True, True)
 
 
+def test_a_task_alone_makes_its_organisation_known_until_it_is_removed(mail: Mail) -> None:
+    engine, browser = mail.house.engine, mail.house.signed_in(Role.ADMINISTRATOR)
+    with engine.store.write() as unit:
+        (task,) = unit.managed.get(mail.managed_id).tasks
+        unit.records.forget("exchange", but_for=())
+        unit.records.forget("organisation:", but_for=())
+    seen = browser.get("/exchange")
+    assert all(words in seen.words for words in ("Examine it", "Contoso mail new", "See what would be done"))
+    assert browser.get(mail.at).headers["Location"] == f"/exchange#deployed-{task.id}"
+    (known,) = organisations(engine)
+    assert known == {"contoso.test": reach(engine, {"servers": ["mail02.contoso.test"]})}
+    remove_task(engine, mail.managed_id, task.id)
+    assert "No Exchange organisation is known yet." in browser.get("/exchange").words
+    add_task(engine, mail.managed_id, task)
+    path, _ = landed(browser, browser.post("/exchange/examine", server=task.params["servers"][0]))
+    assert path.startswith("/exchange/diagnoses/")
+
+
+def test_what_was_broken_off_is_called_so_on_every_page_with_the_way_to_go_on(mail: Mail) -> None:
+    browser, page = mail.house.signed_in(Role.ADMINISTRATOR), f"/certificates/{mail.managed_id}"
+    with mail.house.engine.store.write() as unit:
+        (task,) = unit.managed.get(mail.managed_id).tasks
+        version = unit.managed.current(mail.managed_id)
+        assert version
+        state = DeploymentState(task_id=task.id, managed_id=mail.managed_id, version_id=version.id)
+        unit.deployments.save(state.model_copy(update={"stage": Stage.APPLYING}))
+    for path in ("/exchange", f"{page}/deployment", "/tasks"):
+        seen = browser.get(path)
+        assert '<span class="outcome interrupted">interrupted</span>' in seen.text, path
+        assert "The deployment was broken off half-way." in seen.words
+        assert "applying</span>" not in seen.text
+    seen = browser.get("/exchange")
+    assert "It goes on by itself. To go on at once: Deployment: Run it now" in seen.words
+    assert f'<a href="{page}/deployment" title="certwright task run {mail.managed_id} {task.id}"' in seen.text
+
+
 def test_what_is_deployed_elsewhere_is_not_read(mail: Mail) -> None:
     mail.house.make_unreadable(mail.house.managed("www.contoso.test").id)
     seen = mail.house.signed_in().get("/exchange")
@@ -376,6 +415,7 @@ def test_the_commands_for_an_account_are_those_of_the_command_line(house: House)
     viewer = house.signed_in(Role.VIEWER)
     seen = viewer.get("/exchange/account?account=CONTOSO%5Csvc-certs")
     assert escape(grant_script("CONTOSO\\svc-certs")) in seen.text
+    assert ("or by its name alone." in seen.words, viewer.get("/exchange/account?account=svc").status) == (True, 200)
     seen = viewer.get("/exchange/account?account=a%2Fb")
     assert (seen.status, "is no name of an account" in seen.words) == (422, True)
 

@@ -30,14 +30,21 @@ def test_what_is_stored_of_a_run_is_read_back_as_it_was(value: BaseModel) -> Non
 
 def test_the_message_of_an_attempt_goes_with_the_next_one_which_says_how_to_go_on_where_it_was_broken_off() -> None:
     failed = DeploymentState(task_id="t1", managed_id="m1", version_id="v1", stage=Stage.FAILED, message="Refused.")
-    assert failed.told(deploying=False) == failed.told(deploying=True) == "Refused."
+
+    def told(state: DeploymentState, *, deploying: bool, by_itself: bool = False) -> tuple[str, list[str]]:
+        said = state.told(deploying=deploying, by_itself=by_itself)
+        return state.word(deploying=deploying).value, said.splitlines()
+
+    assert told(failed, deploying=False) == told(failed, deploying=True) == ("failed", ["Refused."])
     begun = failed.begun("v1", ())
-    assert begun.told(deploying=False) == ""
+    assert told(begun, deploying=False) == ("new", [])
     applying = begun.model_copy(update={"stage": Stage.APPLYING})
-    assert applying.told(deploying=True) == "The deployment is under way."
-    first, again = applying.told(deploying=False).splitlines()
-    assert first == "The deployment was broken off half-way."
-    assert again.endswith("certwright task run m1 t1")
+    assert told(applying, deploying=True) == ("applying", ["The deployment is under way."])
+    word, (first, again) = told(applying, deploying=False)
+    assert (word, first) == ("interrupted", "The deployment was broken off half-way.")
+    assert again == "Go on with it: certwright task run m1 t1"
+    _, (_, at_once) = told(applying, deploying=False, by_itself=True)
+    assert at_once == "It goes on by itself. To go on at once: certwright task run m1 t1"
     stopped = applying.model_copy(update={"message": "It waits."})
-    assert stopped.told(deploying=False).splitlines() == [first, "It waits.", again]
-    assert stopped.told(deploying=True) == stopped.told(deploying=False)
+    for deploying in (True, False):
+        assert told(stopped, deploying=deploying, by_itself=True) == ("interrupted", [first, "It waits.", again])

@@ -225,9 +225,10 @@ def _undeployed(engine: Engine, unit: UnitOfWork, managed: ManagedCertificate, t
         return ""
     if state.is_undone:
         return "a person had its deployment taken back, so ports serve what they did."
-    said, *more = state.told(deploying=unit.runs.is_deploying(managed.id, engine.now())).splitlines() or [""]
+    deploying = unit.runs.is_deploying(managed.id, engine.now())
+    said, *more = state.told(deploying=deploying, by_itself=task.deploys).splitlines() or [""]
     how = more[-1] if more and state.stage is Stage.APPLYING else ""
-    return f"its deployment is not finished ({state.stage}). {said} {how}".rstrip()
+    return f"its deployment is not finished ({state.word(deploying=deploying)}). {said} {how}".rstrip()
 
 
 def _is_there(task: TaskSettings, connection: Connection) -> bool:

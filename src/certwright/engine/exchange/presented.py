@@ -7,7 +7,7 @@ from datetime import datetime
 from certwright.domain.certificates import CertificateFacts
 from certwright.domain.deployment import Finding, ServedRow
 from certwright.domain.managed import ManagedCertificate, TaskSettings
-from certwright.domain.runs import DeploymentState, Stage
+from certwright.domain.runs import DeploymentState, Outcome, Stage
 from certwright.engine.context import Engine
 from certwright.engine.exchange.judgement import Ours
 
@@ -16,14 +16,15 @@ from certwright.engine.exchange.judgement import Ours
 class Presented:
     """A task that deploys a managed certificate there.
 
-    `state` is None before it has begun, `expected` before anything was issued. `rows` are the ports as they were seen
-    at `seen_at`, `differences` what was not as it was deployed then. `undeployed` tells why the newest version is not
-    in use everywhere; empty if it is.
+    `state` is None before it has begun, `word` says where it stands, `expected` is None before anything was issued.
+    `rows` are the ports as they were seen at `seen_at`, `differences` what was not as it was deployed then.
+    `undeployed` tells why the newest version is not in use everywhere; empty if it is.
     """
 
     managed: ManagedCertificate
     task: TaskSettings
     state: DeploymentState | None
+    word: Stage | Outcome
     expected: CertificateFacts | None
     undeployed: str
     rows: tuple[ServedRow, ...] = ()
@@ -42,10 +43,12 @@ def presented(engine: Engine, meant: Iterable[Ours]) -> Iterator[Presented]:
         with engine.store.read() as unit:
             look = unit.looks.get(ours.managed.id).tasks.get(ours.task.id)
             state = unit.deployments.get(ours.task.id)
+            deploying = unit.runs.is_deploying(ours.managed.id, engine.now())
         known = Presented(
             managed=ours.managed,
             task=ours.task,
             state=state,
+            word=state.word(deploying=deploying) if state else Stage.NEW,
             expected=ours.versions[0] if ours.versions else None,
             undeployed=ours.undeployed if ours.versions else "",
         )
