@@ -14,6 +14,7 @@ from certwright.domain.access import Role
 from certwright.domain.deployment import ServedRow, Verdict
 from certwright.domain.managed import TaskSettings
 from certwright.domain.runs import DeploymentState, Stage
+from certwright.domain.tasks import Trigger
 from certwright.engine import hold
 from certwright.engine.channels import add_channel
 from certwright.engine.credentials import store_credential
@@ -194,7 +195,8 @@ def test_on_a_telephone_the_navigation_opens_and_leads_on(service: Served, brows
 
 def test_on_a_telephone_each_port_is_seen_with_its_verdict(service: Served, browser: Browser) -> None:
     with service.site.engine() as engine:
-        task = add_task(engine, service.certificate, TaskSettings(kind="exchange", title="mail", params=EXCHANGE))
+        settings = TaskSettings(kind="exchange", title="mail", trigger=Trigger.MANUAL, params=EXCHANGE)
+        task = add_task(engine, service.certificate, settings)
         row = {"server": "EX01.contoso.test", "service": "IIS", "address": "10.0.0.1", "port": 443, "protocol": "https"}
         served = ServedRow(**row, now="4f49c400e2a4f268 mail", verdict=Verdict.OK)
         state = DeploymentState(task_id=task.id, managed_id=service.certificate, stage=Stage.DEPLOYED, served=(served,))
