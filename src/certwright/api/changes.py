@@ -19,8 +19,8 @@ from certwright.domain.keys import is_pem
 from certwright.domain.managed import Value
 from certwright.domain.plain_text import odd_in
 from certwright.engine.context import Engine
-from certwright.engine.seen import as_new, as_seen, credential_taken, digest
-from certwright.store import Sealed, UnitOfWork
+from certwright.engine.seen import as_new, as_seen, credential_taken, digest, stored
+from certwright.store import UnitOfWork
 
 PREFIX = "/api/v1"
 T = TypeVar("T", bound=Value)
@@ -223,12 +223,8 @@ class UnchangedOrNew(Unchanged[T]):
         return as_new(engine, self._read, name, self._taken)
 
 
-def _sealed(unit: UnitOfWork, name: str) -> Sealed:
-    return unit.credentials.sealed(name)
-
-
-GuardedSecret = Annotated[Engine, Depends(Unchanged(_sealed))]
-PutSecret = Annotated[Engine, Depends(UnchangedOrNew(_sealed, credential_taken))]
+GuardedSecret = Annotated[Engine, Depends(Unchanged(stored))]
+PutSecret = Annotated[Engine, Depends(UnchangedOrNew(stored, credential_taken))]
 """The engine, where what is changed is kept among the credentials: those, channels and sign-in providers."""
 
 
@@ -239,7 +235,7 @@ def show_secret_tag(engine: Engine, name: str, response: Response) -> None:
     """
     with engine.store.read() as unit:
         if name in unit.credentials.names():
-            show_tag(response, _sealed(unit, name))
+            show_tag(response, stored(unit, name))
 
 
 CHANGES = answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)

@@ -17,7 +17,7 @@ from certwright.engine.commands import require_commands
 from certwright.engine.context import ActiveRun, Engine
 from certwright.engine.left_over import cleared
 from certwright.engine.mended import retry_with
-from certwright.engine.seen import as_seen, digest
+from certwright.engine.seen import as_seen, digest, stored
 from certwright.engine.solving import answered, solver
 from certwright.engine.written import clear_credential
 from certwright.sdk.context import Credential
@@ -174,7 +174,7 @@ def remove_credential(engine: Engine, name: str) -> None:
     """
     with engine.store.read() as unit:
         unit.credentials.check_unused(name)
-        kept = unit.credentials.sealed(name)
+        kept = stored(unit, name)
         if name in unit.credentials.kinds("notify"):
             raise ConfigurationError(
                 f"{name!r} is a notification channel.",
@@ -192,7 +192,7 @@ def remove_credential(engine: Engine, name: str) -> None:
         )
     with _lease(engine, name) as lease:
         clear_credential(engine, name, ActiveRun.unrecorded(engine, lease))
-        unchanged = as_seen(engine, lambda unit, name: unit.credentials.sealed(name), name, digest(kept))
+        unchanged = as_seen(engine, stored, name, digest(kept))
         with unchanged.store.write(lease) as unit:
             unit.credentials.remove(name)
 

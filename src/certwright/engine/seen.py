@@ -47,6 +47,11 @@ def taken(what: str, name: str, command: str) -> Taken:
     return Taken(f"There is a {what} {name!r} already.", hint=hint)
 
 
+def stored(unit: UnitOfWork, name: str) -> Sealed:
+    """What `as_seen` reads of what is kept among the credentials."""
+    return unit.credentials.sealed(name)
+
+
 def credential_taken(kept: Sealed) -> Taken:
     """As `taken`, for what is kept among the credentials: those, channels and sign-in providers."""
     family, _, kind = kept.kind.rpartition(":")

@@ -6,7 +6,7 @@ from typing import TypeVar
 from certwright.domain.errors import CertwrightError, Changed, Taken
 from certwright.domain.managed import Value
 from certwright.engine.context import Engine
-from certwright.engine.seen import as_new, as_seen, credential_taken, digest
+from certwright.engine.seen import as_new, as_seen, credential_taken, digest, stored
 from certwright.store import UnitOfWork
 from certwright.web.pages import Visit
 from certwright.web.received import text
@@ -51,9 +51,9 @@ def credential_field(visit: Visit, name: str) -> Mapping[str, str]:
     """
     with visit.engine.store.read() as unit:
         known = unit.credentials.names()
-        return seen_field(visit, unit.credentials.sealed(name)) if name in known else {}
+        return seen_field(visit, stored(unit, name)) if name in known else {}
 
 
 def credential_as_shown(visit: Visit, engine: Engine, name: str) -> Engine:
     """As `as_shown_or_new`, for the credential of this name."""
-    return as_shown_or_new(visit, engine, lambda unit, name: unit.credentials.sealed(name), name, credential_taken)
+    return as_shown_or_new(visit, engine, stored, name, credential_taken)
